@@ -1,0 +1,68 @@
+"""Recognise the emotion in a voice.
+
+`EmotionRecognizer` is the whole of everyday use; what else is public stands in ``__all__`` and in
+the modules of this package. Importing the package costs next to nothing: a name is loaded from its
+module when it is first asked for, and TensorFlow only when a network is built or trained.
+
+Examples
+--------
+>>> from emotionrecog import EmotionRecognizer
+>>> recognizer = EmotionRecognizer()
+>>> prediction = recognizer.predict("examples/clip.wav")
+>>> prediction.emotion in recognizer.labels
+True
+"""
+
+from typing import TYPE_CHECKING
+
+from emotionrecog.errors import (
+    AudioError,
+    DatasetError,
+    DownloadError,
+    EmotionRecogError,
+    LeakageError,
+    ModelError,
+)
+
+if TYPE_CHECKING:
+    from emotionrecog.audio import Waveform
+    from emotionrecog.datasets import EMOTIONS
+    from emotionrecog.recognizer import EmotionRecognizer, Prediction
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EMOTIONS",
+    "AudioError",
+    "DatasetError",
+    "DownloadError",
+    "EmotionRecogError",
+    "EmotionRecognizer",
+    "LeakageError",
+    "ModelError",
+    "Prediction",
+    "Waveform",
+    "__version__",
+]
+
+if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribute pass otherwise
+    _MODULE_OF = {
+        "EMOTIONS": "emotionrecog.datasets",
+        "EmotionRecognizer": "emotionrecog.recognizer",
+        "Prediction": "emotionrecog.recognizer",
+        "Waveform": "emotionrecog.audio",
+    }
+
+    def __getattr__(name):
+        """Load a public name from its module when it is first asked for (PEP 562)."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value  # the next look-up does not come here
+        return value
+
+    def __dir__():
+        """List the public names, the ones not loaded yet among them."""
+        return sorted({*globals(), *__all__})
