@@ -13,15 +13,62 @@ Examples
 'CC BY-NC-ND 4.0'
 """
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+from emotionrecog import audio
 from emotionrecog.datasets import crema_d, ravdess, savee, tess
 from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Utterance
+from emotionrecog.errors import DatasetError
 
-__all__ = ["CORPORA", "EMOTIONS", "Corpus", "Utterance"]
+__all__ = ["CORPORA", "EMOTIONS", "Corpus", "Utterance", "read"]
 
 CORPORA: Mapping[str, Corpus] = MappingProxyType(
     {module.CORPUS.name: module.CORPUS for module in (ravdess, crema_d, savee, tess)}
 )
 """The corpora the library knows, by name; read-only."""
+
+
+def read(root: str | os.PathLike[str]) -> list[Utterance]:
+    """Read every known corpus that lies in a folder of corpora.
+
+    Looked into is each folder called like a corpus, with or without something behind an
+    underscore: ``ravdess`` and ``ravdess_song``, ``crema_d``, ``savee``, ``tess``.
+
+    Parameters
+    ----------
+    root : str or path-like
+        The folder that holds a folder of each corpus; people keep it in the environment variable
+        ``EMOTIONRECOG_CORPORA``.
+
+    Returns
+    -------
+    list of Utterance
+
+    Raises
+    ------
+    FileNotFoundError
+        If `root` does not exist.
+    DatasetError
+        If there is no corpus in it.
+    """
+    if not Path(root).is_dir():
+        raise FileNotFoundError(
+            f"no such folder: {os.fspath(root)!r}; expected one that holds a folder of each "
+            f"corpus, called {', '.join(CORPORA)}"
+        )
+    folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
+    utterances = []
+    for name, corpus in CORPORA.items():
+        for folder in folders:
+            called_so = folder.name == name or folder.name.startswith(f"{name}_")
+            if called_so and next(audio.find(folder), None):
+                utterances += corpus.utterances(folder)
+    if not utterances:
+        raise DatasetError(
+            f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
+            f"found {', '.join(folder.name for folder in folders) or 'none'}"
+        )
+    return utterances

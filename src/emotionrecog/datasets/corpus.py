@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotionrecog import audio
-from emotionrecog.audio import AUDIO_EXTENSIONS
 from emotionrecog.errors import DatasetError
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -240,7 +239,7 @@ class Corpus:
         elif silent:
             found = f"only {_count(silent, root)} without sound"
         else:
-            found = f"no file with an audio extension ({', '.join(AUDIO_EXTENSIONS)})"
+            found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
         return (
             f"no recording of corpus {self.name!r} in {str(root)!r}: expected files named "
             f"{self.file_names}, at any depth; found {found}. Unpack the corpus there and keep "
@@ -266,7 +265,7 @@ def _warn_unreadable(error: OSError) -> None:
 
 
 def _by_preference(path: Path) -> tuple[int, int, Path]:
-    return AUDIO_EXTENSIONS.index(path.suffix.lower()), len(path.parts), path
+    return audio.AUDIO_EXTENSIONS.index(path.suffix.lower()), len(path.parts), path
 
 
 def _refused(errors: Mapping[Path, DatasetError], root: Path) -> str:
