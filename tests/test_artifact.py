@@ -1,0 +1,451 @@
+"""The saved form of a recogniser: what is written is read, and nothing else is."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotionrecog import artifact as artifacts
+from emotionrecog.artifact import FORMAT_VERSION, Artifact, read, write
+from emotionrecog.errors import ModelError
+from emotionrecog.features import FeatureSpec
+
+FILES = {"recognizer.json", "model.onnx", "model.weights.h5", "MODEL_CARD.md"}
+ARTIFACT = Artifact(
+    name="test",
+    labels=("neutral", "sad"),
+    features=FeatureSpec(n_mels=40),
+    window_frames=200,
+    minimum_duration=0.5,
+    architecture="crnn",
+    sizes={"filters": 8, "dropout": 0.25},
+    temperature=1.5,
+    training={"corpora": {"crema_d": "ODbL 1.0"}, "seed": 3, "left_out": None},
+    metrics={"uar": 0.75},
+    versions={"keras": "3.15.1"},
+    onnx=bytes(range(256)) * 4,
+    weights=b"\x89HDF\r\n\x1a\n" + bytes(500),
+    card="# Prüfung\n",
+)
+OTHER = replace(ARTIFACT, name="other", weights=b"other weights")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a saved artefact, alone in its parent."""
+    folder = tmp_path / "saved" / "recogniser"
+    write(ARTIFACT, folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_written_is_read(folder: Path) -> None:
+    assert read(folder) == ARTIFACT
+    assert read(str(folder)) == ARTIFACT
+    assert set(contents(folder)) == FILES
+
+
+def test_manifest_is_strict_json_for_people_too(folder: Path) -> None:
+    text = (folder / "recognizer.json").read_text(encoding="utf-8")
+    manifest = json.loads(text)
+    assert manifest["format_version"] == FORMAT_VERSION
+    assert manifest["labels"] == ["neutral", "sad"]
+    assert manifest["training"] == ARTIFACT.training
+    assert len(text.splitlines()) > 20
+    assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == ARTIFACT.card
+
+
+def test_files_are_as_readable_as_others(tmp_path: Path) -> None:
+    """A temporary folder is its maker's alone; what is moved out of it must not stay so."""
+    folder, ordinary = tmp_path / "recogniser", tmp_path / "ordinary"
+    write(ARTIFACT, folder)
+    ordinary.mkdir()
+    assert folder.stat().st_mode == ordinary.stat().st_mode
+
+
+# Where an artefact may be written ----------------------------------------------------------------
+
+
+def test_parents_are_made(tmp_path: Path) -> None:
+    write(ARTIFACT, tmp_path / "a" / "b" / "c")
+    assert read(tmp_path / "a" / "b" / "c") == ARTIFACT
+
+
+def test_empty_folder_is_filled(tmp_path: Path) -> None:
+    write(ARTIFACT, tmp_path)
+    assert read(tmp_path) == ARTIFACT
+
+
+def test_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(ARTIFACT, "recogniser")
+    assert read(tmp_path / "recogniser") == ARTIFACT
+
+
+def test_saved_artifact_is_replaced(folder: Path) -> None:
+    write(OTHER, folder)
+    assert read(folder) == OTHER
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_artifact_is_written_over_itself(folder: Path) -> None:
+    before = contents(folder)
+    write(read(folder), folder)
+    assert contents(folder) == before
+
+
+def test_damaged_artifact_is_replaced(folder: Path) -> None:
+    (folder / "model.onnx").unlink()
+    (folder / "recognizer.json").write_text("{")
+    write(OTHER, folder)
+    assert read(folder) == OTHER
+
+
+def test_link_to_a_saved_artifact_stays_a_link(folder: Path, tmp_path: Path) -> None:
+    link = tmp_path / "latest"
+    link.symlink_to(folder, target_is_directory=True)
+    write(OTHER, link)
+    assert link.is_symlink()
+    assert read(folder) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        pytest.param(["thesis.tex"], "thesis.tex", id="no artefact"),
+        pytest.param([*FILES, "thesis.tex"], "thesis.tex", id="something beside an artefact"),
+        pytest.param([*FILES, "plots/uar.png"], "plots", id="a folder beside an artefact"),
+        pytest.param(["model.onnx"], "model.onnx", id="no manifest"),
+    ],
+)
+def test_foreign_folder_is_left_as_it_is(tmp_path: Path, names: list[str], found: str) -> None:
+    target = tmp_path / "target"
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=rf"target' is left as it is: .*{found}.*; choose"):
+        write(ARTIFACT, target)
+    assert {path.read_text() for path in target.rglob("*") if path.is_file()} == {"precious"}
+    assert sum(path.is_file() for path in target.rglob("*")) == len(names)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_file_is_left_as_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    with pytest.raises(FileExistsError, match="found a file"):
+        write(ARTIFACT, target)
+    assert target.read_text() == "precious"
+
+
+# What goes wrong while writing -------------------------------------------------------------------
+
+
+class Breakdown(BaseException):
+    """Like an interrupt: no ordinary exception."""
+
+
+def fail_to_write(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """The disk is full when the second file comes."""
+    write_bytes = Path.write_bytes
+
+    def failing(path: Path, content: bytes) -> int:
+        if path.name == "model.weights.h5":
+            raise error
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", failing)
+
+
+def fail_to_move_out(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """The new folder cannot be moved to its place, once the old one is out of the way."""
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+
+
+def fail_after_moving_away(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """The interrupt comes just when the old folder has been moved out of the way."""
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        result = rename(path, target)
+        if target.name == "old":
+            raise error
+        return result
+
+    monkeypatch.setattr(Path, "rename", failing)
+
+
+@pytest.mark.parametrize("error", [OSError, Breakdown])
+@pytest.mark.parametrize("failure", [fail_to_write, fail_to_move_out, fail_after_moving_away])
+def test_failure_leaves_the_old_artifact(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Callable[[pytest.MonkeyPatch, type[BaseException]], None],
+    error: type[BaseException],
+) -> None:
+    with monkeypatch.context() as patch:
+        failure(patch, error)
+        with pytest.raises(error):
+            write(OTHER, folder)
+    assert read(folder) == ARTIFACT
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("failure", [fail_to_write, fail_to_move_out])
+def test_failure_leaves_nothing_behind(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Callable[[pytest.MonkeyPatch, type[BaseException]], None],
+) -> None:
+    with monkeypatch.context() as patch:
+        failure(patch, Breakdown)
+        with pytest.raises(Breakdown):
+            write(ARTIFACT, tmp_path / "recogniser")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_disk_garbled_does_not_replace_the_old(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", lambda path, content: write_bytes(path, content[:-1]))
+        with pytest.raises(ModelError, match="damaged"):
+            write(OTHER, folder)
+    assert read(folder) == ARTIFACT
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), b"bytes"])
+def test_what_json_cannot_express_is_not_written(folder: Path, value: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="JSON"):
+        write(replace(OTHER, metrics={"uar": value}), folder)
+    assert read(folder) == ARTIFACT
+
+
+# Damage ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        read(folder)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_folder_in_the_place_of_a_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(ModelError, match=name):
+        read(folder)
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {"recognizer.json"}))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(flip_a_bit, id="a flipped bit"),
+        pytest.param(lambda content: content[:-1], id="truncated"),
+        pytest.param(lambda content: content + b"\0", id="longer"),
+        pytest.param(lambda content: b"", id="empty"),
+    ],
+)
+def test_damaged_file_is_named(folder: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    with pytest.raises(ModelError, match=rf"{name}: damaged: expected SHA-256 .* fetch .* again"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"{", id="broken off"),
+        pytest.param(b"\xff\xfe\x00", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, id="nested without end"),
+        pytest.param(b"[]", id="array"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b'"format_version"', id="string"),
+        pytest.param(b"{}", id="nothing in it"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "recognizer.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"recognizer\.json: damaged.* fetch .* again"):
+        read(folder)
+
+
+def test_truncated_manifest_is_refused(folder: Path) -> None:
+    content = (folder / "recognizer.json").read_bytes().rstrip()
+    for length in range(0, len(content), 9):
+        (folder / "recognizer.json").write_bytes(content[:length])
+        with pytest.raises(ModelError, match=r"recognizer\.json"):
+            read(folder)
+
+
+def edit(folder: Path, name: str, value: Any) -> None:
+    path = folder / "recognizer.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**manifest, name: value}), encoding="utf-8")
+
+
+def test_newer_format_asks_for_an_upgrade(folder: Path) -> None:
+    edit(folder, "format_version", FORMAT_VERSION + 1)
+    message = rf"format {FORMAT_VERSION + 1} is newer than format {FORMAT_VERSION}.*pip install -"
+    with pytest.raises(ModelError, match=message):
+        read(folder)
+
+
+@pytest.mark.parametrize("version", ["1", 1.0, True, None, 0, -1, [1]])
+def test_format_version_must_be_a_positive_integer(folder: Path, version: object) -> None:
+    edit(folder, "format_version", version)
+    with pytest.raises(ModelError, match=r"recognizer\.json: damaged: .*`format_version`, found"):
+        read(folder)
+
+
+def test_entries_of_later_writers_are_ignored(folder: Path) -> None:
+    edit(folder, "favourite_colour", "green")
+    assert read(folder) == ARTIFACT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("name", "labels", "features", "window_frames", "minimum_duration", "architecture"),
+        *("sizes", "temperature", "training", "metrics", "versions", "sha256", "format_version"),
+    ],
+)
+def test_missing_entry_is_named(folder: Path, name: str) -> None:
+    path = folder / "recognizer.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    del manifest[name]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelError, match=rf"recognizer\.json: damaged: .*{name}.* fetch .* again"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", 5),
+        ("labels", "neutral"),
+        ("labels", []),
+        ("labels", ["sad"]),
+        ("labels", ["sad", "sad"]),
+        ("labels", ["sad", ""]),
+        ("labels", ["sad", 5]),
+        ("labels", ["sad", ["calm"]]),
+        ("labels", {"sad": 0, "calm": 1}),
+        ("features", []),
+        ("features", {**FeatureSpec().to_dict(), "n_fft": "512"}),
+        ("features", {**FeatureSpec().to_dict(), "fmax": "8000"}),
+        ("window_frames", 1),
+        ("window_frames", 200.0),
+        ("window_frames", True),
+        ("minimum_duration", "0.4"),
+        ("minimum_duration", 0),
+        ("minimum_duration", True),
+        ("minimum_duration", float("inf")),
+        ("architecture", None),
+        ("sizes", [8]),
+        ("temperature", "warm"),
+        ("temperature", -1.0),
+        ("temperature", float("nan")),
+        ("training", "RAVDESS"),
+        ("metrics", 0.7),
+        ("versions", None),
+        ("sha256", "0" * 64),
+        ("sha256", ["0" * 64] * 3),
+    ],
+)
+def test_wrong_entry_is_named(folder: Path, name: str, value: object) -> None:
+    edit(folder, name, value)
+    named = {"features": "n_fft|fmax|feature spec"}.get(name, name)
+    message = rf"recognizer\.json: damaged: .*({named}).* Save or fetch the recogniser again"
+    with pytest.raises(ModelError, match=message):
+        read(folder)
+
+
+def test_missing_hash_is_named(folder: Path) -> None:
+    edit(folder, "sha256", {})
+    with pytest.raises(ModelError, match=r"recognizer\.json: damaged: 'model\.onnx' is missing"):
+        read(folder)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no such folder: .*nowhere.*expected the folder of"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "empty"])
+def test_what_holds_no_manifest(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ModelError, match=rf"{name}' holds no recognizer\.json; expected"):
+        read(tmp_path / name)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user"
+)
+def test_forbidden_file_is_no_damage(folder: Path) -> None:
+    (folder / "model.onnx").chmod(0)
+    with pytest.raises(PermissionError):
+        read(folder)
+
+
+# The value itself --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": ["neutral", "sad"]},
+        {"labels": ("sad", "sad")},
+        {"features": FeatureSpec().to_dict()},
+        {"minimum_duration": None},
+        {"temperature": 0.0},
+        {"onnx": "text"},
+        {"weights": None},
+        {"card": b"bytes"},
+    ],
+)
+def test_artifact_refuses(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"`{next(iter(change))}` must be a .*, got"):
+        replace(ARTIFACT, **change)
+
+
+def test_repr_does_not_list_megabytes() -> None:
+    assert len(repr(ARTIFACT)) < 1_000
+    assert "onnx" not in repr(ARTIFACT)
+
+
+def test_no_hash_is_left_out(folder: Path) -> None:
+    """Whatever is written beside the manifest is hashed."""
+    manifest = json.loads((folder / "recognizer.json").read_text(encoding="utf-8"))
+    assert set(manifest["sha256"]) == FILES - {artifacts.MANIFEST}
+
+
+def test_moved_folder_is_read(folder: Path, tmp_path: Path) -> None:
+    moved = shutil.move(folder, tmp_path / "moved")
+    assert read(moved) == ARTIFACT
