@@ -1,0 +1,480 @@
+"""The command ``emotionrecog``: one function a sub-command, and one row each in `COMMANDS`.
+
+Answers go to standard output and everything else to standard error. What takes time to import is
+imported by the sub-command that needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from emotionrecog import __version__
+from emotionrecog.errors import DatasetError, EmotionRecogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from emotionrecog.recognizer import EmotionRecognizer, Prediction
+
+__all__ = ["main"]
+
+# Exit statuses besides 0. A program that a signal ended has 128 and the signal's number in a
+# shell: SIGINT is 2, SIGPIPE 13.
+FAILED = 1
+INTERRUPTED = 130
+NOBODY_READS = 141
+
+# Characters of a bar that stands for 100 %.
+BAR_WIDTH = 40
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the program's name; by default those the program was started with.
+
+    Returns
+    -------
+    int
+        The exit status: 0 if all went well, 1 if something failed, 130 if the user interrupted
+        it, 141 if the reader of standard output went away.
+
+    Raises
+    ------
+    SystemExit
+        With status 2 if the arguments are wrong, with 0 after ``--help`` and ``--version``.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return COMMANDS[arguments.command].run(arguments)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # `head` has seen enough
+        return NOBODY_READS
+    except (EmotionRecogError, OSError) as error:
+        _complain(str(error))
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="emotionrecog", description="Recognise the emotion in a voice.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    rows = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        command.add_arguments(
+            rows.add_parser(
+                name, help=command.summary, description=command.description, allow_abbrev=False
+            )
+        )
+    return parser
+
+
+def _complain(message: str) -> None:
+    print("emotionrecog:", " ".join(message.splitlines()), file=sys.stderr)
+
+
+def _write(text: str) -> None:
+    """Write to standard output, and at once, for whoever reads along."""
+    try:
+        print(text, end="", flush=True)
+    except OSError:
+        # What is left in the buffer would fail, and be reported, once more when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+# --- predict ------------------------------------------------------------------------------------
+
+
+def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=_path,
+        metavar="PATH",
+        help="recording, folder that is searched for recordings, or - for standard input",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="table, one JSON object a line, or CSV with a header (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER_OR_NAME",
+        help="saved recogniser (default: the one that comes with the package)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=-1,
+        metavar="N",
+        help="recordings to judge at once (default: one on each core)",
+    )
+    parser.epilog = (
+        "Exit status: 0 if every recording was judged, 1 if any could not be, 2 if the command "
+        "was called wrongly."
+    )
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    recordings, n_failed = _recordings(arguments.paths)
+    if not recordings:
+        return FAILED
+    from emotionrecog.recognizer import EmotionRecognizer
+
+    model = arguments.model
+    recognizer = EmotionRecognizer() if model is None else EmotionRecognizer.load(model)
+    single_table = arguments.format == "table" and len(recordings) == 1
+    output = _SINGLE_TABLE if single_table else FORMATS[arguments.format]
+    _set_encoding(arguments.format)
+    _write(output.head(recognizer.labels))
+    answers = _answers(recognizer, recordings, arguments.jobs)
+    for path, answer in zip(recordings, answers, strict=True):
+        if isinstance(answer, Exception):
+            _complain(f"{_printable(path)}: {_reason(answer, path)}")
+            n_failed += 1
+        else:
+            _write(output.row(path, answer))
+    return FAILED if n_failed else 0
+
+
+def _recordings(paths: Iterable[str]) -> tuple[list[str], int]:
+    """Replace folders by the recordings in them; complain of those without, and count them."""
+    from emotionrecog import audio
+
+    recordings: list[str] = []
+    n_failed = 0
+    for path in paths:
+        if not Path(path).is_dir():
+            recordings.append(path)
+            continue
+        unreadable: list[OSError] = []
+        found = sorted(audio.find(path, on_error=unreadable.append))
+        recordings += map(str, found)
+        for error in unreadable:
+            _complain(f"{_printable(str(error.filename))}: {error.strerror}")
+        if not (found or unreadable):
+            known = ", ".join(audio.AUDIO_EXTENSIONS)
+            _complain(f"{_printable(path)}: no recording in this folder; expected any of {known}")
+        n_failed += len(unreadable) or not found
+    return recordings, n_failed
+
+
+def _answers(
+    recognizer: EmotionRecognizer, recordings: Sequence[str], n_jobs: int
+) -> Iterator[Prediction | EmotionRecogError | OSError]:
+    """Judge recordings in their order; of several, a terminal shows how far the work is."""
+    sources = (sys.stdin.buffer.read() if path == "-" else path for path in recordings)
+    if len(recordings) == 1:  # without joblib and tqdm, which would take longer to import
+        answer: Prediction | EmotionRecogError | OSError
+        try:
+            answer = recognizer.predict(next(sources))
+        except (EmotionRecogError, OSError) as error:
+            answer = error
+        yield answer
+        return
+    from tqdm import tqdm
+
+    with tqdm(
+        total=len(recordings),
+        disable=None,  # where standard error is no terminal
+        leave=False,
+        dynamic_ncols=True,
+        bar_format="{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]",
+    ) as bar:
+        for answer in recognizer.predict_batch(sources, n_jobs=n_jobs, on_error="keep"):
+            bar.update()
+            with bar.external_write_mode():  # the bar is gone while the answer is written
+                yield answer
+
+
+def _reason(error: EmotionRecogError | OSError, path: str) -> str:
+    """Say what is wrong with a recording without naming it once more."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    name = "the given bytes" if path == "-" else repr(str(Path(path)))
+    return str(error).removeprefix(f"{name}: ")
+
+
+def _printable(path: str) -> str:
+    """Quote a name that would break the line or command the terminal."""
+    return path if path.isprintable() else repr(path)
+
+
+def _path(text: str) -> str:
+    if not text:  # would be taken for the working folder
+        raise argparse.ArgumentTypeError("expected a path, got an empty word")
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+# --- train and evaluate -------------------------------------------------------------------------
+
+
+def _add_corpora_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--corpora",
+        default=os.environ.get("EMOTIONRECOG_CORPORA"),
+        metavar="FOLDER",
+        help="folder that holds a folder of each corpus "
+        "(default: the environment variable EMOTIONRECOG_CORPORA)",
+    )
+
+
+def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import models, protocols
+
+    _add_corpora_argument(parser)
+    parser.add_argument(
+        "--output", required=True, type=_path, metavar="FOLDER", help="where to save the recogniser"
+    )
+    parser.add_argument("--name", help="what to call it (default: the name of the folder)")
+    parser.add_argument(
+        "--hold-out",
+        choices=protocols.HELD_OUT,
+        metavar="PROTOCOL",
+        help="leave the speakers of a protocol out of training and measure on them: "
+        f"{', '.join(protocols.HELD_OUT)} (default: train on all)",
+    )
+    parser.add_argument(
+        "--figures",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="recognisers of the same recipe trained with --hold-out, whose figures the model card "
+        "shall tell",
+    )
+    parser.add_argument(
+        "--initial-weights", metavar="NPZ", help="weights of EfficientAT mn04 to start from"
+    )
+    parser.add_argument("--architecture", choices=models.ARCHITECTURES, help="kind of network")
+    parser.add_argument("--epochs", type=_count, metavar="N", help="passes over the clips")
+    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    parser.epilog = (
+        "The state is saved beside the output after each epoch; the same command goes on from "
+        "there if it was interrupted."
+    )
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import models
+
+    models.require_tensorflow()
+    from emotionrecog import datasets, modelcard, protocols, training
+    from emotionrecog.evaluation import evaluate
+    from emotionrecog.recognizer import EmotionRecognizer
+
+    output = Path(arguments.output)
+    figures = [EmotionRecognizer.load(folder).artifact.metrics for folder in arguments.figures]
+    utterances = datasets.read(_corpora(arguments))
+    test_set: list[datasets.Utterance] = []
+    if arguments.hold_out:
+        utterances, test_set = protocols.split(utterances, arguments.hold_out)
+    choices = {name: getattr(arguments, name) for name in ("architecture", "epochs", "seed")}
+    recipe = training.Recipe(**{name: value for name, value in choices.items() if value is not None})
+    checkpoints = output.with_name(f"{output.name}.checkpoints")
+    recognizer = training.train(
+        utterances,
+        recipe=recipe,
+        name=arguments.name or output.name,
+        initial_weights=arguments.initial_weights,
+        checkpoints=checkpoints,
+    )
+    if test_set:
+        report = evaluate(recognizer, [u for u in test_set if u.style == "speech"])
+        _write(f"{report}\n")
+        figures = [modelcard.figures(arguments.hold_out, [report])]
+    artifact = modelcard.with_figures(recognizer.artifact, modelcard.merge(figures))
+    EmotionRecognizer(artifact).save(output)
+    shutil.rmtree(checkpoints)
+    return 0
+
+
+def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import protocols
+
+    _add_corpora_argument(parser)
+    parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
+    parser.add_argument(
+        "--protocol",
+        choices=protocols.HELD_OUT,
+        default="joint-test",
+        help="whose speakers to measure on (default: %(default)s)",
+    )
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import datasets, protocols
+    from emotionrecog.evaluation import evaluate
+    from emotionrecog.recognizer import EmotionRecognizer
+
+    recognizer = EmotionRecognizer.load(arguments.model)
+    utterances = datasets.read(_corpora(arguments))
+    _, test_set = protocols.split(utterances, arguments.protocol)
+    report = evaluate(recognizer, [u for u in test_set if u.style == "speech"])
+    _write(f"{report}\n")
+    return 0
+
+
+def _corpora(arguments: argparse.Namespace) -> str:
+    if not arguments.corpora:
+        raise DatasetError(
+            "the corpora are needed: name the folder that holds them with --corpora or in the "
+            "environment variable EMOTIONRECOG_CORPORA"
+        )
+    return str(arguments.corpora)
+
+
+def _show_log() -> None:
+    logging.basicConfig(format="emotionrecog: %(message)s", stream=sys.stderr)
+    logging.getLogger("emotionrecog").setLevel(logging.INFO)
+
+
+# --- how predictions are written ----------------------------------------------------------------
+
+
+class Format(NamedTuple):
+    """Text that comes before all answers, given the labels; and the text of one answer."""
+
+    head: Callable[[Sequence[str]], str]
+    row: Callable[[str, Prediction], str]
+
+
+def _set_encoding(format_name: str) -> None:
+    """Make standard output take whatever a file name may hold."""
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    if format_name == "table":  # what the terminal cannot show is spelled out
+        sys.stdout.reconfigure(errors="backslashreplace")
+    else:  # the same everywhere; a name that is no text stays the bytes it is
+        sys.stdout.reconfigure(encoding="utf-8", errors=sys.getfilesystemencodeerrors())
+
+
+def _no_head(labels: Sequence[str]) -> str:
+    return ""
+
+
+def _table_head(labels: Sequence[str]) -> str:
+    return f"{'emotion':<{_widest(labels)}}  confidence  recording\n"
+
+
+def _table_row(path: str, prediction: Prediction) -> str:
+    # The name comes last, so that its length shifts no column.
+    emotion = f"{prediction.emotion:<{_widest(prediction.probabilities)}}"
+    return f"{emotion}  {_percent(prediction.confidence):>10}  {_printable(path)}\n"
+
+
+def _single_table(path: str, prediction: Prediction) -> str:
+    lines = [
+        f"{_printable(path)}: {prediction.emotion}, {_percent(prediction.confidence)}",
+        "",
+        *(
+            f"  {label:<{_widest(prediction.probabilities)}}  {_percent(p):>5}  {_bar(p)}".rstrip()
+            for label, p in prediction.probabilities.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _json_row(path: str, prediction: Prediction) -> str:
+    return json.dumps({"path": path, **prediction.to_dict()}) + "\n"
+
+
+def _csv_head(labels: Sequence[str]) -> str:
+    return _csv_line(["path", "emotion", "confidence", *labels])
+
+
+def _csv_row(path: str, prediction: Prediction) -> str:
+    probabilities = prediction.probabilities.values()
+    return _csv_line([path, prediction.emotion, prediction.confidence, *probabilities])
+
+
+def _csv_line(cells: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _widest(labels: Iterable[str]) -> int:
+    return max(map(len, ("emotion", *labels)))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _bar(share: float) -> str:
+    try:
+        "█▏".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return "#" * round(BAR_WIDTH * share)
+    whole, eighths = divmod(round(8 * BAR_WIDTH * share), 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths]
+
+
+_SINGLE_TABLE = Format(_no_head, _single_table)
+FORMATS = {
+    "table": Format(_table_head, _table_row),
+    "json": Format(_no_head, _json_row),
+    "csv": Format(_csv_head, _csv_row),
+}
+
+
+# --- all sub-commands ---------------------------------------------------------------------------
+
+
+class Command(NamedTuple):
+    """A sub-command: what help says of it, and its two functions."""
+
+    summary: str
+    description: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+COMMANDS = {
+    "predict": Command(
+        summary="name the emotion in recordings",
+        description="Name the emotion in each recording, with its probability.",
+        add_arguments=_add_predict_arguments,
+        run=_predict,
+    ),
+    "train": Command(
+        summary="train a recogniser on the corpora",
+        description="Train a recogniser on RAVDESS, CREMA-D, SAVEE and TESS together. "
+        "Needs TensorFlow.",
+        add_arguments=_add_train_arguments,
+        run=_train,
+    ),
+    "evaluate": Command(
+        summary="measure a recogniser on speakers that its training left out",
+        description="Measure a recogniser on speakers that its training left out: unweighted "
+        "average recall (UAR) and accuracy (WA), in per cent.",
+        add_arguments=_add_evaluate_arguments,
+        run=_evaluate,
+    ),
+}
