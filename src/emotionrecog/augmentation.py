@@ -1,0 +1,224 @@
+"""Transforms of mel power spectrograms that make a network indifferent to who, where and how loud.
+
+They work on batches of *linear* mel power, where sources add and rooms and microphones multiply,
+and are used in training only. The level needs no augmentation: the front end removes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.fft
+
+from emotionrecog.features.mel import relative_to_voice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Augmentation", "fit_length"]
+
+_SILENCE = np.float32(1e-12)  # mel power, relative to the voice, of a frame that holds nothing
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How strongly training clips are varied; each draw is uniform in its range.
+
+    Parameters
+    ----------
+    time_scale
+        Largest relative change of duration, e.g. 0.15 for 0.85 to 1.15 times.
+    mel_shift
+        Largest shift along the mel axis, in bands: another vocal tract.
+    colouration_db
+        Standard deviation of a smooth random frequency response: another microphone.
+    noise_db
+        Range of the level of added stationary noise relative to the voice, in dB, before its random
+        colour and its flutter, which raises single values by 0 to 8 dB.
+    noise_probability, reverberation_probability
+        How often noise and a room are added.
+    masks, mask_bands, mask_frames
+        SpecAugment: number of stripes hidden along each axis, and their largest widths.
+    mixup
+        Parameter of the Beta distribution of mixing two clips of one corpus; 0 for none.
+    """
+
+    time_scale: float = 0.12
+    mel_shift: float = 3.0
+    colouration_db: float = 2.5
+    noise_db: tuple[float, float] = (-60.0, -20.0)
+    noise_probability: float = 0.4
+    reverberation_probability: float = 0.15
+    masks: int = 1
+    mask_bands: int = 12
+    mask_frames: int = 24
+    mixup: float = 0.2
+
+    def power(
+        self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Crop, stretch, shift, colour and bury each clip.
+
+        Parameters
+        ----------
+        clips
+            Logarithms of mel power, each of shape (its own n_frames, n_mels).
+        n_frames
+            Length to return.
+        rng
+            Source of all randomness.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_clips, n_frames, n_mels)
+            Mel power relative to the level of the voice.
+        """
+        batch = np.stack([self._place(clip, n_frames, rng) for clip in clips])
+        n_clips, _, n_mels = batch.shape
+        if self.colouration_db:
+            batch *= _decibels(self.colouration_db * _smooth_curves(n_clips, n_mels, rng))
+        reverberant = rng.random(n_clips) < self.reverberation_probability
+        batch[reverberant] += _late_reverberation(batch[reverberant], rng)
+        noisy = rng.random(n_clips) < self.noise_probability
+        batch[noisy] = relative_to_voice(batch[noisy])
+        batch[noisy] += self._noise(batch[noisy].shape, rng)
+        return relative_to_voice(batch)
+
+    def _place(
+        self, clip: NDArray[np.floating], n_frames: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Cut or surround one clip, stretched in time and shifted along the mel axis."""
+        speed = 1.0 + rng.uniform(-self.time_scale, self.time_scale)
+        spare = len(clip) / speed - n_frames
+        start = rng.uniform(min(0.0, spare), max(0.0, spare))
+        times = (start + np.arange(n_frames)) * speed
+        bands = np.arange(clip.shape[1]) + rng.uniform(-self.mel_shift, self.mel_shift)
+        stretched = _interpolate(clip.astype(np.float32), times)
+        shifted = _interpolate(stretched.T, bands).T
+        result = np.exp(shifted)
+        result[(times < 0) | (times > len(clip) - 1)] = _SILENCE
+        return result
+
+    def _noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Draw the mel power of stationary noise of random level and colour."""
+        n_clips, _, n_mels = shape
+        level = rng.uniform(*self.noise_db, (n_clips, 1, 1)) - 10.0 * np.log10(n_mels)
+        colour = level + 6.0 * _smooth_curves(n_clips, n_mels, rng)
+        flutter = rng.random(shape, dtype=np.float32) * np.float32(8.0)
+        return _decibels(colour.astype(np.float32) + flutter)
+
+    def mix(
+        self,
+        inputs: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        groups: NDArray[np.intp],
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Superpose pairs of clips of one group, and their targets in the same proportion.
+
+        Parameters
+        ----------
+        inputs
+            Mel power, or what a trunk says of it; shape (n_clips, ...).
+        targets
+            Shape (n_clips, n_targets).
+        groups
+            Only clips of equal number here are superposed; shape (n_clips,).
+        rng
+            Source of all randomness.
+
+        Returns
+        -------
+        inputs, targets
+            Of the same shapes. Every clip keeps at least half of itself.
+        """
+        if not self.mixup:
+            return inputs, targets
+        partner = _shuffle_within(groups, rng)
+        share = rng.beta(self.mixup, self.mixup, len(inputs)).astype(np.float32)
+        share = np.maximum(share, 1 - share)
+
+        def mixed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            own = share.reshape(-1, *[1] * (values.ndim - 1))
+            return own * values + (1 - own) * values[partner]
+
+        return mixed(inputs), mixed(targets)
+
+    def features(
+        self, log_power: NDArray[np.float32], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Hide stripes of the features, in place (SpecAugment)."""
+        _, n_frames, n_mels = log_power.shape
+        floor = log_power.min(axis=(1, 2))
+        for clip, lowest in zip(log_power, floor, strict=True):
+            for _ in range(self.masks):
+                width = rng.integers(self.mask_bands + 1)
+                low = rng.integers(n_mels - width + 1)
+                clip[:, low : low + width] = lowest
+                width = rng.integers(self.mask_frames + 1)
+                low = rng.integers(n_frames - width + 1)
+                clip[low : low + width] = lowest
+        return log_power
+
+
+def fit_length(clip: NDArray[np.floating], n_frames: int) -> NDArray[np.float32]:
+    """Cut the middle of a clip's log power out, or surround it with silence, to `n_frames`."""
+    spare = len(clip) - n_frames
+    if spare >= 0:
+        return clip[spare // 2 : spare // 2 + n_frames].astype(np.float32)
+    before = -spare // 2
+    padding = ((before, -spare - before), (0, 0))
+    return np.pad(clip.astype(np.float32), padding, constant_values=np.log(_SILENCE))
+
+
+def _late_reverberation(
+    power: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return the decaying tail that a room adds; 60 dB in 0.15 to 0.7 s, in frames of 10 ms."""
+    n_clips, n_frames, _ = power.shape
+    decay = (10.0 ** (-6.0 / rng.uniform(15.0, 70.0, (n_clips, 1)))).astype(np.float32)
+    strength = (10.0 ** rng.uniform(-2.5, -0.7, (n_clips, 1, 1))).astype(np.float32)
+    tail = np.zeros_like(power)
+    for t in range(1, n_frames):
+        tail[:, t] = decay * (tail[:, t - 1] + power[:, t - 1])
+    return strength * tail
+
+
+def _interpolate(rows: NDArray[np.float32], positions: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Read rows at fractional positions; beyond the ends the outermost row is repeated."""
+    positions = np.clip(positions, 0, len(rows) - 1)
+    lower = np.minimum(positions.astype(np.intp), max(len(rows) - 2, 0))
+    upper = np.minimum(lower + 1, len(rows) - 1)
+    share = (positions - lower).astype(np.float32)[:, np.newaxis]
+    result: NDArray[np.float32] = rows[lower] * (1 - share) + rows[upper] * share
+    return result
+
+
+def _smooth_curves(n_curves: int, n_mels: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw smooth random curves over the bands, shape (n_curves, 1, n_mels), of unit variance."""
+    coefficients = np.zeros((n_curves, n_mels), dtype=np.float32)
+    order = np.arange(1, 7)
+    coefficients[:, 1:7] = rng.normal(size=(n_curves, 6)) / order
+    scale = np.sqrt(n_mels / np.sum(1.0 / order**2)).astype(np.float32)
+    curves = scipy.fft.idct(coefficients, axis=1, norm="ortho") * scale
+    return np.asarray(curves[:, np.newaxis], dtype=np.float32)
+
+
+def _decibels(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    power: NDArray[np.float32] = np.exp(
+        np.asarray(values, dtype=np.float32) * np.float32(np.log(10.0) / 10.0)
+    )
+    return power
+
+
+def _shuffle_within(groups: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return a permutation that keeps every index within its group."""
+    partner = np.arange(len(groups))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        partner[members] = rng.permutation(members)
+    return partner

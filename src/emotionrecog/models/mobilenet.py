@@ -1,0 +1,266 @@
+"""A small MobileNetV3 over log-mel frames, with taps in the middle of the network.
+
+The convolutional part is that of EfficientAT's ``mn04`` [1]_ up to its twelfth block (148 k
+parameters), so that it can start from the weights trained on AudioSet. What tells emotions is in
+the middle of such a network: blocks 4, 6, 8, 10 and 12 are read out, channel × frequency kept, as
+mean and deviation over time.
+
+References
+----------
+.. [1] F. Schmid, K. Koutini, G. Widmer: "Efficient large-scale audio tagging via
+   Transformer-to-CNN knowledge distillation", ICASSP 2023. MIT licence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
+
+import keras
+import numpy as np
+from keras import layers
+
+from emotionrecog.errors import ModelError
+from emotionrecog.models.layers import (
+    FusedBatchNormalization,
+    attend,
+    mean_and_deviation,
+    normalization,
+)
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+__all__ = ["build", "load_audioset_weights", "split"]
+
+
+class _Block(NamedTuple):
+    """One inverted residual: widths, kernel and stride of its depthwise convolution."""
+
+    kernel: int
+    expanded: int
+    out: int
+    squeezed: int  # width of the squeeze-excitation, 0 where the block has none
+    stride: int
+
+
+_STEM_CHANNELS = 8
+_BLOCKS = (
+    _Block(3, 8, 8, 0, 1),
+    _Block(3, 24, 16, 0, 2),
+    _Block(3, 32, 16, 0, 1),
+    _Block(5, 32, 16, 8, 2),
+    _Block(5, 48, 16, 16, 1),
+    _Block(5, 48, 16, 16, 1),
+    _Block(3, 96, 32, 0, 2),
+    _Block(3, 80, 32, 0, 1),
+    _Block(3, 72, 32, 0, 1),
+    _Block(3, 72, 32, 0, 1),
+    _Block(3, 192, 48, 48, 1),
+    _Block(3, 272, 48, 72, 1),
+)
+_LAST_RELU_BLOCK = 6  # hard-swish from there on
+_TAPS = (4, 6, 8, 10, 12)
+
+# The first of the layers that are the emotions' own and have no pretrained weights.
+_HEAD = "head_norm"
+
+
+def _convolve(
+    x: Any, name: str, filters: int, kernel: int, stride: int = 1, activation: str | None = None
+) -> Any:
+    """Convolve, normalise, activate; depthwise where `filters` is 0.
+
+    Strided convolutions are padded by (kernel - 1) / 2 on both sides, as PyTorch does it;
+    TensorFlow's "same" would pad the end only.
+    """
+    padding = "same"
+    if stride > 1:
+        x = layers.ZeroPadding2D((kernel - 1) // 2)(x)
+        padding = "valid"
+    options = {"strides": stride, "padding": padding, "use_bias": False, "name": f"{name}_conv"}
+    if filters:
+        x = layers.Conv2D(filters, kernel, **options)(x)
+    else:
+        x = layers.DepthwiseConv2D(kernel, **options)(x)
+    x = FusedBatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
+    return layers.Activation(activation)(x) if activation else x
+
+
+def _squeeze_excite(x: Any, name: str, width: int) -> Any:
+    scale = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    scale = layers.Conv2D(width, 1, activation="relu", name=f"{name}_squeeze")(scale)
+    scale = layers.Conv2D(x.shape[-1], 1, activation="sigmoid", name=f"{name}_excite")(scale)
+    return layers.Multiply()([x, scale])
+
+
+def backbone(x: Any) -> list[Any]:
+    """Apply the convolutional part.
+
+    Parameters
+    ----------
+    x
+        Normalised log-mel images, shape (batch, n_frames, n_mels, 1).
+
+    Returns
+    -------
+    list of tensors
+        The outputs of the stem and of the blocks, in order; block i is at index i.
+    """
+    x = _convolve(x, "stem", _STEM_CHANNELS, 3, stride=2, activation="hard_swish")
+    outputs = [x]
+    for number, block in enumerate(_BLOCKS, start=1):
+        activation = "relu" if number <= _LAST_RELU_BLOCK else "hard_swish"
+        name = f"block{number}"
+        y = x
+        if number > 1:  # the first block does not expand
+            y = _convolve(y, f"{name}_expand", block.expanded, 1, activation=activation)
+        y = _convolve(y, f"{name}_depthwise", 0, block.kernel, block.stride, activation)
+        if block.squeezed:
+            y = _squeeze_excite(y, name, block.squeezed)
+        y = _convolve(y, f"{name}_project", block.out, 1)
+        if block.stride == 1 and y.shape[-1] == x.shape[-1]:
+            y = layers.Add()([x, y])
+        x = y
+        outputs.append(x)
+    return outputs
+
+
+def build(
+    n_features: int,
+    n_emotions: int,
+    *,
+    mean: float = 0.0,
+    deviation: float = 1.0,
+    dropout: float = 0.5,
+    hidden: int = 256,
+    recurrent: int = 0,
+) -> keras.Model:
+    """Build the network; see `emotionrecog.models.build`.
+
+    Parameters
+    ----------
+    n_features, n_emotions
+        Mel bands per frame and number of logits.
+    mean, deviation
+        Of the features of the training data.
+    dropout
+        Fraction of the pooled and of the hidden values that each training step hides.
+    hidden
+        Units between the pooled values and the logits.
+    recurrent
+        Units of a bidirectional GRU with attention pooling over the last tap, beside the
+        statistics; 0 for none.
+    """
+    inputs = layers.Input((None, n_features), name="features")
+    # EfficientAT divides by about twice the standard deviation of its training data.
+    x = normalization(mean, 2.0 * deviation)(inputs)
+    x = layers.Reshape((-1, n_features, 1))(x)
+    outputs = backbone(x)
+    pooled = [
+        layers.Flatten()(statistic)
+        for tap in _TAPS
+        for statistic in mean_and_deviation(outputs[tap], axis=1)
+    ]
+    if recurrent:
+        last = outputs[_TAPS[-1]]
+        frames = layers.Reshape((-1, last.shape[2] * last.shape[3]))(last)
+        frames = layers.Dropout(dropout)(frames)
+        frames = layers.Dense(2 * recurrent, activation="relu")(frames)
+        frames = layers.Bidirectional(layers.GRU(recurrent, return_sequences=True))(frames)
+        pooled.append(attend(frames, recurrent))
+    x = layers.Concatenate()(pooled)
+    x = layers.BatchNormalization(name=_HEAD)(x)
+    x = layers.Dropout(dropout)(x)
+    x = layers.Dense(hidden, activation="relu")(x)
+    x = layers.Dropout(dropout)(x)
+    logits = layers.Dense(n_emotions, name="logits")(x)
+    return keras.Model(inputs, logits, name="mobilenet")
+
+
+def load_audioset_weights(model: keras.Model, path: str | PathLike[str]) -> None:
+    """Set the convolutional part to EfficientAT's ``mn04`` weights.
+
+    Parameters
+    ----------
+    model
+        As `build` made it.
+    path
+        A ``.npz`` with the tensors of the PyTorch state dict under their names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModelError
+        If it is no ``.npz``, or a tensor is missing or has another shape.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as tensors:
+            pairs = _named_weights(tensors)
+    except (BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: expected a .npz with the weights of EfficientAT mn04, but {error}"
+        ) from error
+    for name, values in pairs:
+        layer = model.get_layer(name)
+        found, expected = [v.shape for v in values], [tuple(w.shape) for w in layer.weights]
+        if found != expected:
+            raise ModelError(
+                f"{path}: layer {name} needs tensors of the shapes {expected}, found {found}; "
+                "expected the weights of EfficientAT mn04"
+            )
+        layer.set_weights(values)
+
+
+def split(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Divide a network into its pretrained trunk and its head, which share its layers.
+
+    Returns
+    -------
+    trunk, head
+        From features to pooled values, and from there to logits.
+    """
+    start = [layer.name for layer in model.layers].index(_HEAD)
+    pooled = model.layers[start].input
+    inputs = x = keras.Input(pooled.shape[1:])
+    for layer in model.layers[start:]:
+        x = layer(x)
+    return keras.Model(model.input, pooled), keras.Model(inputs, x)
+
+
+def _named_weights(tensors: Any) -> list[tuple[str, list[NDArray[np.float32]]]]:
+    """Pair the names of layers with EfficientAT's tensors, turned as Keras keeps them."""
+
+    def get(name: str) -> NDArray[np.float32]:
+        return np.asarray(tensors[name], dtype=np.float32)
+
+    pairs: list[tuple[str, list[NDArray[np.float32]]]] = []
+
+    def convolution(layer: str, source: str, depthwise: bool = False) -> None:
+        # PyTorch: (out, in, frequency, time). Keras: (time, frequency, in, out or multiplier).
+        kernel = get(f"{source}.0.weight").transpose((3, 2, 0, 1) if depthwise else (3, 2, 1, 0))
+        norm = ("weight", "bias", "running_mean", "running_var")
+        pairs.append((f"{layer}_conv", [kernel]))
+        pairs.append((f"{layer}_norm", [get(f"{source}.1.{name}") for name in norm]))
+
+    convolution("stem", "features.0")
+    for number, block in enumerate(_BLOCKS, start=1):
+        source, part = f"features.{number}.block", 0
+        if number > 1:
+            convolution(f"block{number}_expand", f"{source}.{part}")
+            part += 1
+        convolution(f"block{number}_depthwise", f"{source}.{part}", depthwise=True)
+        part += 1
+        if block.squeezed:
+            for layer, fc in (("squeeze", "fc1"), ("excite", "fc2")):
+                name = f"{source}.{part}.conc_se_layers.0.{fc}"
+                bias = get(f"{name}.bias")
+                kernel = get(f"{name}.weight").reshape(bias.size, -1).T[np.newaxis, np.newaxis]
+                pairs.append((f"block{number}_{layer}", [kernel, bias]))
+            part += 1
+        convolution(f"block{number}_project", f"{source}.{part}")
+    return pairs

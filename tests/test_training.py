@@ -1,0 +1,402 @@
+"""Training: short real runs on made-up corpora, whose emotions are tones of different pitch."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+import keras
+
+from emotionrecog import training
+from emotionrecog.augmentation import Augmentation
+from emotionrecog.datasets import EMOTIONS, Utterance
+from emotionrecog.errors import DatasetError, ModelError
+from emotionrecog.features import FeatureSpec, LogMel
+from emotionrecog.models.layers import FusedBatchNormalization
+from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.training import Batches, Clips, Recipe, train
+
+RATE = 16_000
+PITCHES = {"neutral": 150.0, "happy": 600.0, "angry": 2400.0}
+# Of the second corpus, which is smaller and lacks an emotion.
+OTHER = ("neutral", "angry")
+
+CRNN = Recipe(
+    architecture="crnn",
+    sizes={"filters": 4, "recurrent": 8, "dropout": 0.2},
+    features=FeatureSpec(n_mels=32),
+    augmentation=Augmentation(mixup=0.0, masks=0),
+    epochs=2,
+    batch_size=8,
+    crop_frames=48,
+    averaging=0.9,
+)
+MOBILENET = dataclasses.replace(
+    CRNN, architecture="mobilenet", sizes={"hidden": 16}, copies=1, averaging=0.9
+)
+
+
+def tone(pitch: float, seed: int, duration: float = 0.6) -> np.ndarray:
+    """Return a harmonic tone in faint noise."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(duration * RATE)) / RATE
+    f0 = pitch * rng.uniform(0.94, 1.06)
+    voice = sum(np.sin(2 * np.pi * f0 * k * t + rng.uniform(0, 6)) / k for k in (1, 2, 3))
+    return 0.2 * voice + 0.001 * rng.normal(size=t.size)
+
+
+def record(folder: Path, corpus: str, emotion: str, number: int) -> Utterance:
+    path = folder / f"{corpus}_{emotion}_{number}.wav"
+    soundfile.write(path, tone(PITCHES[emotion], hash_of(corpus, emotion, number)), RATE)
+    return Utterance(path, emotion, corpus=corpus, speaker=f"{corpus}/{number % 3}")
+
+
+def hash_of(corpus: str, emotion: str, number: int) -> int:
+    return 1000 * len(corpus) + 100 * EMOTIONS.index(emotion) + number
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
+    """Return 30 clips of a corpus with all three emotions and 10 of one that lacks an emotion."""
+    folder = tmp_path_factory.mktemp("recordings")
+    first = [record(folder, "first", emotion, i) for emotion in PITCHES for i in range(10)]
+    return first + [record(folder, "second", emotion, i) for emotion in OTHER for i in range(5)]
+
+
+@pytest.fixture(scope="module")
+def trained(recordings: list[Utterance]) -> EmotionRecognizer:
+    return train(recordings, recipe=CRNN, name="tones", n_jobs=1)
+
+
+@pytest.fixture(scope="module")
+def clips(recordings: list[Utterance]) -> Clips:
+    return training.read_clips(recordings, CRNN.features, 1)[0]
+
+
+def small_network(n_features: int, n_emotions: int, dropout: float = 0.5) -> keras.Model:
+    """Return a network with all that has a state, built and traced in a moment."""
+    inputs = keras.Input((None, n_features))
+    x = keras.layers.Reshape((-1, n_features, 1))(keras.layers.Rescaling(0.2, 1.0)(inputs))
+    x = FusedBatchNormalization()(keras.layers.Conv2D(4, 3, strides=3, activation="relu")(x))
+    x = keras.layers.Flatten()(keras.ops.mean(x, axis=1))
+    x = keras.layers.Dense(16, activation="relu")(keras.layers.Dropout(dropout)(x))
+    return keras.Model(inputs, keras.layers.Dense(n_emotions)(x))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the small network trained, whatever the recipe says."""
+
+    def build(architecture: str, n_features: int, n_emotions: int, **_: float) -> keras.Model:
+        return small_network(n_features, n_emotions)
+
+    monkeypatch.setattr(training.models, "build", build)
+
+
+def fit(clips: Clips, recipe: Recipe, checkpoints: Path | None = None) -> list[np.ndarray]:
+    """Train without the rest; return the weights."""
+    network, _ = training.fit(clips, recipe, None, checkpoints)
+    values: list[np.ndarray] = network.get_weights()
+    return values
+
+
+def assert_same(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> None:
+    """Compare weights; threads may add up gradients in another order."""
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def differ(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    return any(np.abs(a - b).max() > 1e-3 for a, b in zip(some, others, strict=True))
+
+
+# What comes out ---------------------------------------------------------------------------------
+
+
+def test_result_is_a_recogniser_that_travels(
+    trained: EmotionRecognizer, recordings: list[Utterance], tmp_path: Path
+) -> None:
+    trained.save(tmp_path / "tones")
+    loaded = EmotionRecognizer.load(tmp_path / "tones")
+    before, after = (r.predict(recordings[0].path) for r in (trained, loaded))
+    assert tuple(before.probabilities) == EMOTIONS
+    assert before == after
+
+
+def test_result_says_what_it_was_trained_on(trained: EmotionRecognizer) -> None:
+    artifact = trained.artifact
+    assert artifact.name == "tones"
+    assert artifact.labels == EMOTIONS
+    assert artifact.window_frames == 48
+    assert artifact.architecture == "crnn"
+    assert artifact.sizes.items() >= {"filters": 4, "recurrent": 8}.items()
+    facts = {"style": "speech", "licence": "", "n_speakers": 3}
+    assert artifact.training["corpora"] == [
+        {"corpus": "first", "n_clips": 30, **facts},
+        {"corpus": "second", "n_clips": 10, **facts},
+    ]
+    assert artifact.training["speakers"] == [
+        f"{c}/{i}" for c in ("first", "second") for i in range(3)
+    ]
+    assert artifact.training["recipe"]["seed"] == 0
+    assert artifact.training["initial_weights"] is None
+    assert set(artifact.versions) >= {"python", "emotionrecog", "keras", "tensorflow", "numpy"}
+
+
+def test_normalisation_is_that_of_the_training_features(
+    trained: EmotionRecognizer, recordings: list[Utterance]
+) -> None:
+    clips, _ = training.read_clips(recordings, CRNN.features, 1)
+    batches = Batches(clips, CRNN)
+    values = np.concatenate([batches[i][0].ravel() for i in range(len(batches))])
+    assert trained.artifact.sizes["mean"] == pytest.approx(values.mean(), abs=1e-3)
+    assert trained.artifact.sizes["deviation"] == pytest.approx(values.std(), abs=1e-3)
+
+
+def test_temperature_goes_into_the_artifact(
+    recordings: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(CRNN, features=FeatureSpec(n_mels=8))
+    network = small_network(8, 8)
+    monkeypatch.setattr(training, "fit", lambda *_: (network, {}))
+    sharp, flat = (
+        train(recordings[:8], recipe=dataclasses.replace(recipe, temperature=value), n_jobs=1)
+        for value in (1.0, 3.0)
+    )
+    assert (sharp.artifact.temperature, flat.artifact.temperature) == (1.0, 3.0)
+    logits = [np.log(r.probabilities(recordings[0].path)) for r in (sharp, flat)]
+    assert np.ptp(logits[0]) == pytest.approx(3 * np.ptp(logits[1]), rel=1e-3)
+
+
+@pytest.mark.usefixtures("small")
+def test_training_learns_what_is_easy(clips: Clips) -> None:
+    recipe = dataclasses.replace(CRNN, epochs=12, learning_rate=1e-2)
+    network, _ = training.fit(clips, recipe, None, None)
+    extract = LogMel(CRNN.features)
+    x = np.stack([extract(tone(PITCHES[e], 7777 + i)) for e in PITCHES for i in range(4)])
+    answers = [EMOTIONS[i] for i in network.predict_on_batch(x[:, 6:54]).argmax(axis=1)]
+    hits = sum(answer == e for answer, e in zip(answers, np.repeat(list(PITCHES), 4), strict=True))
+    assert hits >= 10, answers  # of 12
+
+
+# Reproducible and resumable ---------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small")
+def test_seed_decides_the_network(clips: Clips) -> None:
+    first = fit(clips, CRNN)
+    assert_same(fit(clips, CRNN), first)
+    assert differ(fit(clips, dataclasses.replace(CRNN, seed=1)), first)
+
+
+def interrupt_in_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = training._Progress.on_train_batch_end
+    batches = 0
+
+    def interrupted(self: Any, batch: int, logs: Any = None) -> None:
+        nonlocal batches
+        batches += 1
+        if batches == 7:  # five are an epoch
+            raise KeyboardInterrupt
+        original(self, batch, logs)
+
+    monkeypatch.setattr(training._Progress, "on_train_batch_end", interrupted)
+
+
+@pytest.mark.usefixtures("small")
+def test_interrupted_run_goes_on_as_if_it_had_not_been(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fit(clips, CRNN)
+    with monkeypatch.context() as patch:
+        interrupt_in_second_epoch(patch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(clips, CRNN, tmp_path)
+    epochs: list[int] = []
+    original = training._Progress.on_epoch_begin
+
+    def noted(self: Any, epoch: int, logs: Any = None) -> None:
+        epochs.append(epoch)
+        original(self, epoch, logs)
+
+    monkeypatch.setattr(training._Progress, "on_epoch_begin", noted)
+    assert_same(fit(clips, CRNN, tmp_path), expected)
+    assert epochs == [1]
+    # Now the run is over: what it came to is there without another step.
+    assert_same(fit(clips, CRNN, tmp_path), expected)
+    assert epochs == [1]
+
+
+@pytest.mark.usefixtures("small")
+def test_state_of_another_run_is_refused(clips: Clips, tmp_path: Path) -> None:
+    training._State(tmp_path, CRNN, len(clips), None)
+    for recipe in (dataclasses.replace(CRNN, learning_rate=1e-4), MOBILENET):
+        with pytest.raises(ValueError, match="holds the state of another recipe"):
+            fit(clips, recipe, tmp_path)
+    with pytest.raises(ValueError, match="or of other recordings"):
+        training._State(tmp_path, CRNN, len(clips) - 1, None)
+    with pytest.raises(ValueError, match="holds the state of another recipe"):
+        training._State(tmp_path, CRNN, len(clips), "mn04.npz")
+
+
+# Recordings -------------------------------------------------------------------------------------
+
+
+def test_bad_recording_is_left_out_with_a_warning(
+    recordings: list[Utterance], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, gone = tmp_path / "damaged.wav", tmp_path / "gone.wav"
+    damaged.write_text("no sound")
+    bad = [dataclasses.replace(recordings[0], path=path) for path in (damaged, gone)]
+    with caplog.at_level(logging.WARNING, "emotionrecog"):
+        clips, used = training.read_clips([*bad, *recordings[:3]], CRNN.features, 2)
+    assert used == recordings[:3]
+    assert len(clips) == 3
+    assert [
+        str(path) in message for path, message in zip((damaged, gone), caplog.messages, strict=True)
+    ] == [
+        True,
+        True,
+    ]
+
+
+def test_clips_are_read_in_order_and_grouped(recordings: list[Utterance]) -> None:
+    song = dataclasses.replace(recordings[0], style="song")
+    clips, used = training.read_clips([*recordings, song], CRNN.features, 2)
+    assert used == [*recordings, song]
+    assert [EMOTIONS[i] for i in clips.emotions] == [u.emotion for u in used]
+    assert clips.groups.tolist() == [0] * 30 + [1] * 10 + [2]
+    present = [[e for e, p in zip(EMOTIONS, row, strict=True) if p] for row in clips.present]
+    assert present == [list(PITCHES), list(OTHER), ["neutral"]]
+    assert {power.shape for power in clips.log_power} == {(61, 32)}
+    # The loudest band of each emotion's clips rises with its pitch.
+    loudest = [int(power.mean(axis=0).argmax()) for power in clips.log_power[:30:10]]
+    assert loudest == sorted(set(loudest))
+
+
+def test_no_usable_recording_is_refused(recordings: list[Utterance], tmp_path: Path) -> None:
+    gone = [dataclasses.replace(recordings[0], path=tmp_path / f"{i}.wav") for i in range(9)]
+    with pytest.raises(DatasetError, match="none of the 9 recordings"):
+        train(gone, recipe=CRNN, n_jobs=1)
+
+
+def test_less_than_a_batch_is_refused(recordings: list[Utterance]) -> None:
+    with pytest.raises(DatasetError, match="at least one batch of 8 clips, got 7"):
+        train(recordings[:7], recipe=CRNN, n_jobs=1)
+
+
+# Drawing and targets ----------------------------------------------------------------------------
+
+
+def made_up_clips() -> Clips:
+    """Return 900 clips of a corpus of two emotions, one nine times as frequent; 100 of another."""
+    groups = np.repeat([0, 1], [900, 100])
+    emotions = np.concatenate([np.repeat([0, 2], [810, 90]), np.repeat([0, 2, 4, 5], 25)])
+    present = np.zeros((2, 8), dtype=np.float32)
+    present[groups, emotions] = 1
+    log_power = [np.zeros((48, 8), dtype=np.float16)] * 1000
+    return Clips(log_power, emotions, groups, present)
+
+
+def test_corpora_are_drawn_by_the_root_of_their_size_and_their_emotions_equally() -> None:
+    clips, share = made_up_clips(), np.zeros((2, 8))
+    for epoch in range(40):
+        drawn = Batches(clips, CRNN, epoch)._order
+        assert drawn.shape == (1000,)
+        np.add.at(share, (clips.groups[drawn], clips.emotions[drawn]), 1 / 40_000)
+    expected = np.zeros((2, 8))
+    expected[0, [0, 2]] = 0.75 / 2  # the root of 900, against the root of 100
+    expected[1, [0, 2, 4, 5]] = 0.25 / 4
+    np.testing.assert_allclose(share, expected, atol=0.002)
+
+
+def test_batches_depend_on_seed_epoch_and_index_alone() -> None:
+    clips = made_up_clips()
+    straight = Batches(clips, CRNN)
+    first = straight[3][0]
+    straight.on_epoch_end()
+    np.testing.assert_array_equal(straight[3][1], Batches(clips, CRNN, 1)[3][1])
+    np.testing.assert_array_equal(straight[3][0], Batches(clips, CRNN, 1)[3][0])
+    assert not np.array_equal(straight._order, Batches(clips, CRNN)._order)
+    np.testing.assert_array_equal(first, Batches(clips, CRNN)[3][0])
+    other_seed = Batches(clips, dataclasses.replace(CRNN, seed=1))
+    assert not np.array_equal(other_seed._order, Batches(clips, CRNN)._order)
+
+
+def test_targets_are_smoothed_over_the_emotions_of_the_corpus() -> None:
+    recipe = dataclasses.replace(CRNN, label_smoothing=0.1, absent_weight=0.05)
+    batches = Batches(made_up_clips(), recipe)
+    first, last = batches.targets[0], batches.targets[-1]
+    np.testing.assert_allclose(first[:8], [0.95, 0, 0.05, 0, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(first[8:], [1, 0.05, 1, *[0.05] * 5], atol=1e-6)
+    np.testing.assert_allclose(last[:8], [0.025, 0, 0.025, 0, 0.025, 0.925, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(last[8:], [1, 0.05, 1, 0.05, 1, 1, 0.05, 0.05], atol=1e-6)
+
+
+def test_batch_holds_what_the_trunk_said_of_its_clips() -> None:
+    """Every value says which copy of which clip it is."""
+    clips = made_up_clips()
+    pooled = (
+        np.arange(3)[:, np.newaxis, np.newaxis] * 0.25 + np.arange(1000)[:, np.newaxis]
+    ).astype(np.float16)
+    batches = Batches(clips, CRNN, pooled=pooled)
+    inputs, targets = batches[2]
+    chosen = batches._order[16:24]
+    np.testing.assert_array_equal(np.floor(inputs[:, 0]), chosen)
+    np.testing.assert_array_equal(targets, batches.targets[chosen])
+    copies = {float(v) % 1 for i in range(len(batches)) for v in batches[i][0].ravel()}
+    assert copies == {0.0, 0.25, 0.5}
+
+
+# Pretrained weights -----------------------------------------------------------------------------
+
+
+def test_weights_of_another_architecture_are_refused(recordings: list[Utterance]) -> None:
+    with pytest.raises(ValueError, match="'mobilenet', but the recipe says 'crnn'"):
+        train(recordings, recipe=CRNN, initial_weights="mn04.npz", n_jobs=1)
+
+
+def test_other_weights_are_refused(recordings: list[Utterance], tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", weight=np.zeros(3))
+    with pytest.raises(ModelError, match=r"other\.npz: expected .* EfficientAT mn04"):
+        train(recordings, recipe=MOBILENET, initial_weights=tmp_path / "other.npz", n_jobs=1)
+
+
+def test_pretrained_trunk_stays_as_it_is_and_its_head_learns(
+    clips: Clips, tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
+) -> None:
+    path = tmp_path / "mn04.npz"
+    tensors = random_mn04(path)
+    network, sizes = training.fit(clips, MOBILENET, path, tmp_path / "checkpoints")
+    untrained = training.models.build("mobilenet", 32, 8, **sizes)
+    training.mobilenet.load_audioset_weights(untrained, path)
+    head = [layer.name for layer in network.layers].index("head_norm")
+    for learnt, given in zip(network.layers[:head], untrained.layers[:head], strict=True):
+        for value, expected in zip(learnt.get_weights(), given.get_weights(), strict=True):
+            np.testing.assert_array_equal(value, expected)
+    stem = network.get_layer("stem_conv").get_weights()[0]
+    np.testing.assert_array_equal(stem, tensors["features.0.0.weight"].transpose(3, 2, 1, 0))
+    assert np.abs(network.get_layer("logits").get_weights()[1]).max() > 0  # it began at zero
+    # What is over is there without another step.
+    again, _ = training.fit(clips, MOBILENET, path, tmp_path / "checkpoints")
+    assert_same(again.get_weights(), network.get_weights())
+
+
+def test_trunk_is_asked_about_clips_as_they_are_and_about_copies(clips: Clips) -> None:
+    """A trunk that hands back the mean of each band shows what it was asked about."""
+    inputs = keras.Input((None, 32))
+    trunk = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
+    said = training._listen(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
+    assert said.shape == (3, len(clips), 32)
+    for i in (0, len(clips) - 1):
+        power = np.exp(clips.log_power[i][6:54].astype(np.float32))  # the middle 48 of 61 frames
+        expected = np.log(power + CRNN.features.log_offset).mean(axis=0)
+        np.testing.assert_allclose(said[0, i], expected, atol=0.02)
+    gaps = [np.abs(said[a] - said[b]).max(axis=1).min() for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert min(gaps) > 0.05
