@@ -507,3 +507,56 @@ sys.exit(status)
     loaded = set(done.stderr.split())
     assert "emotionrecog.cli" in loaded
     assert loaded & left_out == set()
+
+
+# train and evaluate -----------------------------------------------------------------------------
+
+
+def test_train_evaluate_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorflow")
+    corpora, output = tmp_path / "corpora", tmp_path / "mine"
+    folder = corpora / "ravdess"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    names = [
+        f"03-01-{emotion:02d}-01-{statement:02d}-{repetition:02d}-{actor:02d}.wav"
+        for emotion in range(1, 9)
+        for statement in (1, 2)
+        for repetition in (1, 2)
+        for actor in (1, 4)
+    ]
+    for name in names:
+        soundfile.write(folder / name, 0.1 * rng.normal(size=8_000), 16_000)
+    arguments = ["--corpora", str(corpora)]
+    assert cli.main(["train", *arguments, "--output", str(output), "--epochs", "1"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpora", "mine"]
+    card = (output / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "# Model card: mine" in card
+    assert "| 64 | 2 | CC BY-NC-SA 4.0 |" in card
+    assert "no speakers were left out" in card
+
+    capsys.readouterr()
+    clip = str(folder / names[0])
+    assert cli.main(["predict", clip, "--model", str(output), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["emotion"] in emotionrecog.EMOTIONS
+
+    assert cli.main(["evaluate", str(output), *arguments]) == 1
+    assert "must hold all speakers of protocol 'joint-test'" in capsys.readouterr().err
+
+
+def test_train_says_that_it_needs_the_corpora(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow")
+    monkeypatch.delenv("EMOTIONRECOG_CORPORA", raising=False)
+    assert cli.main(["train", "--output", str(tmp_path / "mine")]) == 1
+    assert "EMOTIONRECOG_CORPORA" in capsys.readouterr().err
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.corpora
+def test_evaluate_refuses_speakers_of_the_training(
+    corpora_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["evaluate", "english-8", "--corpora", str(corpora_root)]) == 1
+    assert "was trained on" in capsys.readouterr().err

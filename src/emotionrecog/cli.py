@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # `head` has seen enough
         return NOBODY_READS
-    except (EmotionRecogError, OSError) as error:
+    except (OSError, ValueError) as error:  # what the library raises on purpose derives from these
         _complain(str(error))
         return FAILED
 
@@ -294,7 +294,9 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.hold_out:
         utterances, test_set = protocols.split(utterances, arguments.hold_out)
     choices = {name: getattr(arguments, name) for name in ("architecture", "epochs", "seed")}
-    recipe = training.Recipe(**{name: value for name, value in choices.items() if value is not None})
+    recipe = training.Recipe(
+        **{name: value for name, value in choices.items() if value is not None}
+    )
     checkpoints = output.with_name(f"{output.name}.checkpoints")
     recognizer = training.train(
         utterances,
