@@ -128,6 +128,7 @@ TIERS = (
     {"pretrained", "protocols"},
     {"recognizer"},
     {"training", "evaluation", "plots"},
+    {"modelcard"},
     {"cli"},
 )
 TIER_OF = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}

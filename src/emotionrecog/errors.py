@@ -10,7 +10,8 @@ has to say about its input, and each also derives from the builtin that fits::
     ├── ModelError(ValueError)      an artefact is missing, damaged or of an unknown version
     └── DownloadError(OSError)      fetching failed, or what came has another hash
 
-A missing path stays `FileNotFoundError`; a bad argument is a plain `ValueError`. Causes are chained.
+A missing path stays `FileNotFoundError`; a bad argument is a plain `ValueError`. Causes are
+chained.
 """
 
 __all__ = [
