@@ -11,7 +11,7 @@ help:
 	@echo "make demo    predict the emotion in examples/clip.wav"
 	@echo "make test    lint, types, documentation and tests"
 	@echo "make docs    build the documentation into docs/_build/html"
-	@echo "make train   train the bundled recogniser anew (ARGS=... for options)"
+	@echo "make train   train a recogniser into runs/ (ARGS=... for options)"
 	@echo "make clean   remove everything that the other commands made"
 
 demo: $(VENV)/installed
@@ -31,7 +31,7 @@ train: $(VENV)/installed
 	@test -n "$$EMOTIONRECOG_CORPORA" || { \
 		echo "Training needs the corpora: set EMOTIONRECOG_CORPORA to the folder that holds them (docs/corpora.md)."; \
 		exit 1; }
-	$(BIN)/emotionrecog train $(ARGS)
+	$(BIN)/emotionrecog train --output runs/my-recogniser $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis

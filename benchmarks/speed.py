@@ -82,7 +82,7 @@ def throughput(folder: Path) -> None:
     wall = time.perf_counter() - start
     failed = sum(isinstance(answer, Exception) for answer in answers)
     print(
-        f"{'folder':<24} {len(paths) / wall:6.0f} clips/s on {os.cpu_count()} cores "
+        f"{'folder':<24} {len(paths) / wall:6.0f} clips/s on {len(os.sched_getaffinity(0))} cores "
         f"({len(paths)} clips, {failed} failed, {wall:.1f} s)"
     )
 

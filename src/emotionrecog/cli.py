@@ -288,6 +288,10 @@ def _train(arguments: argparse.Namespace) -> int:
     from emotionrecog.recognizer import EmotionRecognizer
 
     output = Path(arguments.output)
+    if arguments.hold_out and arguments.figures:
+        raise ValueError("--figures is for a recogniser that is trained on all speakers")
+    if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
+        raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     figures = [EmotionRecognizer.load(folder).artifact.metrics for folder in arguments.figures]
     utterances = datasets.read(_corpora(arguments))
     test_set: list[datasets.Utterance] = []

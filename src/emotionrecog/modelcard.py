@@ -28,8 +28,7 @@ _LIMITS = """\
   people who only heard the clip agreed with that label in 40 % of the cases.
 - **Calm and surprised** come from few voices: calm from RAVDESS alone, surprised from RAVDESS,
   SAVEE and TESS. Of voices unlike these, calm and neutral are easily taken for each other.
-- **Confidence** was fitted on acted speech, part of it from a corpus not heard in training. On
-  other voices it is no frequency.
+- **Confidence** is no frequency on voices it has not heard: see the calibration error above.
 - Speech of less than {minimum:g} s is refused. Recordings of more than {window:.2g} s are judged in
   windows whose probabilities are averaged: one emotion is answered for the whole.
 

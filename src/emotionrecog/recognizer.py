@@ -35,9 +35,6 @@ __all__ = ["EmotionRecognizer", "Prediction"]
 # Windows more than this far below the loudest one hold no voice and have no say.
 SILENT_WINDOW_DB = 40.0
 
-# Windows that the network judges at once; bounds the memory that an hour-long recording takes.
-_WINDOWS_AT_ONCE = 8
-
 # Sources that `predict_batch` reads ahead for each of its workers, and how many of them it sends
 # together: a worker in another process starts the network anew for each lot.
 _AHEAD_PER_WORKER = 16
@@ -371,9 +368,10 @@ class EmotionRecognizer:
         # As many samples as make the number of frames that the network was trained on.
         length = (self.artifact.window_frames - 1) * self.artifact.features.hop_length
         windows = _audible(_cut(waveform.samples, length))
+        # One at a time: together they would take longer, and an hour of them much memory.
         answers = [
-            self._session.run(None, {"features": np.stack([self._extract(w) for w in some])})[0]
-            for some in _batched(windows, _WINDOWS_AT_ONCE)
+            self._session.run(None, {"features": self._extract(window)[np.newaxis]})[0]
+            for window in windows
         ]
         mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         return mean
@@ -422,10 +420,3 @@ def _audible(windows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     """Leave out the windows that are silent beside the loudest."""
     power = np.array([window.var() for window in windows])
     return list(itertools.compress(windows, power >= power.max() * 10 ** (-SILENT_WINDOW_DB / 10)))
-
-
-def _batched(
-    windows: Sequence[NDArray[np.float32]], size: int
-) -> Iterator[Sequence[NDArray[np.float32]]]:
-    for start in range(0, len(windows), size):
-        yield windows[start : start + size]

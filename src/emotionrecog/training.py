@@ -72,7 +72,8 @@ class Recipe:
     averaging
         Momentum of the moving average of the weights, which is what is kept at the end.
     temperature
-        What the logits are divided by in the end, so that confidence is near accuracy.
+        What the logits are divided by in the end. The default had the lowest cross-entropy on the
+        protocol ``joint-validation``, the mean over its four corpora.
     seed
         Of everything drawn.
     """
