@@ -28,7 +28,7 @@ ATOL = 1e-4
 BATCH_SIZES = (1, 3)
 # Small networks of every architecture.
 SIZES: dict[str, dict[str, float]] = {
-    "mobilenet": {"recurrent": 8, "mean": -5.0, "deviation": 3.0},
+    "mobilenet": {"hidden": 8, "mean": -5.0, "deviation": 3.0},
     "crnn": {"filters": 4, "recurrent": 8, "mean": -5.0, "deviation": 3.0},
 }
 

@@ -24,7 +24,6 @@ from keras import layers
 from emotionrecog.errors import ModelError
 from emotionrecog.models.layers import (
     FusedBatchNormalization,
-    attend,
     mean_and_deviation,
     normalization,
 )
@@ -137,7 +136,6 @@ def build(
     deviation: float = 1.0,
     dropout: float = 0.5,
     hidden: int = 256,
-    recurrent: int = 0,
 ) -> keras.Model:
     """Build the network; see `emotionrecog.models.build`.
 
@@ -151,9 +149,6 @@ def build(
         Fraction of the pooled and of the hidden values that each training step hides.
     hidden
         Units between the pooled values and the logits.
-    recurrent
-        Units of a bidirectional GRU with attention pooling over the last tap, beside the
-        statistics; 0 for none.
     """
     inputs = layers.Input((None, n_features), name="features")
     # EfficientAT divides by about twice the standard deviation of its training data.
@@ -165,13 +160,6 @@ def build(
         for tap in _TAPS
         for statistic in mean_and_deviation(outputs[tap], axis=1)
     ]
-    if recurrent:
-        last = outputs[_TAPS[-1]]
-        frames = layers.Reshape((-1, last.shape[2] * last.shape[3]))(last)
-        frames = layers.Dropout(dropout)(frames)
-        frames = layers.Dense(2 * recurrent, activation="relu")(frames)
-        frames = layers.Bidirectional(layers.GRU(recurrent, return_sequences=True))(frames)
-        pooled.append(attend(frames, recurrent))
     x = layers.Concatenate()(pooled)
     x = layers.BatchNormalization(name=_HEAD)(x)
     x = layers.Dropout(dropout)(x)
