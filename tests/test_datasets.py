@@ -23,15 +23,15 @@ EXAMPLES = {
     "ravdess": {
         "Actor_12/03-01-06-01-02-01-12.wav": (
             *("fearful", "ravdess/12", "female", "normal", "dogs", "speech"),
-            "03-01-06-01-02-01-12",
+            "01-06-01-02-01-12",
         ),
         "Actor_01/03-02-02-02-01-02-01.WAV": (
             *("calm", "ravdess/01", "male", "strong", "kids", "song"),
-            "03-02-02-02-01-02-01",
+            "02-02-02-01-02-01",
         ),
         "01-01-08-01-01-01-24.mp4": (
             *("surprised", "ravdess/24", "female", "normal", "kids", "speech"),
-            "01-01-08-01-01-01-24",
+            "01-08-01-01-01-24",
         ),
     },
     "crema_d": {
@@ -483,7 +483,7 @@ def test_the_names_of_ravdess_are_as_many_as_stated():
     counts = Counter(
         utterance.style
         for utterance in map(CORPORA["ravdess"].parse, map(Path, RAVDESS_NAMES))
-        if utterance is not None and utterance.recording.startswith("03")
+        if isinstance(utterance, Utterance) and utterance.path.name.startswith("03")
     )
     assert counts == CORPORA["ravdess"].n_utterances
 
@@ -562,6 +562,14 @@ def test_video_without_sound_is_passed_over_and_counted(tmp_path, caplog):
         "'02-01-06-01-02-02-12.mp4') without sound"
     ]
     assert not messages(caplog, logging.WARNING)
+
+
+def test_of_audio_and_video_of_one_performance_the_audio_is_kept(tmp_path, caplog):
+    lay_out(tmp_path, "01-01-06-01-02-01-12.mp4", "03-01-06-01-02-01-12.wav")
+    (utterance,) = CORPORA["ravdess"].utterances(tmp_path)
+    assert utterance.path.name == "03-01-06-01-02-01-12.wav"
+    (warning,) = messages(caplog, logging.WARNING)
+    assert "01-01-06-01-02-01-12.mp4" in warning
 
 
 def test_a_folder_of_video_without_sound_is_refused(tmp_path):

@@ -20,10 +20,10 @@ from types import MappingProxyType
 
 from emotionrecog import audio
 from emotionrecog.datasets import crema_d, ravdess, savee, tess
-from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Utterance
+from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Scan, Utterance
 from emotionrecog.errors import DatasetError
 
-__all__ = ["CORPORA", "EMOTIONS", "Corpus", "Utterance", "read"]
+__all__ = ["CORPORA", "EMOTIONS", "Corpus", "Scan", "Utterance", "read"]
 
 CORPORA: Mapping[str, Corpus] = MappingProxyType(
     {module.CORPUS.name: module.CORPUS for module in (ravdess, crema_d, savee, tess)}

@@ -50,6 +50,11 @@ class Utterance:
     recording : str, optional
         The corpus' own name of the recording, without folder and extension. Two files of one
         name are copies of one recording; None where names do not identify recordings.
+    age : int, optional
+        Of the speaker, in years; None where the corpus does not say.
+    votes : tuple of int, optional
+        How many listeners chose each of `EMOTIONS`, in that order, when they heard the recording
+        without seeing the speaker; None where nobody was asked.
 
     Raises
     ------
@@ -81,9 +86,11 @@ class Utterance:
     language: str | None = None
     style: str = "speech"
     recording: str | None = None
+    age: int | None = None
+    votes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse words that the library does not know."""
+        """Refuse words that the library does not know, and counts that are none."""
         for name, known in (
             ("emotion", EMOTIONS),
             ("sex", _SEXES),
@@ -101,6 +108,35 @@ class Utterance:
                 f"`speaker` must begin with the name of the corpus, {self.corpus + '/'!r}, so that "
                 f"speakers of different corpora stay apart, got {self.speaker!r} ({self.path})"
             )
+        if self.age is not None and not 0 < self.age < 130:
+            raise DatasetError(f"`age` must be in years, got {self.age!r} ({self.path})")
+        if self.votes is not None and (len(self.votes) != len(EMOTIONS) or min(self.votes) < 0):
+            raise DatasetError(
+                f"`votes` must be {len(EMOTIONS)} numbers, one for each of {', '.join(EMOTIONS)}, "
+                f"got {self.votes!r} ({self.path})"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What lies below a folder, looked at as one corpus.
+
+    Parameters
+    ----------
+    utterances : list of Utterance
+        The recordings, ordered by path.
+    left_out : mapping of Path to str
+        Files of the corpus that are not used, and why in a few words: ``"without sound"``.
+    copies : list of Path
+        Further files of recordings that are among `utterances`.
+    strangers : mapping of Path to DatasetError
+        Files whose names are not of the corpus, and what is wrong with each.
+    """
+
+    utterances: list[Utterance]
+    left_out: Mapping[Path, str]
+    copies: list[Path]
+    strangers: Mapping[Path, DatasetError]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +152,24 @@ class Corpus:
         Short name in lower case, such as ``"crema_d"``.
     parse : callable
         Makes an `Utterance` of a path by looking at its name and its folder's name, without
-        opening the file. Returns None for a file that is part of the corpus and holds no sound,
-        and raises `DatasetError` for a name that is not of the corpus.
-    emotion_codes : mapping of str to str
-        The corpus' own codes of emotions, and what they are among `EMOTIONS`.
+        opening the file. For a file that is part of the corpus and not to be used it returns the
+        reason in a few words, such as ``"without sound"``; for a name that is not of the corpus it
+        raises `DatasetError`.
+    emotion_codes : mapping of str to str or None
+        The corpus' own codes of emotions, and what they are among `EMOTIONS`; None for an emotion
+        that the library does not have.
     file_names : str
         How recordings are named, for error messages, with an example.
+    name_parts : mapping, optional
+        The code of the file names as a table: each part of a name in its order, with a mapping of
+        its codes to their meaning, or with a description in words.
+    complete : callable, optional
+        Adds to utterances what tables of the owners say that lie in a folder or beside it: takes
+        the folder and the utterances, and returns as many in the same order. Where there is no
+        such table it returns what it was given.
+    names : callable, optional
+        Takes a style, ``"speech"`` or ``"song"``, and returns what `Utterance.recording` is of
+        every recording in the complete corpus.
     title, licence, citation, homepage : str, optional
         What to call the corpus, what its owners allow, how they ask to be cited, where it is.
     language : str, optional
@@ -145,9 +193,12 @@ class Corpus:
     """
 
     name: str
-    parse: Callable[[Path], Utterance | None]
-    emotion_codes: Mapping[str, str]
+    parse: Callable[[Path], Utterance | str]
+    emotion_codes: Mapping[str, str | None]
     file_names: str
+    name_parts: Mapping[str, Mapping[str, object] | str] = field(default_factory=dict)
+    complete: Callable[[Path, list[Utterance]], list[Utterance]] | None = None
+    names: Callable[[str], frozenset[str]] | None = None
     title: str = ""
     licence: str = ""
     citation: str = ""
@@ -157,11 +208,11 @@ class Corpus:
 
     def __post_init__(self) -> None:
         """Refuse a label map that leads out of the library's emotions."""
-        unknown = sorted(set(self.emotion_codes.values()) - set(EMOTIONS))
+        unknown = set(self.emotion_codes.values()) - {*EMOTIONS, None}
         if unknown:
             raise DatasetError(
-                f"`emotion_codes` of corpus {self.name!r} must map to {', '.join(EMOTIONS)}, "
-                f"got {', '.join(map(repr, unknown))}"
+                f"`emotion_codes` of corpus {self.name!r} must map to {', '.join(EMOTIONS)} or "
+                f"None, got {', '.join(sorted(map(repr, unknown)))}"
             )
 
     @property
@@ -169,15 +220,63 @@ class Corpus:
         """The emotions that the corpus acts, in the order of `EMOTIONS`."""
         return tuple(e for e in EMOTIONS if e in self.emotion_codes.values())
 
-    def utterances(self, root: str | os.PathLike[str]) -> list[Utterance]:
-        """Read the recordings below a folder, however deep they lie.
+    def scan(self, root: str | os.PathLike[str]) -> Scan:
+        """Look at the files below a folder, however deep they lie.
 
-        Only names are read; no file is opened. Hidden files and the ``__MACOSX`` folders of
-        archives are passed over. A file whose name is not of the corpus does not stop the others:
-        the library's logger, ``logging.getLogger("emotionrecog")``, warns with the number of such
-        files and the first of them. Of several copies of a recording one is kept, the lossless
-        one rather than the other, the one nearer to `root` rather than the deeper, and that is
-        logged as well.
+        Only names are read and the owners' tables; no recording is opened. Hidden files and the
+        ``__MACOSX`` folders of archives are passed over. Of several copies of a recording one is
+        kept, the lossless one rather than the other, the one nearer to `root` rather than the
+        deeper.
+
+        Parameters
+        ----------
+        root : str or path-like
+            The folder that the corpus was unpacked into, or one above it.
+
+        Returns
+        -------
+        Scan
+
+        Raises
+        ------
+        FileNotFoundError
+            If `root` does not exist.
+        NotADirectoryError
+            If `root` is not a folder.
+        DatasetError
+            If a table of the owners is damaged.
+        """
+        root = Path(root)
+        utterances: list[Utterance] = []
+        seen: set[str] = set()
+        left_out: dict[Path, str] = {}
+        copies: list[Path] = []
+        strangers: dict[Path, DatasetError] = {}
+        for path in sorted(_audio_files(root), key=_by_preference):
+            try:
+                utterance = self.parse(path)
+            except DatasetError as error:
+                strangers[path] = error
+                continue
+            if isinstance(utterance, str):
+                left_out[path] = utterance
+            elif utterance.recording in seen:
+                copies.append(path)
+            else:
+                utterances.append(utterance)
+                if utterance.recording is not None:
+                    seen.add(utterance.recording)
+        utterances.sort(key=lambda utterance: utterance.path)
+        if self.complete is not None and utterances:
+            utterances = self.complete(root, utterances)
+        return Scan(utterances=utterances, left_out=left_out, copies=copies, strangers=strangers)
+
+    def utterances(self, root: str | os.PathLike[str]) -> list[Utterance]:
+        """Read the recordings below a folder, as `scan` does, and log what is left out.
+
+        A file whose name is not of the corpus does not stop the others: the library's logger,
+        ``logging.getLogger("emotionrecog")``, warns with the number of such files and the first of
+        them, and so it does with copies.
 
         Parameters
         ----------
@@ -196,48 +295,28 @@ class Corpus:
         NotADirectoryError
             If `root` is not a folder.
         DatasetError
-            If no recording of the corpus lies below `root`.
+            If no recording of the corpus lies below `root`, or a table of the owners is damaged.
         """
         root = Path(root)
-        files = sorted(_audio_files(root), key=_by_preference)
-        utterances: list[Utterance] = []
-        seen: set[str] = set()
-        silent: list[Path] = []
-        copies: list[Path] = []
-        strangers: dict[Path, DatasetError] = {}
-        for path in files:
-            try:
-                utterance = self.parse(path)
-            except DatasetError as error:
-                strangers[path] = error
-                continue
-            if utterance is None:
-                silent.append(path)
-            elif utterance.recording in seen:
-                copies.append(path)
-            else:
-                utterances.append(utterance)
-                if utterance.recording is not None:
-                    seen.add(utterance.recording)
-        if not utterances:
-            raise DatasetError(self._nothing_found(root, silent, strangers))
-        if silent:
-            _logger.info("%s: skipped %s without sound", self.name, _count(silent, root))
-        if copies:
+        found = self.scan(root)
+        if not found.utterances:
+            raise DatasetError(self._nothing_found(root, found))
+        for reason, paths in _by_reason(found.left_out).items():
+            _logger.info("%s: skipped %s %s", self.name, _count(paths, root), reason)
+        if found.copies:
             _logger.warning(
-                "%s: left out %s: copies of other files", self.name, _count(copies, root)
+                "%s: left out %s: copies of other files", self.name, _count(found.copies, root)
             )
-        if strangers:
-            _logger.warning("%s: left out %s", self.name, _refused(strangers, root))
-        return sorted(utterances, key=lambda utterance: utterance.path)
+        if found.strangers:
+            _logger.warning("%s: left out %s", self.name, _refused(found.strangers, root))
+        return found.utterances
 
-    def _nothing_found(
-        self, root: Path, silent: Sequence[Path], strangers: Mapping[Path, DatasetError]
-    ) -> str:
-        if strangers:
-            found = _refused(strangers, root)
-        elif silent:
-            found = f"only {_count(silent, root)} without sound"
+    def _nothing_found(self, root: Path, scan: Scan) -> str:
+        if scan.strangers:
+            found = _refused(scan.strangers, root)
+        elif scan.left_out:
+            reasons = _by_reason(scan.left_out).items()
+            found = "only " + ", ".join(f"{_count(paths, root)} {why}" for why, paths in reasons)
         else:
             found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
         return (
@@ -245,6 +324,13 @@ class Corpus:
             f"{self.file_names}, at any depth; found {found}. Unpack the corpus there and keep "
             f"the names its owners gave, or name the folder that holds it."
         )
+
+
+def _by_reason(left_out: Mapping[Path, str]) -> dict[str, list[Path]]:
+    return {
+        reason: [path for path, other in left_out.items() if other == reason]
+        for reason in dict.fromkeys(left_out.values())
+    }
 
 
 def _audio_files(root: Path) -> Iterator[Path]:

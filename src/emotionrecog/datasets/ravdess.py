@@ -15,11 +15,14 @@ actor          01 to 24, odd numbers male, even numbers female; there is no song
 
 These rules leave 7356 names, which are those of the published corpus: 1440 of speech and 1012 of
 song in each of three modalities. Names that differ in the modality alone are of
-one performance.
+one performance, so that the sound of a video is a copy of the audio file: of both, the audio file is
+read.
 
 The recordings 03-01-03-01-02-01-07 and 03-01-03-01-02-02-07 are one recording twice.
 """
 
+import contextlib
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -179,6 +182,11 @@ because neutral is never strong, got 'strong'
         """``"male"`` for actors of odd number, ``"female"`` for even."""
         return "male" if self.actor % 2 else "female"
 
+    @property
+    def performance(self) -> str:
+        """The name without its modality: audio and video of one performance sound alike."""
+        return str(self).partition("-")[2]
+
     def __str__(self) -> str:
         """Give the name back, without extension."""
         return "-".join(
@@ -196,7 +204,7 @@ def _decode(stem: str, field: str, code: str, codes: Mapping[str, _T]) -> _T:
         ) from None
 
 
-def parse(path: Path) -> Utterance | None:
+def parse(path: Path) -> Utterance | str:
     """Read the name of a recording of RAVDESS.
 
     Parameters
@@ -206,8 +214,8 @@ def parse(path: Path) -> Utterance | None:
 
     Returns
     -------
-    Utterance or None
-        What the name says; None for a video without sound.
+    Utterance or str
+        What the name says; ``"without sound"`` for a video of that kind.
 
     Raises
     ------
@@ -224,7 +232,7 @@ def parse(path: Path) -> Utterance | None:
     """
     name = RavdessName.parse(path)
     if name.modality == "video-only":
-        return None
+        return "without sound"
     return Utterance(
         path=path,
         emotion=name.emotion,
@@ -235,8 +243,20 @@ def parse(path: Path) -> Utterance | None:
         sentence=name.statement,
         language="en",
         style=name.vocal_channel,
-        recording=str(name),
+        recording=name.performance,
     )
+
+
+def names(style: str) -> frozenset[str]:
+    """Return what the names of all performances of ``"speech"`` or ``"song"`` are."""
+    found = set()
+    for values in itertools.product(*(codes.values() for codes in _CODES.values())):
+        fields = dict(zip(_CODES, values, strict=True))
+        if fields["modality"] != "audio-only" or fields["vocal_channel"] != style:
+            continue
+        with contextlib.suppress(DatasetError):
+            found.add(RavdessName(**fields).performance)  # type: ignore[arg-type]
+    return frozenset(found)
 
 
 CORPUS = Corpus(
@@ -253,5 +273,7 @@ CORPUS = Corpus(
     emotion_codes=EMOTION_CODES,
     n_utterances={"speech": 1440, "song": 1012},
     file_names=FILE_NAMES,
+    name_parts=_CODES,
+    names=names,
     parse=parse,
 )
