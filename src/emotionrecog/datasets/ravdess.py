@@ -14,9 +14,8 @@ actor          01 to 24, odd numbers male, even numbers female; there is no song
 =============  ============================================================================
 
 These rules leave 7356 names, which are those of the published corpus: 1440 of speech and 1012 of
-song in each of three modalities. Names that differ in the modality alone are of
-one performance, so that the sound of a video is a copy of the audio file: of both, the audio file is
-read.
+song in each of three modalities. Names that differ in the modality alone are of one performance,
+so that the sound of a video is a copy of the audio file: of both, the audio file is read.
 
 The recordings 03-01-03-01-02-01-07 and 03-01-03-01-02-02-07 are one recording twice.
 """
