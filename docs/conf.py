@@ -1,6 +1,12 @@
 """How Sphinx builds the documentation."""
 
+import inspect
+from importlib import import_module
+
+from sphinx.util.docutils import SphinxDirective
+
 import emotionrecog
+from emotionrecog.datasets import CORPORA
 
 project = "emotionrecog"
 author = "emotionrecog developers"
@@ -21,3 +27,98 @@ autodoc_typehints = "none"  # the docstrings state types, shapes and units
 numpydoc_show_class_members = False  # autodoc lists them
 
 myst_heading_anchors = 2
+
+# What pages say of the corpora is written here from the corpora themselves, so that it stays true.
+
+LANGUAGES = {"de": "German", "en": "English", "it": "Italian", "pl": "Polish", "ur": "Urdu"}
+
+
+class CorporaTable(SphinxDirective):
+    """Write a table of all corpora."""
+
+    def run(self):
+        """Return the table."""
+        lines = ["| corpus | folder | language | recordings | speakers | emotions | licence |"]
+        lines.append("|---" * 7 + "|")
+        for name, corpus in CORPORA.items():
+            depend(self, name)
+            row = (
+                f"[{corpus.title.partition(':')[0]}](corpora/{name}.md)",
+                f"`{name}`",
+                LANGUAGES[corpus.language],
+                of_each_style(corpus.n_utterances),
+                of_each_style(corpus.n_speakers),
+                str(len(corpus.emotions)),
+                corpus.licence,
+            )
+            lines.append("| " + " | ".join(row) + " |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class CorpusFacts(SphinxDirective):
+    """Write the facts of the corpus that the argument names."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return a table."""
+        corpus = CORPORA[self.arguments[0]]
+        depend(self, corpus.name)
+        facts = {
+            "recordings": of_each_style(corpus.n_utterances),
+            "speakers": of_each_style(corpus.n_speakers),
+            "emotions": ", ".join(corpus.emotions),
+            "language": LANGUAGES[corpus.language],
+            "licence of the owners": corpus.licence,
+            "where to get it": f"<{corpus.homepage}>",
+            "how to cite it": corpus.citation,
+            "in the library": f"`datasets.CORPORA[{corpus.name!r}]`",
+        }
+        lines = ["| | |", "|---|---|", *(f"| {what} | {fact} |" for what, fact in facts.items())]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class CorpusNames(SphinxDirective):
+    """Write the file-name code of the corpus that the argument names."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return a table."""
+        corpus = CORPORA[self.arguments[0]]
+        depend(self, corpus.name)
+        lines = ["| part | codes |", "|---|---|"]
+        lines += [f"| {part} | {codes_of(codes)} |" for part, codes in corpus.name_parts.items()]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def depend(directive, name):
+    """Have the page written again where the module of the corpus changed."""
+    module = import_module(f"emotionrecog.datasets.{name}")
+    directive.env.note_dependency(inspect.getsourcefile(module))
+
+
+def of_each_style(numbers):
+    """Write ``1440 speech, 1012 song``, or the number alone where there is speech only."""
+    if list(numbers) == ["speech"]:
+        return str(numbers["speech"])
+    return ", ".join(f"{number} {style}" for style, number in numbers.items())
+
+
+def codes_of(codes):
+    """Write what the codes of one part of a name mean."""
+    if isinstance(codes, str):
+        return codes
+    if all(isinstance(meaning, int) for meaning in codes.values()):
+        first, *_, last = codes
+        return f"`{first}` to `{last}`"
+    unused = "an emotion that the library does not have"
+    meant = {code: unused if meaning is None else meaning for code, meaning in codes.items()}
+    return "<br>".join(f"`{code}` {meaning}" for code, meaning in meant.items())
+
+
+def setup(app):
+    """Tell Sphinx of the directives."""
+    app.add_directive("corpora-table", CorporaTable)
+    app.add_directive("corpus-facts", CorpusFacts)
+    app.add_directive("corpus-names", CorpusNames)

@@ -1,5 +1,7 @@
 """The corpora: one contract for all, then what is particular to each."""
 
+import contextlib
+import csv
 import itertools
 import logging
 import os
@@ -14,71 +16,140 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from emotionrecog import datasets
 from emotionrecog.datasets import CORPORA, EMOTIONS, Corpus, Utterance
 from emotionrecog.datasets.ravdess import RavdessName
 from emotionrecog.errors import DatasetError
 
-# What a path says, written by hand: emotion, speaker, sex, intensity, sentence, style, recording.
+# What a path says, written by hand; what it does not say is None.
 EXAMPLES = {
     "ravdess": {
-        "Actor_12/03-01-06-01-02-01-12.wav": (
-            *("fearful", "ravdess/12", "female", "normal", "dogs", "speech"),
-            "01-06-01-02-01-12",
-        ),
-        "Actor_01/03-02-02-02-01-02-01.WAV": (
-            *("calm", "ravdess/01", "male", "strong", "kids", "song"),
-            "02-02-02-01-02-01",
-        ),
-        "01-01-08-01-01-01-24.mp4": (
-            *("surprised", "ravdess/24", "female", "normal", "kids", "speech"),
-            "01-08-01-01-01-24",
-        ),
+        "Actor_12/03-01-06-01-02-01-12.wav": {
+            **{"emotion": "fearful", "speaker": "ravdess/12", "sex": "female"},
+            **{"intensity": "normal", "sentence": "dogs", "recording": "01-06-01-02-01-12"},
+        },
+        "Actor_01/03-02-02-02-01-02-01.WAV": {
+            **{"emotion": "calm", "speaker": "ravdess/01", "sex": "male", "style": "song"},
+            **{"intensity": "strong", "sentence": "kids", "recording": "02-02-02-01-02-01"},
+        },
+        "01-01-08-01-01-01-24.mp4": {
+            **{"emotion": "surprised", "speaker": "ravdess/24", "sex": "female"},
+            **{"intensity": "normal", "sentence": "kids", "recording": "01-08-01-01-01-24"},
+        },
     },
     "crema_d": {
-        "AudioWAV/1001_IEO_ANG_HI.wav": (
-            *("angry", "crema_d/1001", None, "high", "IEO", "speech"),
-            "1001_IEO_ANG_HI",
-        ),
-        "AudioWAV/1001_IEO_FEA_LO.wav": (
-            *("fearful", "crema_d/1001", None, "low", "IEO", "speech"),
-            "1001_IEO_FEA_LO",
-        ),
-        "AudioWAV/1001_IEO_DIS_MD.wav": (
-            *("disgust", "crema_d/1001", None, "medium", "IEO", "speech"),
-            "1001_IEO_DIS_MD",
-        ),
-        "1091_WSI_NEU_XX.opus": (
-            *("neutral", "crema_d/1091", None, None, "WSI", "speech"),
-            "1091_WSI_NEU_XX",
-        ),
-        "AudioWAV/1040_ITH_SAD_X.wav": (
-            *("sad", "crema_d/1040", None, None, "ITH", "speech"),
-            "1040_ITH_SAD_XX",
-        ),
+        "AudioWAV/1001_IEO_ANG_HI.wav": {
+            **{"emotion": "angry", "speaker": "crema_d/1001", "intensity": "high"},
+            **{"sentence": "IEO", "recording": "1001_IEO_ANG_HI"},
+        },
+        "AudioWAV/1001_IEO_FEA_LO.wav": {
+            **{"emotion": "fearful", "speaker": "crema_d/1001", "intensity": "low"},
+            **{"sentence": "IEO", "recording": "1001_IEO_FEA_LO"},
+        },
+        "AudioWAV/1001_IEO_DIS_MD.wav": {
+            **{"emotion": "disgust", "speaker": "crema_d/1001", "intensity": "medium"},
+            **{"sentence": "IEO", "recording": "1001_IEO_DIS_MD"},
+        },
+        "1091_WSI_NEU_XX.opus": {
+            **{"emotion": "neutral", "speaker": "crema_d/1091"},
+            **{"sentence": "WSI", "recording": "1091_WSI_NEU_XX"},
+        },
+        "AudioWAV/1040_ITH_SAD_X.wav": {
+            **{"emotion": "sad", "speaker": "crema_d/1040"},
+            **{"sentence": "ITH", "recording": "1040_ITH_SAD_XX"},
+        },
     },
     "savee": {
-        "AudioData/DC/a01.wav": (
-            *("angry", "savee/DC", "male", None, "a01", "speech"),
-            "DC_a01",
-        ),
-        "ALL/KL_n30.wav": (*("neutral", "savee/KL", "male", None, "n30", "speech"), "KL_n30"),
-        "JE/sa15.flac": (*("sad", "savee/JE", "male", None, "sa15", "speech"), "JE_sa15"),
-        "JK_su09.wav": (*("surprised", "savee/JK", "male", None, "su09", "speech"), "JK_su09"),
+        "AudioData/DC/a01.wav": {
+            **{"emotion": "angry", "speaker": "savee/DC", "sex": "male"},
+            **{"sentence": "a01", "recording": "DC_a01"},
+        },
+        "ALL/KL_n30.wav": {
+            **{"emotion": "neutral", "speaker": "savee/KL", "sex": "male"},
+            **{"sentence": "n30", "recording": "KL_n30"},
+        },
+        "JE/sa15.flac": {
+            **{"emotion": "sad", "speaker": "savee/JE", "sex": "male"},
+            **{"sentence": "sa15", "recording": "JE_sa15"},
+        },
+        "JK_su09.wav": {
+            **{"emotion": "surprised", "speaker": "savee/JK", "sex": "male"},
+            **{"sentence": "su09", "recording": "JK_su09"},
+        },
     },
     "tess": {
-        "OAF_Fear/OAF_back_fear.wav": (
-            *("fearful", "tess/OAF", "female", None, "back", "speech"),
-            "OAF_back_fear",
-        ),
-        "YAF_pleasant_surprised/YAF_youth_ps.wav": (
-            *("surprised", "tess/YAF", "female", None, "youth", "speech"),
-            "YAF_youth_ps",
-        ),
-        "OAF_neutral/OA_bite_neutral.wav": (
-            *("neutral", "tess/OAF", "female", None, "bite", "speech"),
-            "OAF_bite_neutral",
-        ),
+        "OAF_Fear/OAF_food_fear.wav": {
+            **{"emotion": "fearful", "speaker": "tess/OAF", "sex": "female", "age": 64},
+            **{"sentence": "food", "recording": "OAF_food_fear"},
+        },
+        "YAF_pleasant_surprised/YAF_youth_ps.wav": {
+            **{"emotion": "surprised", "speaker": "tess/YAF", "sex": "female", "age": 26},
+            **{"sentence": "youth", "recording": "YAF_youth_ps"},
+        },
+        "OAF_neutral/OA_bite_neutral.wav": {
+            **{"emotion": "neutral", "speaker": "tess/OAF", "sex": "female", "age": 64},
+            **{"sentence": "bite", "recording": "OAF_bite_neutral"},
+        },
     },
+    "emodb": {
+        "wav/03a01Fa.wav": {
+            **{"emotion": "happy", "speaker": "emodb/03", "sex": "male", "age": 31},
+            **{"sentence": "a01", "recording": "03a01Fa"},
+        },
+        "wav/09b10Wd.wav": {
+            **{"emotion": "angry", "speaker": "emodb/09", "sex": "female", "age": 21},
+            **{"sentence": "b10", "recording": "09b10Wd"},
+        },
+        "16a07Ac.flac": {
+            **{"emotion": "fearful", "speaker": "emodb/16", "sex": "female", "age": 31},
+            **{"sentence": "a07", "recording": "16a07Ac"},
+        },
+    },
+    "emovo": {
+        "EMOVO/f1/dis-f1-b1.wav": {
+            **{"emotion": "disgust", "speaker": "emovo/f1", "sex": "female"},
+            **{"sentence": "b1", "recording": "dis-f1-b1"},
+        },
+        "m3/rab-m3-n5.wav": {
+            **{"emotion": "angry", "speaker": "emovo/m3", "sex": "male"},
+            **{"sentence": "n5", "recording": "rab-m3-n5"},
+        },
+        "pau-m2-d2.wav": {
+            **{"emotion": "fearful", "speaker": "emovo/m2", "sex": "male"},
+            **{"sentence": "d2", "recording": "pau-m2-d2"},
+        },
+    },
+    "nemo": {
+        "samples/WR0_surprised_64.wav": {
+            **{"emotion": "surprised", "speaker": "nemo/WR0", "sex": "male", "age": 23},
+            **{"sentence": "64", "recording": "WR0_surprised_64"},
+        },
+        "samples/EB0_happiness_1.wav": {
+            **{"emotion": "happy", "speaker": "nemo/EB0", "sex": "female", "age": 27},
+            **{"sentence": "1", "recording": "EB0_happiness_1"},
+        },
+    },
+    "urdu": {
+        "Angry/SM1_F1_A01.wav": {
+            **{"emotion": "angry", "speaker": "urdu/SM1", "sex": "male"},
+            **{"recording": "SM1_F1_A01"},
+        },
+        "Happy/SF1_F10_H010.wav": {
+            **{"emotion": "happy", "speaker": "urdu/SF1", "sex": "female"},
+            **{"recording": "SF1_F10_H010"},
+        },
+        "Sad/SM6_F04_S0100.wav": {
+            **{"emotion": "sad", "speaker": "urdu/SM6", "sex": "male"},
+            **{"recording": "SM6_F4_S0100"},
+        },
+    },
+}
+
+LANGUAGES = dict.fromkeys(EXAMPLES, "en") | {
+    "emodb": "de",
+    "emovo": "it",
+    "nemo": "pl",
+    "urdu": "ur",
 }
 
 # Names beside the corpus' own, and the word for the part that is wrong.
@@ -112,6 +183,9 @@ STRANGERS = {
         "1001_XYZ_ANG_HI.wav": "sentence",
         "1001_IEO_SUR_HI.wav": "emotion",
         "1001_IEO_ANG_YY.wav": "intensity",
+        "1001_IEO_ANG_XX.wav": "intensity",
+        "1001_IEO_NEU_LO.wav": "intensity",
+        "1001_TIE_ANG_HI.wav": "intensity",
     },
     "savee": {
         "readme.wav": "expected",
@@ -133,7 +207,48 @@ STRANGERS = {
         "YA_bite_neutral.wav": "talker",
         "OAF__angry.wav": "word",
         "OAF_b4ck_angry.wav": "word",
+        "OAF_backs_angry.wav": "word",
         "OAF_back_calm.wav": "emotion",
+    },
+    "emodb": {
+        "readme.wav": "expected",
+        "3a01Fa.wav": "expected",
+        "03a01F1.wav": "expected",
+        "03a01Fab.wav": "expected",
+        "04a01Fa.wav": "speaker",
+        "03a03Fa.wav": "sentence",
+        "03a01Sa.wav": "emotion",
+    },
+    "emovo": {
+        "readme.wav": "expected",
+        "dis-f1.wav": "expected",
+        "dis-f1-b1-2.wav": "expected",
+        "cal-f1-b1.wav": "emotion",
+        "dis-f4-b1.wav": "actor",
+        "dis-m1-b4.wav": "sentence",
+    },
+    "nemo": {
+        "readme.wav": "expected",
+        "WR0_surprised.wav": "expected",
+        "WR1_surprised_64.wav": "speaker",
+        "WR0_disgust_64.wav": "emotion",
+        "WR0_surprised_0.wav": "sentence",
+        "WR0_surprised_91.wav": "sentence",
+        "WR0_surprised_064.wav": "sentence",
+        "WR0_surprised_x.wav": "sentence",
+    },
+    "urdu": {
+        "readme.wav": "expected",
+        "SM1_A01.wav": "expected",
+        "SM1_F1_A.wav": "expected",
+        "SM28_F1_A01.wav": "speaker",
+        "SF12_F1_A01.wav": "speaker",
+        "SM01_F1_A01.wav": "speaker",
+        "SM1_F1_F01.wav": "emotion",
+        "SM1_F0_A01.wav": "file",
+        "SM1_F101_A01.wav": "file",
+        "SM1_F1_A0101.wav": "number",
+        f"SM1_F1_A{'9' * 100}.wav": "number",
     },
 }
 
@@ -183,6 +298,11 @@ def test_a_corpus_is_one_module_of_its_name(corpus):
     assert module.CORPUS is corpus is CORPORA[corpus.name]
     assert module.parse is corpus.parse
     assert module.EMOTION_CODES is corpus.emotion_codes
+    assert module.FILE_NAMES is corpus.file_names
+    assert module.NAME_PARTS is corpus.name_parts
+    assert getattr(module, "names", None) is corpus.names
+    assert getattr(module, "complete", None) is corpus.complete
+    assert module.__doc__
 
 
 @each_corpus
@@ -191,8 +311,50 @@ def test_facts_are_stated(corpus):
         assert fact.strip()
         assert fact == fact.strip()
     assert re.fullmatch(r"https?://\S+", corpus.homepage)
-    assert corpus.language == "en"
-    assert corpus.n_utterances
+    assert corpus.language == LANGUAGES[corpus.name]
+    assert corpus.n_utterances.keys() == corpus.n_speakers.keys()
+    assert {"speech"} <= corpus.n_utterances.keys() <= {"speech", "song"}
+
+
+@each_corpus
+def test_the_code_of_the_names_is_tabulated(corpus):
+    assert corpus.name_parts["emotion"] is corpus.emotion_codes
+    assert all(corpus.name_parts.values())
+    # Whatever part can be wrong is in the table.
+    assert set(STRANGERS[corpus.name].values()) - {"expected"} <= corpus.name_parts.keys()
+
+
+# How a file is called whose recording has this name.
+LAYOUTS = {"ravdess": "03-{}.wav"}
+
+each_list = pytest.mark.parametrize(
+    ("corpus", "style"),
+    [
+        pytest.param(corpus, style, id=f"{corpus.name}-{style}")
+        for corpus in CORPORA.values()
+        if corpus.names is not None
+        for style in corpus.n_utterances
+    ],
+)
+
+
+@each_list
+def test_the_complete_list_is_as_long_as_stated_and_reads_as_itself(corpus, style):
+    names = corpus.names(style)
+    assert len(names) == corpus.n_utterances[style]
+    layout = LAYOUTS.get(corpus.name, "{}.wav")
+    utterances = [corpus.parse(Path(layout.format(name))) for name in names]
+    assert {utterance.recording for utterance in utterances} == names
+    assert {utterance.style for utterance in utterances} == {style}
+    assert len({utterance.speaker for utterance in utterances}) == corpus.n_speakers[style]
+    acted = {utterance.emotion for utterance in utterances}
+    assert acted == set(corpus.emotions) - ({"disgust", "surprised"} if style == "song" else set())
+
+
+@each_corpus
+def test_no_list_is_of_a_style_that_there_is_not(corpus):
+    if corpus.names is not None and "song" not in corpus.n_utterances:
+        assert corpus.names("song") == frozenset()
 
 
 @each_corpus
@@ -211,18 +373,8 @@ def test_the_stated_example_is_of_the_corpus(corpus):
 
 @pytest.mark.parametrize(("corpus", "path", "expected"), pairs(EXAMPLES))
 def test_a_name_is_read(corpus, path, expected):
-    emotion, speaker, sex, intensity, sentence, style, recording = expected
     assert corpus.parse(Path(path)) == Utterance(
-        path=Path(path),
-        emotion=emotion,
-        corpus=corpus.name,
-        speaker=speaker,
-        sex=sex,
-        intensity=intensity,
-        sentence=sentence,
-        language="en",
-        style=style,
-        recording=recording,
+        path=Path(path), corpus=corpus.name, language=LANGUAGES[corpus.name], **expected
     )
 
 
@@ -232,19 +384,46 @@ def test_a_strange_name_is_refused_and_the_wrong_part_named(corpus, path, wrong)
         corpus.parse(Path(path))
 
 
-@pytest.mark.parametrize(
-    ("corpus", "path"),
-    [
-        pytest.param(corpus, path, id=f"{corpus.name}-{path}")
-        for corpus in CORPORA.values()
-        for other, paths in EXAMPLES.items()
-        for path in paths
-        if other != corpus.name
-    ],
-)
-def test_no_corpus_takes_a_name_of_another(corpus, path):
-    with pytest.raises(DatasetError):
-        corpus.parse(Path(path))
+@each_corpus
+def test_no_corpus_takes_a_name_of_another(corpus):
+    for other, paths in EXAMPLES.items():
+        for path in paths:
+            if other != corpus.name:
+                with pytest.raises(DatasetError):
+                    corpus.parse(Path(path))
+
+
+@each_list
+def test_no_corpus_takes_any_recording_of_another(corpus, style):
+    layout = LAYOUTS.get(corpus.name, "{}.wav")
+    for name in sorted(corpus.names(style))[::7]:
+        for other in CORPORA.values():
+            if other is not corpus:
+                with pytest.raises(DatasetError):
+                    other.parse(Path(layout.format(name)))
+
+
+@each_corpus
+@given(st.text(st.characters(exclude_characters="/")))
+def test_any_text_is_read_or_refused(corpus, text):
+    with contextlib.suppress(DatasetError):
+        corpus.parse(Path(f"{text}.wav"))
+
+
+@each_corpus
+@given(st.data())
+def test_a_name_with_another_character_in_it_is_read_as_what_it_says_or_refused(corpus, data):
+    path = Path(data.draw(st.sampled_from(sorted(EXAMPLES[corpus.name]))))
+    place = data.draw(st.integers(0, len(path.stem) - 1))
+    letter = data.draw(st.characters(codec="utf-8", exclude_characters="/"))
+    changed = path.with_name(path.stem[:place] + letter + path.stem[place + 1 :] + ".wav")
+    try:
+        utterance = corpus.parse(changed)
+    except DatasetError:
+        return
+    if isinstance(utterance, Utterance):
+        again = Path(LAYOUTS.get(corpus.name, "{}.wav").format(utterance.recording))
+        assert replace(utterance, path=again) == corpus.parse(again)
 
 
 @each_corpus
@@ -593,6 +772,187 @@ def test_savee_flat_and_nested_are_one_corpus(tmp_path):
     assert {"speech": len(flat)} == CORPORA["savee"].n_utterances
 
 
+# TESS, EMO-DB.
+
+
+def test_boredom_and_laryngograms_of_emodb_are_left_out_and_counted(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "emotionrecog")
+    lay_out(tmp_path, "wav/03a01Fa.wav", "wav/03a04Lc.wav", "laryngo/03a01Fa.wav")
+    (utterance,) = CORPORA["emodb"].utterances(tmp_path)
+    assert names_below(tmp_path, [utterance]) == ["wav/03a01Fa.wav"]
+    assert messages(caplog, logging.INFO) == [
+        "emodb: skipped 1 file (such as 'laryngo/03a01Fa.wav') that are laryngograms",
+        "emodb: skipped 1 file (such as 'wav/03a04Lc.wav') of boredom, which the library does not "
+        "have",
+    ]
+    assert not messages(caplog, logging.WARNING)
+
+
+def test_the_letters_of_emodb_begin_german_words():
+    words = {"Wut": "angry", "Ekel": "disgust", "Angst": "fearful", "Freude": "happy"}
+    words |= {"Trauer": "sad", "Neutral": "neutral"}
+    for word, emotion in words.items():
+        assert CORPORA["emodb"].parse(Path(f"03a01{word[0]}a.wav")).emotion == emotion
+
+
+# CREMA-D: the owners' tables.
+
+DEMOGRAPHICS = (
+    '"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,"Male","",""\n1002,21,"Female","",""\n'
+)
+VOTES = """"","A","D","F","H","N","S","fileName","numResponses","emoVote"
+"100001",5,0,1,0,3,1,"1001_IEO_ANG_HI",10,"A"
+"200001",9,0,0,0,0,0,"1001_IEO_ANG_HI",9,"A"
+"300001",8,1,0,0,0,0,"1001_IEO_ANG_HI",9,"A"
+"100002",0,2,0,7,0,0,"1003_IEO_HAP_LO",9,"H"
+"""
+HEARD = {  # neutral, calm, happy, sad, angry, fearful, disgust, surprised
+    "1001_IEO_ANG_HI": (3, 0, 0, 1, 5, 1, 0, 0),
+    "1003_IEO_HAP_LO": (0, 0, 7, 0, 0, 0, 2, 0),
+}
+CLIPS = ("1001_IEO_ANG_HI", "1002_IEO_NEU_XX", "1003_IEO_HAP_LO")
+
+
+def lay_out_crema_d(root, demographics="VideoDemographics.csv", votes="tabulatedVotes.csv"):
+    lay_out(root, *(f"CREMA-D/AudioWAV/{clip}.wav" for clip in CLIPS), demographics, votes)
+    (root / demographics).write_text(DEMOGRAPHICS)
+    (root / votes).write_text(VOTES)
+    return root / "CREMA-D"
+
+
+@pytest.mark.parametrize(
+    ("folder", "demographics", "votes"),
+    [
+        pytest.param(".", "CREMA-D/VideoDemographics.csv", "CREMA-D/tabulatedVotes.csv", id="in"),
+        pytest.param(".", "VideoDemographics.csv", "tabulatedVotes.csv", id="parent"),
+        pytest.param(
+            *(".", "crema_d_meta/VideoDemographics.csv", "crema_d_meta/tabulatedVotes.csv"),
+            id="sibling",
+        ),
+        pytest.param(
+            *(".", "CREMA-D/VideoDemographics.csv", "CREMA-D/processedResults/tabulatedVotes.csv"),
+            id="repository",
+        ),
+        pytest.param(
+            *("AudioWAV", "CREMA-D/VideoDemographics.csv"),
+            "CREMA-D/processedResults/tabulatedVotes.csv",
+            id="folder-of-the-repository",
+        ),
+        pytest.param(
+            *("..", "Crema-D tables/VideoDemographics.csv", "Crema-D tables/tabulatedVotes.csv"),
+            id="above",
+        ),
+    ],
+)
+def test_sex_age_and_votes_of_crema_d_are_joined(folder, demographics, votes, tmp_path):
+    root = lay_out_crema_d(tmp_path, demographics, votes)
+    utterances = CORPORA["crema_d"].utterances(root / folder)
+    assert [utterance.recording for utterance in utterances] == list(CLIPS)
+    assert [(utterance.sex, utterance.age) for utterance in utterances] == [
+        *[("male", 51), ("female", 21), (None, None)],
+    ]
+    assert [utterance.votes for utterance in utterances] == [HEARD.get(clip) for clip in CLIPS]
+
+
+def test_crema_d_is_read_without_its_tables(tmp_path):
+    lay_out(tmp_path, "1001_IEO_ANG_HI.wav", "other/VideoDemographics.csv")
+    (utterance,) = CORPORA["crema_d"].utterances(tmp_path)
+    assert (utterance.sex, utterance.age, utterance.votes) == (None, None, None)
+
+
+def test_tables_beside_a_link_to_crema_d_are_found(tmp_path):
+    root = lay_out_crema_d(tmp_path, "here/VideoDemographics.csv", "tabulatedVotes.csv")
+    try:
+        (tmp_path / "here" / "crema_d").symlink_to(root)
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    utterance = CORPORA["crema_d"].utterances(tmp_path / "here" / "crema_d")[0]
+    assert (utterance.sex, utterance.votes) == ("male", HEARD["1001_IEO_ANG_HI"])
+
+
+@pytest.mark.parametrize(
+    ("table", "before", "after", "message"),
+    [
+        ("VideoDemographics", DEMOGRAPHICS, "", r"line 1: expected the columns 'ActorID'.* \[\]"),
+        ("VideoDemographics", '"Sex"', '"Gender"', r"line 1: .* missing 'Sex'"),
+        ("VideoDemographics", '"Female"', '"F"', r"line 3: expected Sex .*, got 'F'"),
+        ("VideoDemographics", "21", "young", r"line 3: expected Age .*, got 'young'"),
+        ("VideoDemographics", "51", "0", r"line 2: expected Age .*, got '0'"),
+        ("VideoDemographics", "1002", "1001", r"line 3: .* no line before has, got '1001'"),
+        ("VideoDemographics", "1002", "2002", r"line 3: expected ActorID .*, got '2002'"),
+        ("VideoDemographics", ',"",""\n1002', "\n1002", r"line 2: expected 5 values .*, got 3"),
+        ("VideoDemographics", "Female", "F\xe9male", r"after line \d+: not a CSV of UTF-8 text"),
+        ("tabulatedVotes", '9,"H"', "9", r"line 5: expected 10 values as in line 1, got 9"),
+        ("tabulatedVotes", '"H"\n', '"H', r"after line \d+: not a CSV"),
+        ("tabulatedVotes", '"100002"', '"2"', r"line 5: expected the first column .*, got '2'"),
+        ("tabulatedVotes", '"100002"', '"400002"', r"line 5: expected the first column"),
+        ("tabulatedVotes", "1003_IEO_HAP_LO", "1001_IEO_ANG_HI", r"line 5: '1001.* already"),
+        ("tabulatedVotes", "2,0,7,", "2,0,-7,", r"line 5: expected whole numbers .*, got 9, .*-7"),
+        ("tabulatedVotes", "2,0,7,", "2,0,6,", r"line 5: expected as many .*, 9, got 8"),
+    ],
+)
+def test_a_damaged_table_of_crema_d_is_refused_with_its_line(
+    table, before, after, message, tmp_path
+):
+    root = lay_out_crema_d(tmp_path)
+    path = tmp_path / f"{table}.csv"
+    text = path.read_text()
+    assert before in text
+    path.write_bytes(text.replace(before, after).encode("latin-1"))
+    with pytest.raises(DatasetError, match=rf"{table}\.csv, {message}"):
+        CORPORA["crema_d"].utterances(root)
+
+
+def test_a_table_of_crema_d_may_have_a_byte_order_mark_and_blank_lines(tmp_path):
+    root = lay_out_crema_d(tmp_path)
+    path = tmp_path / "VideoDemographics.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
+    assert CORPORA["crema_d"].utterances(root)[0].age == 51
+
+
+# A folder of corpora.
+
+
+def test_corpora_are_found_by_the_names_of_their_folders(tmp_path):
+    for folder, name in (
+        ("crema_d", "crema_d"),
+        ("EMO-DB", "emodb"),
+        ("emovo", "emovo"),
+        ("nEMO", "nemo"),
+        ("URDU-Dataset-master", "urdu"),
+        ("RAVDESS_speech", "ravdess"),
+        ("Savee", "savee"),
+        ("TESS", "tess"),
+        ("other", "tess"),
+        ("testing", "tess"),
+    ):
+        lay_out(tmp_path / folder, next(iter(EXAMPLES[name])))
+    utterances = datasets.read(tmp_path)
+    assert [utterance.corpus for utterance in utterances] == list(CORPORA)
+    assert utterances[3].path.parts[-3:] == ("TESS", "OAF_Fear", "OAF_food_fear.wav")
+
+
+@pytest.mark.parametrize("folder", ["emodb", "emo_db", "emo-db", "EmoDB", "emodb_2.0"])
+def test_the_folder_of_emodb_may_be_called(folder, tmp_path):
+    lay_out(tmp_path, f"{folder}/wav/03a01Fa.wav")
+    assert [utterance.speaker for utterance in datasets.read(tmp_path)] == ["emodb/03"]
+
+
+def test_a_folder_of_a_corpus_without_recordings_is_passed_over(tmp_path):
+    lay_out(tmp_path, "nemo/data.tsv", "crema_d_meta/tabulatedVotes.csv", "savee/DC/a01.wav")
+    assert [utterance.corpus for utterance in datasets.read(tmp_path)] == ["savee"]
+
+
+def test_a_folder_of_no_corpora_is_refused(tmp_path):
+    lay_out(tmp_path, "nemo/data.tsv", "music/a.wav")
+    with pytest.raises(
+        DatasetError, match=r"expected folders called ravdess, .* found music, nemo"
+    ):
+        datasets.read(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        datasets.read(tmp_path / "nowhere")
+
+
 # The real recordings.
 
 REAL = {
@@ -629,6 +989,7 @@ def test_real_corpora_are_complete(folder, corpora_root, caplog):
     assert Counter(utterance.emotion for utterance in utterances) == n_each
     assert len({utterance.speaker for utterance in utterances}) == n_speakers
     assert len({utterance.recording for utterance in utterances}) == len(utterances)
+    assert {utterance.recording for utterance in utterances} == CORPORA[name].names(style)
     assert not caplog.records
 
 
@@ -641,3 +1002,47 @@ def test_speech_and_song_of_ravdess_are_read_from_the_folder_of_both(corpora_roo
         "female": 720,
         "male": 720,
     }
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("above", [False, True], ids=["folder", "folder-above"])
+def test_real_crema_d_has_sex_age_and_the_votes_of_listeners(above, corpora_root):
+    root = corpora_root if above else corpora_root / "crema_d"
+    utterances = CORPORA["crema_d"].scan(root).utterances
+    assert len(utterances) == 7442
+    speakers = {(utterance.speaker, utterance.sex, utterance.age) for utterance in utterances}
+    assert Counter(sex for _, sex, _ in speakers) == {"male": 48, "female": 43}
+    assert {min(age for *_, age in speakers), max(age for *_, age in speakers)} == {20, 74}
+    n_votes = sum(sum(utterance.votes) for utterance in utterances)
+    n_as_acted = sum(utterance.votes[EMOTIONS.index(utterance.emotion)] for utterance in utterances)
+    assert n_votes == 68568
+    assert round(n_as_acted / n_votes, 3) == 0.4
+    # What most listeners heard is what the owners' other table says of the voice.
+    with (corpora_root / "crema_d_meta" / "summaryTable.csv").open(newline="") as file:
+        summary = {
+            row["FileName"]: set(row["VoiceVote"].split(":")) for row in csv.DictReader(file)
+        }
+    initials = ("N", "-", "H", "S", "A", "F", "D", "-")
+    for utterance in utterances:
+        most = max(utterance.votes)
+        heard = {i for i, n in zip(initials, utterance.votes, strict=True) if n == most}
+        assert heard == summary[utterance.recording]
+
+
+@pytest.mark.corpora
+def test_the_names_of_nemo_are_those_of_its_table(corpora_root, tmp_path, caplog):
+    with (corpora_root / "nemo" / "data.tsv").open(encoding="utf-8", newline="") as file:
+        rows = {row["file_id"]: row for row in csv.DictReader(file, delimiter="\t")}
+    lay_out(tmp_path, *(f"samples/{name}" for name in rows))
+    utterances = CORPORA["nemo"].utterances(tmp_path)
+    assert not caplog.records
+    assert {utterance.recording for utterance in utterances} == CORPORA["nemo"].names("speech")
+    words = CORPORA["nemo"].emotion_codes
+    texts = {}
+    for utterance in utterances:
+        row = rows[utterance.path.name]
+        assert utterance.emotion == words[row["emotion"]]
+        assert utterance.speaker == f"nemo/{row['speaker_id'].strip()}"
+        assert (utterance.sex, utterance.age) == (row["gender"], int(row["age"]))
+        assert texts.setdefault(utterance.sentence, row["raw_text"]) == row["raw_text"]
+    assert len(set(texts.values())) == len(texts) == 90

@@ -1,14 +1,15 @@
-"""Corpora of acted emotional speech: what they are, and how their file names are read.
+"""Corpora of emotional speech: what they are, and how their file names are read.
 
-Each corpus is one module with the same names in it: ``EMOTION_CODES`` and the other tables of its
-file-name code, ``parse`` for one path, and ``CORPUS``, the `Corpus` that holds its facts and
-reads a whole folder into a list of `Utterance`.
+Each corpus is one module with the same names in it: ``NAME_PARTS``, ``EMOTION_CODES`` and the other
+tables of its file-name code; ``parse`` for one path; ``names``, where the complete list of
+recordings is known; and ``CORPUS``, the `Corpus` that holds its facts and reads a whole folder
+into a list of `Utterance`.
 
 Examples
 --------
 >>> from emotionrecog import datasets
 >>> list(datasets.CORPORA)
-['ravdess', 'crema_d', 'savee', 'tess']
+['ravdess', 'crema_d', 'savee', 'tess', 'emodb', 'emovo', 'nemo', 'urdu']
 >>> datasets.CORPORA["tess"].licence
 'CC BY-NC-ND 4.0'
 """
@@ -19,14 +20,34 @@ from pathlib import Path
 from types import MappingProxyType
 
 from emotionrecog import audio
-from emotionrecog.datasets import crema_d, ravdess, savee, tess
+from emotionrecog.datasets import crema_d, emodb, emovo, nemo, ravdess, savee, tess, urdu
 from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Scan, Utterance
+from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled
+from emotionrecog.datasets.table import from_folders, from_table, to_frame, write_csv
 from emotionrecog.errors import DatasetError
 
-__all__ = ["CORPORA", "EMOTIONS", "Corpus", "Scan", "Utterance", "read"]
+__all__ = [
+    "CORPORA",
+    "EMOTIONS",
+    "LABEL_SETS",
+    "SPELLINGS",
+    "Corpus",
+    "LabelSet",
+    "Relabelled",
+    "Scan",
+    "Utterance",
+    "from_folders",
+    "from_table",
+    "read",
+    "to_frame",
+    "write_csv",
+]
 
 CORPORA: Mapping[str, Corpus] = MappingProxyType(
-    {module.CORPUS.name: module.CORPUS for module in (ravdess, crema_d, savee, tess)}
+    {
+        module.CORPUS.name: module.CORPUS
+        for module in (ravdess, crema_d, savee, tess, emodb, emovo, nemo, urdu)
+    }
 )
 """The corpora the library knows, by name; read-only."""
 
@@ -35,7 +56,9 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     """Read every known corpus that lies in a folder of corpora.
 
     Looked into is each folder called like a corpus, with or without something behind an
-    underscore: ``ravdess`` and ``ravdess_song``, ``crema_d``, ``savee``, ``tess``.
+    underscore: ``ravdess`` and ``ravdess_song``, ``crema_d``, ``emodb``. Hyphens count as
+    underscores, and capitals as small letters: ``CREMA-D``, ``EMO-DB``, ``URDU-Dataset``. Folders
+    without recordings are passed over.
 
     Parameters
     ----------
@@ -63,8 +86,7 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     utterances = []
     for name, corpus in CORPORA.items():
         for folder in folders:
-            called_so = folder.name == name or folder.name.startswith(f"{name}_")
-            if called_so and next(audio.find(folder), None):
+            if _called(folder, name) and next(audio.find(folder), None):
                 utterances += corpus.utterances(folder)
     if not utterances:
         raise DatasetError(
@@ -72,3 +94,8 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
             f"found {', '.join(folder.name for folder in folders) or 'none'}"
         )
     return utterances
+
+
+def _called(folder: Path, corpus: str) -> bool:
+    name = folder.name.lower().replace("-", "_")
+    return name.startswith(f"{corpus}_") or name.replace("_", "") == corpus.replace("_", "")

@@ -175,8 +175,11 @@ class Corpus:
     language : str, optional
         ISO 639-1 code of the language; None where unknown or mixed.
     n_utterances : mapping of str to int, optional
-        How many audio recordings the complete corpus has of each style, ``"speech"`` and
-        ``"song"``.
+        How many recordings of the complete corpus become utterances, of each style it has,
+        ``"speech"`` and ``"song"``. Those of an emotion that the library does not have are not
+        counted.
+    n_speakers : mapping of str to int, optional
+        How many speakers are heard in these, of each style.
 
     Examples
     --------
@@ -205,6 +208,7 @@ class Corpus:
     homepage: str = ""
     language: str | None = None
     n_utterances: Mapping[str, int] = field(default_factory=dict)
+    n_speakers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a label map that leads out of the library's emotions."""

@@ -59,7 +59,7 @@ REPETITION_CODES = {"01": 1, "02": 2}
 ACTOR_CODES = {f"{number:02d}": number for number in range(1, 25)}
 
 # In the order in which a file name has them.
-_CODES: dict[str, Mapping[str, str] | Mapping[str, int]] = {
+NAME_PARTS: dict[str, Mapping[str, str] | Mapping[str, int]] = {
     "modality": MODALITY_CODES,
     "vocal_channel": VOCAL_CHANNEL_CODES,
     "emotion": EMOTION_CODES,
@@ -69,7 +69,7 @@ _CODES: dict[str, Mapping[str, str] | Mapping[str, int]] = {
     "actor": ACTOR_CODES,
 }
 
-FILE_NAMES = f"{'-'.join(_CODES)}, such as 03-01-06-01-02-01-12.wav"
+FILE_NAMES = f"{'-'.join(NAME_PARTS)}, such as 03-01-06-01-02-01-12.wav"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ because neutral is never strong, got 'strong'
 
     def __post_init__(self) -> None:
         """Refuse what is not among the corpus' names."""
-        for field, codes in _CODES.items():
+        for field, codes in NAME_PARTS.items():
             value = getattr(self, field)
             if value not in codes.values():
                 expected = ", ".join(map(repr, codes.values()))
@@ -164,7 +164,7 @@ because neutral is never strong, got 'strong'
         """
         stem = Path(name).stem
         codes = stem.split("-")
-        if len(codes) != len(_CODES):
+        if len(codes) != len(NAME_PARTS):
             raise DatasetError(f"expected {FILE_NAMES}, got {Path(name).name!r}")
         return cls(
             modality=_decode(stem, "modality", codes[0], MODALITY_CODES),
@@ -190,7 +190,7 @@ because neutral is never strong, got 'strong'
         """Give the name back, without extension."""
         return "-".join(
             next(code for code, value in codes.items() if value == getattr(self, field))
-            for field, codes in _CODES.items()
+            for field, codes in NAME_PARTS.items()
         )
 
 
@@ -249,8 +249,8 @@ def parse(path: Path) -> Utterance | str:
 def names(style: str) -> frozenset[str]:
     """Return what the names of all performances of ``"speech"`` or ``"song"`` are."""
     found = set()
-    for values in itertools.product(*(codes.values() for codes in _CODES.values())):
-        fields = dict(zip(_CODES, values, strict=True))
+    for values in itertools.product(*(codes.values() for codes in NAME_PARTS.values())):
+        fields = dict(zip(NAME_PARTS, values, strict=True))
         if fields["modality"] != "audio-only" or fields["vocal_channel"] != style:
             continue
         with contextlib.suppress(DatasetError):
@@ -271,8 +271,9 @@ CORPUS = Corpus(
     language="en",
     emotion_codes=EMOTION_CODES,
     n_utterances={"speech": 1440, "song": 1012},
+    n_speakers={"speech": 24, "song": 23},
     file_names=FILE_NAMES,
-    name_parts=_CODES,
+    name_parts=NAME_PARTS,
     names=names,
     parse=parse,
 )

@@ -17,6 +17,7 @@ codes can be equal.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from emotionrecog.datasets.corpus import Corpus, Utterance
@@ -33,6 +34,12 @@ EMOTION_CODES = {
 }
 
 SPEAKERS = ("DC", "JE", "JK", "KL")
+
+NAME_PARTS: Mapping[str, Mapping[str, object] | str] = {
+    "speaker": "DC, JE, JK or KL: the folder's name, or before an underscore",
+    "emotion": EMOTION_CODES,
+    "sentence": "01 to 15, in neutral 01 to 30",
+}
 
 FILE_NAMES = "speaker/emotion and sentence, such as DC/a01.wav, or DC_a01.wav"
 
@@ -81,10 +88,9 @@ def parse(path: Path) -> Utterance:
         raise DatasetError(
             f"emotion of {path.name!r} must be one of {', '.join(EMOTION_CODES)}, got {emotion!r}"
         )
-    n_sentences = 30 if emotion == "n" else 15
-    if not 1 <= int(match[3]) <= n_sentences:
+    if not 1 <= int(match[3]) <= _n_sentences(emotion):
         raise DatasetError(
-            f"sentence of {path.name!r} must be 01 to {n_sentences}, got {match[3]!r}"
+            f"sentence of {path.name!r} must be 01 to {_n_sentences(emotion)}, got {match[3]!r}"
         )
     sentence = emotion + match[3]
     return Utterance(
@@ -96,6 +102,22 @@ def parse(path: Path) -> Utterance:
         sentence=sentence,
         language="en",
         recording=f"{speaker}_{sentence}",
+    )
+
+
+def _n_sentences(emotion: str) -> int:
+    return 30 if emotion == "n" else 15
+
+
+def names(style: str) -> frozenset[str]:
+    """Return the names, with the speaker before them, of all of ``"speech"``; there is no song."""
+    if style != "speech":
+        return frozenset()
+    return frozenset(
+        f"{speaker}_{emotion}{number:02d}"
+        for speaker in SPEAKERS
+        for emotion in EMOTION_CODES
+        for number in range(1, _n_sentences(emotion) + 1)
     )
 
 
@@ -112,6 +134,9 @@ CORPUS = Corpus(
     language="en",
     emotion_codes=EMOTION_CODES,
     n_utterances={"speech": 480},
+    n_speakers={"speech": 4},
     file_names=FILE_NAMES,
+    name_parts=NAME_PARTS,
+    names=names,
     parse=parse,
 )

@@ -3,14 +3,16 @@
 A file name is three codes joined by underscores, such as ``OAF_back_angry.wav``:
 
 =======  ===========================================================
-talker   OAF, the older woman, or YAF, the younger
-word     the word that ends the phrase
+talker   OAF, the older woman, of 64 years, or YAF, the younger, of 26
+word     the word that ends the phrase, one of `WORDS`
 emotion  one of `EMOTION_CODES`; ``ps`` stands for pleasant surprise
 =======  ===========================================================
 
 The files as published have one stray name, ``OA_bite_neutral.wav``, which is the older woman's.
 """
 
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 from emotionrecog.datasets.corpus import Corpus, Utterance
@@ -26,7 +28,30 @@ EMOTION_CODES = {
     "sad": "sad",
 }
 
-TALKERS = ("OAF", "YAF")
+# Age in years.
+TALKERS = {"OAF": 64, "YAF": 26}
+
+_WORDS = """
+back bar base bath bean beg bite boat bone book bought burn cab calm came cause chain chair chalk
+chat check cheek chief choice cool dab date dead death deep dime dip ditch dodge dog doll door
+fail fall far fat fit five food gap gas gaze germ get gin goal good goose gun half hall hash hate
+have haze hire hit hole home hurl hush jail jar join judge jug juice keen keep keg kick kill king
+kite knock late laud lean learn lease lid life limb live loaf long lore lose lot love luck make
+match merge mess met mill mob mode mood moon mop mouse nag name near neat nice note numb pad page
+pain pass pearl peg perch phone pick pike pole pool puff rag raid rain raise rat reach read red
+ring ripe road room rose rot rough rush said sail search seize sell shack shall shawl sheep shirt
+should shout size soap soup sour south sub such sure take talk tape team tell thin third thought
+thumb time tip tire ton tool tough turn vine voice void vote wag walk wash week wheat when which
+whip white wife wire witch yearn yes young youth
+"""
+
+WORDS = tuple(_WORDS.split())
+
+NAME_PARTS: Mapping[str, Mapping[str, object] | str] = {
+    "talker": {talker: f"female, {age} years" for talker, age in TALKERS.items()},
+    "word": "one of 200, in lower case",
+    "emotion": EMOTION_CODES,
+}
 
 FILE_NAMES = "talker_word_emotion, such as OAF_back_angry.wav"
 
@@ -67,8 +92,10 @@ def parse(path: Path) -> Utterance:
         raise DatasetError(
             f"talker of {path.name!r} must be one of {', '.join(TALKERS)}, got {codes[0]!r}"
         )
-    if not (word.isascii() and word.isalpha()):
-        raise DatasetError(f"word of {path.name!r} must be an English word, got {codes[1]!r}")
+    if word not in WORDS:
+        raise DatasetError(
+            f"word of {path.name!r} must be one of the 200 of TESS, got {codes[1]!r}"
+        )
     if emotion not in EMOTION_CODES:
         raise DatasetError(
             f"emotion of {path.name!r} must be one of {', '.join(EMOTION_CODES)}, got {codes[2]!r}"
@@ -79,10 +106,18 @@ def parse(path: Path) -> Utterance:
         corpus="tess",
         speaker=f"tess/{talker}",
         sex="female",
+        age=TALKERS[talker],
         sentence=word,
         language="en",
         recording=f"{talker}_{word}_{emotion}",
     )
+
+
+def names(style: str) -> frozenset[str]:
+    """Return the names of all recordings of ``"speech"``; there is no song."""
+    if style != "speech":
+        return frozenset()
+    return frozenset(map("_".join, itertools.product(TALKERS, WORDS, EMOTION_CODES)))
 
 
 CORPUS = Corpus(
@@ -97,6 +132,9 @@ CORPUS = Corpus(
     language="en",
     emotion_codes=EMOTION_CODES,
     n_utterances={"speech": 2800},
+    n_speakers={"speech": 2},
     file_names=FILE_NAMES,
+    name_parts=NAME_PARTS,
+    names=names,
     parse=parse,
 )

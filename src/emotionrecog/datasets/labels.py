@@ -1,0 +1,368 @@
+"""What emotions are called: spellings of the eight, and sets of fewer labels."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from emotionrecog.datasets.corpus import EMOTIONS
+from emotionrecog.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from emotionrecog.datasets.corpus import Utterance
+
+__all__ = ["LABEL_SETS", "SPELLINGS", "LabelSet", "Relabelled", "read_words", "unknown_words"]
+
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "neutral": "neutral",
+        "calm": "calm",
+        "happy": "happy",
+        "happiness": "happy",
+        "joy": "happy",
+        "sad": "sad",
+        "sadness": "sad",
+        "angry": "angry",
+        "anger": "angry",
+        "fearful": "fearful",
+        "fear": "fearful",
+        "disgust": "disgust",
+        "disgusted": "disgust",
+        "surprised": "surprised",
+        "surprise": "surprised",
+    }
+)
+"""The words, in lower case, that stand for an emotion in people's tables and folder names without
+being told; read-only. Any other word has to be explained."""
+
+# What to suggest for words that letters alone would send the wrong way. None: nothing fits.
+_HINTS = {
+    "ps": "surprised",
+    "pleasant surprise": "surprised",
+    "pleasant surprised": "surprised",
+    "joyful": "happy",
+    "unhappy": "sad",
+    "mad": "angry",
+    "furious": "angry",
+    "scared": "fearful",
+    "afraid": "fearful",
+    "bored": None,
+    "boredom": None,
+    "contempt": None,
+    "excited": None,
+    "excitement": None,
+    "frustrated": None,
+    "frustration": None,
+    "other": None,
+}
+
+_TARGETS = (*EMOTIONS, None)
+
+# So many unknown words are listed in an error; a column that holds something else has thousands.
+_LISTED = 10
+
+
+def read_words(
+    words: Iterable[str], emotions: Mapping[str, str | None] | None = None
+) -> dict[str, str | None]:
+    """Find out which emotions some words stand for.
+
+    Upper and lower case are the same, and so are words with and without space around them.
+
+    Parameters
+    ----------
+    words : iterable of str
+        As they stand in a table or on a folder.
+    emotions : mapping of str to str or None, optional
+        What words stand for among `EMOTIONS`, besides `SPELLINGS` and before them; None for what
+        is to be left out.
+
+    Returns
+    -------
+    dict of str to str or None
+        The words that are known, as they were given, and what they stand for.
+
+    Raises
+    ------
+    DatasetError
+        If `emotions` leads to something else than `EMOTIONS` and None.
+
+    Examples
+    --------
+    >>> from emotionrecog.datasets.labels import read_words
+    >>> read_words(["Joy", "Wut", "bored"], {"wut": "angry"})
+    {'Joy': 'happy', 'Wut': 'angry'}
+    """
+    explained = {str(word): emotion for word, emotion in (emotions or {}).items()}
+    wrong = {word: emotion for word, emotion in explained.items() if emotion not in _TARGETS}
+    if wrong:
+        raise DatasetError(
+            f"`emotions` must lead to {', '.join(EMOTIONS)} or None, got "
+            + ", ".join(f"{word!r}: {emotion!r}" for word, emotion in wrong.items())
+        )
+    known: dict[str, str | None] = {}
+    for word in dict.fromkeys(words):
+        plain = _plain(word)
+        if word in explained:
+            known[word] = explained[word]
+            continue
+        meanings = {emotion for other, emotion in explained.items() if _plain(other) == plain}
+        if len(meanings) == 1:
+            known[word] = meanings.pop()
+        elif not meanings and plain in SPELLINGS:
+            known[word] = SPELLINGS[plain]
+    return known
+
+
+def unknown_words(counts: Counter[str]) -> str:
+    """Say how often each unknown word was found, what may be meant, and how to explain them.
+
+    Parameters
+    ----------
+    counts : Counter of str
+        The words, and how often each occurs.
+
+    Returns
+    -------
+    str
+        The end of an error message.
+
+    Examples
+    --------
+    >>> from collections import Counter
+    >>> from emotionrecog.datasets.labels import unknown_words
+    >>> print(unknown_words(Counter(["Angery", "Angery", "bored"])))
+    'Angery' (2 times; nearest is angry), 'bored' (once). Say what each of them is, \
+one of neutral, calm, happy, sad, angry, fearful, disgust, surprised, or None to leave it out, \
+for example emotions={'Angery': 'angry', 'bored': None}
+    """
+    listed = dict(counts.most_common(_LISTED))
+    described = []
+    for word, count in listed.items():
+        nearest = _nearest(word)
+        times = "once" if count == 1 else f"{count} times"
+        described.append(f"{word!r} ({times}{f'; nearest is {nearest}' if nearest else ''})")
+    if len(counts) > _LISTED:
+        described.append(f"and {len(counts) - _LISTED} more")
+    suggested = {word: _nearest(word) for word in listed}
+    return (
+        f"{', '.join(described)}. Say what each of them is, one of {', '.join(EMOTIONS)}, or None "
+        f"to leave it out, for example emotions={suggested}"
+    )
+
+
+def _plain(word: str) -> str:
+    return word.strip().casefold()
+
+
+def _nearest(word: str) -> str | None:
+    plain = " ".join(_plain(word).replace("_", " ").replace("-", " ").split())
+    if plain in _HINTS:
+        return _HINTS[plain]
+    close = difflib.get_close_matches(plain, SPELLINGS, n=1)
+    return SPELLINGS[close[0]] if close else None
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Say which emotions are told apart, and what becomes of the others.
+
+    Parameters
+    ----------
+    name : str
+        What to call the set.
+    mapping : mapping of str to str or None
+        For each of `EMOTIONS`, which of them it is taken as, itself included; None where it is
+        left out. It is copied, and read-only.
+
+    Raises
+    ------
+    DatasetError
+        If `mapping` does not have exactly `EMOTIONS`, leads elsewhere, leaves out everything, or
+        takes an emotion as one that itself is taken as another or left out.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.datasets import LABEL_SETS, Utterance
+    >>> four = LABEL_SETS["four"]
+    >>> four.emotions
+    ('neutral', 'happy', 'sad', 'angry')
+    >>> said = [
+    ...     Utterance(Path(f"bob_{emotion}.wav"), emotion, corpus="mine", speaker="mine/bob")
+    ...     for emotion in ("calm", "angry", "disgust")
+    ... ]
+    >>> relabelled = four.apply(said)
+    >>> [utterance.emotion for utterance in relabelled.utterances]
+    ['neutral', 'angry']
+    >>> print(relabelled)
+    label set 'four': 2 of 3 recordings kept
+    taken as another emotion: calm as neutral (1)
+    left out: disgust (1)
+    """
+
+    name: str
+    mapping: Mapping[str, str | None] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a mapping that leaves a question open."""
+        mapping = self.mapping
+        label = f"`mapping` of label set {self.name!r}"
+        missing = [emotion for emotion in EMOTIONS if emotion not in mapping]
+        strange = [repr(word) for word in mapping if word not in EMOTIONS]
+        if missing or strange:
+            raise DatasetError(
+                f"{label} must say of each of {', '.join(EMOTIONS)} what it is taken as; "
+                f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(strange) or 'none'}"
+            )
+        for emotion, target in mapping.items():
+            if target not in _TARGETS:
+                raise DatasetError(
+                    f"{label} must lead to {', '.join(EMOTIONS)} or None, got {emotion!r}: "
+                    f"{target!r}"
+                )
+            if target is not None and mapping[target] != target:
+                raise DatasetError(
+                    f"{label} takes {emotion!r} as {target!r}, so {target!r} must be taken as "
+                    f"itself, got {target!r}: {mapping[target]!r}"
+                )
+        if not any(mapping.values()):
+            raise DatasetError(f"{label} must keep an emotion, got None for all")
+        ordered = MappingProxyType({emotion: mapping[emotion] for emotion in EMOTIONS})
+        object.__setattr__(self, "mapping", ordered)
+
+    def __reduce__(self) -> tuple[type[LabelSet], tuple[str, dict[str, str | None]]]:
+        """Travel to other processes, which a read-only mapping cannot."""
+        return type(self), (self.name, dict(self.mapping))
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that are told apart, in the order of `EMOTIONS`."""
+        return tuple(emotion for emotion in EMOTIONS if emotion in self.mapping.values())
+
+    def apply(self, utterances: Iterable[Utterance]) -> Relabelled:
+        """Relabel utterances, and count what was changed and what was left out.
+
+        Listeners' votes follow the emotions: votes for an emotion that is taken as another are
+        added to the other's, and votes for one that is left out are dropped and counted. An
+        utterance is kept or left out by its emotion alone, whatever the votes.
+
+        Parameters
+        ----------
+        utterances : iterable of Utterance
+
+        Returns
+        -------
+        Relabelled
+        """
+        kept: list[Utterance] = []
+        mapped: Counter[str] = Counter()
+        left_out: Counter[str] = Counter()
+        votes_left_out = 0
+        for utterance in utterances:
+            emotion = self.mapping[utterance.emotion]
+            if emotion is None:
+                left_out[utterance.emotion] += 1
+                continue
+            if emotion != utterance.emotion:
+                mapped[utterance.emotion] += 1
+            votes = None
+            if utterance.votes is not None:
+                cast = dict.fromkeys(EMOTIONS, 0)
+                for heard, number in zip(EMOTIONS, utterance.votes, strict=True):
+                    target = self.mapping[heard]
+                    if target is None:
+                        votes_left_out += number
+                    else:
+                        cast[target] += number
+                votes = tuple(cast.values())
+            kept.append(replace(utterance, emotion=emotion, votes=votes))
+        return Relabelled(
+            label_set=self,
+            utterances=kept,
+            mapped=_in_order(mapped),
+            left_out=_in_order(left_out),
+            votes_left_out=votes_left_out,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relabelled:
+    """What a label set made of a list of utterances; as text, it tells so in words.
+
+    Parameters
+    ----------
+    label_set : LabelSet
+        Which one.
+    utterances : list of Utterance
+        Those kept, in the given order, with the emotions and votes of the set.
+    mapped : mapping of str to int
+        How many utterances of an emotion were taken as another.
+    left_out : mapping of str to int
+        How many utterances of an emotion were left out.
+    votes_left_out : int
+        How many listeners' votes on the utterances kept were for emotions that are left out.
+    """
+
+    label_set: LabelSet
+    utterances: list[Utterance]
+    mapped: Mapping[str, int]
+    left_out: Mapping[str, int]
+    votes_left_out: int
+
+    def __str__(self) -> str:
+        """Tell what was kept, taken as another emotion and left out."""
+        total = len(self.utterances) + sum(self.left_out.values())
+        mapped = (
+            f"{emotion} as {self.label_set.mapping[emotion]} ({count})"
+            for emotion, count in self.mapped.items()
+        )
+        left_out = (f"{emotion} ({count})" for emotion, count in self.left_out.items())
+        lines = [
+            f"label set {self.label_set.name!r}: {len(self.utterances)} of {total} recordings kept",
+            f"taken as another emotion: {', '.join(mapped) or 'none'}",
+            f"left out: {', '.join(left_out) or 'none'}",
+        ]
+        if self.votes_left_out:
+            lines.append(
+                f"listeners' votes left out, for emotions not in the set: {self.votes_left_out}"
+            )
+        return "\n".join(lines)
+
+
+def _in_order(counts: Counter[str]) -> dict[str, int]:
+    return {emotion: counts[emotion] for emotion in EMOTIONS if counts[emotion]}
+
+
+_SAME = {emotion: emotion for emotion in EMOTIONS}
+_REST_OUT: dict[str, str | None] = dict.fromkeys(EMOTIONS)
+
+LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
+    {
+        label_set.name: label_set
+        for label_set in (
+            LabelSet("ravdess8", _SAME),
+            LabelSet("tess7", {**_SAME, "calm": "neutral"}),
+            LabelSet("six", {**_SAME, "calm": "neutral", "surprised": None}),
+            LabelSet(
+                "four",
+                {
+                    **_REST_OUT,
+                    "neutral": "neutral",
+                    "calm": "neutral",
+                    "happy": "happy",
+                    "sad": "sad",
+                    "angry": "angry",
+                },
+            ),
+        )
+    }
+)
+"""The label sets in use, by name; read-only. ``"ravdess8"``: all eight. ``"tess7"``: without calm,
+which is taken as neutral. ``"six"``, those of CREMA-D: without surprised besides, which is left
+out. ``"four"``: neutral (with calm), happy, sad and angry; the rest is left out."""
