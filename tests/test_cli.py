@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import errno
 import io
 import json
@@ -19,6 +20,7 @@ import soundfile
 
 import emotionrecog
 from emotionrecog import AudioError, EmotionRecognizer, Prediction, cli
+from emotionrecog.datasets import Utterance
 
 CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 
@@ -552,6 +554,83 @@ def test_train_says_that_it_needs_the_corpora(
     assert cli.main(["train", "--output", str(tmp_path / "mine")]) == 1
     assert "EMOTIONRECOG_CORPORA" in capsys.readouterr().err
     assert not (tmp_path / "mine").exists()
+
+
+def savee() -> list[Utterance]:
+    names = [
+        (speaker, emotion) for emotion in ("sad", "happy") for speaker in ("DC", "JE", "JK", "KL")
+    ]
+    return [
+        Utterance(Path(f"{speaker}-{emotion}.wav"), emotion, "savee", f"savee/{speaker}")
+        for speaker, emotion in names
+    ]
+
+
+def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the test speakers are learnt from, in the given order; the card names the fold."""
+    pytest.importorskip("tensorflow")
+    from emotionrecog import datasets, evaluation, training
+
+    asked: dict[str, list[Utterance]] = {}
+
+    def train(
+        train_set: list[Utterance], *, checkpoints: Path, test_set: list[Utterance], **_: object
+    ) -> EmotionRecognizer:
+        checkpoints.mkdir()
+        asked["train"], asked["audited"] = train_set, test_set
+        bundled = EmotionRecognizer().artifact
+        speakers = sorted({utterance.speaker for utterance in train_set})
+        return EmotionRecognizer(
+            dataclasses.replace(bundled, training={**bundled.training, "speakers": speakers})
+        )
+
+    def evaluate(
+        _: EmotionRecognizer, test_set: list[Utterance], **options: object
+    ) -> evaluation.Report:
+        asked["test"] = test_set
+        return evaluation.Report(corpora=(), calibration_error=0.1, n_failed=0)
+
+    monkeypatch.setattr(datasets, "read", lambda _: savee())
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    output = tmp_path / "mine"
+    arguments = ["--corpora", "somewhere", "--output", str(output)]
+    chosen = ["--hold-out", "savee/emobox4", "--fold", "2"]
+    assert cli.main(["train", *arguments, *chosen]) == 0
+    assert asked["test"] == [u for u in savee() if u.speaker == "savee/KL"]
+    assert asked["audited"] == asked["test"]
+    assert asked["train"] == [u for u in savee() if u.speaker != "savee/KL"]
+    card = (output / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "has not heard the test speakers of `savee/emobox4/2`" in card
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "needs --fold with a number from 1 to 4, got none"),
+        (["--fold", "5"], "needs --fold with a number from 1 to 4, got 5"),
+        (["--fold", "2"], "was trained on 1 speakers of the test set, such as savee/KL"),
+        (["--fold", "4"], "was trained on 1 speakers of the test set, such as savee/JK"),
+    ],
+)
+def test_evaluate_takes_one_fold(
+    options: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from emotionrecog import datasets
+
+    monkeypatch.setattr(datasets, "read", lambda _: savee())
+    arguments = ["english-8", "--corpora", "somewhere", "--protocol", "savee/emobox4"]
+    assert cli.main(["evaluate", *arguments, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_fold_needs_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorflow")
+    assert cli.main(["train", "--output", str(tmp_path / "mine"), "--fold", "1"]) == 1
+    assert "--fold is for a protocol that --hold-out names" in capsys.readouterr().err
 
 
 @pytest.mark.corpora

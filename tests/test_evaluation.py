@@ -1,4 +1,4 @@
-"""Evaluation, protocols and model cards: figures against scikit-learn's on scripted answers."""
+"""Evaluation and model cards: figures against scikit-learn's on scripted answers."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
-from emotionrecog import artifact, datasets, modelcard, pretrained, protocols
+from emotionrecog import artifact, modelcard, pretrained
 from emotionrecog.artifact import Artifact
 from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
 from emotionrecog.errors import AudioError, DatasetError, LeakageError
@@ -169,7 +169,57 @@ def test_speakers_of_training_are_refused(clips: list[Utterance], script: dict[P
     with pytest.raises(LeakageError, match=r"trained on 1 speakers of the test set.*first/2"):
         measure(script, clips, speakers=speakers)
     allowed = measure(script, clips, speakers=speakers, allow_leakage=True)
-    assert allowed == measure(script, clips, speakers=["other/9"])
+    told = "the recogniser was trained on 1 speakers of the test set, such as first/2"
+    assert allowed == dataclasses.replace(
+        measure(script, clips, speakers=["other/9"]), leakage=told
+    )
+
+
+def test_recordings_of_training_are_refused(
+    clips: list[Utterance], script: dict[Path, Any]
+) -> None:
+    """What the recogniser cannot tell, the utterances that it was trained on do."""
+    heard = [
+        dataclasses.replace(clip, speaker=f"{clip.corpus}/twin-of-{i}")
+        for i, clip in enumerate(clips[:3])
+    ]
+    others = [utterance("third", i, "sad") for i in range(3)]
+    assert measure(script, clips, train_set=others).leakage is None
+    with pytest.raises(LeakageError, match=r"3 of \d+ test recordings are in training as well"):
+        measure(script, clips, train_set=heard)
+    with pytest.raises(LeakageError, match=r"share 1 speaker \(first/2\)"):
+        measure(
+            script,
+            clips,
+            train_set=[dataclasses.replace(others[0], corpus="first", speaker="first/2")],
+        )
+    report = measure(script, clips, train_set=heard, allow_leakage=True, speakers=["first/2"])
+    assert report.leakage is not None
+    assert "trained on 1 speakers of the test set, such as first/2; 3 of " in report.leakage
+
+
+def test_unknown_speakers_of_training_are_refused(script: dict[Path, Any]) -> None:
+    unknown = Utterance(next(iter(script)), "sad", corpus="mine", speaker="mine/unknown")
+    with pytest.raises(LeakageError, match="mine/unknown"):
+        measure(script, [unknown], speakers=["mine/unknown"])
+
+
+def test_leak_heads_the_report(clips: list[Utterance], script: dict[Path, Any]) -> None:
+    """So does one that training was told of, and went on."""
+    allowed = measure(script, clips, speakers=["first/2"], allow_leakage=True)
+    first, rest = str(allowed).split("\n", 1)
+    assert first.startswith("LEAKY, these are no figures on new voices: the recogniser was trained")
+    assert rest == str(measure(script, clips))
+    assert next(iter(allowed.to_dict().items())) == ("leakage", allowed.leakage)
+    assert measure(script, clips, allow_leakage=True).leakage is None
+
+    recognizer = Scripted(script)
+    recognizer.artifact.training["leakage"] = "3 of 9 test recordings are in training as well"
+    report = evaluate(cast(EmotionRecognizer, recognizer), clips)
+    assert report.leakage == (
+        "the recogniser was trained although its test set was known to leak: "
+        "3 of 9 test recordings are in training as well"
+    )
 
 
 def test_emotion_that_is_never_answered_is_refused(
@@ -221,58 +271,6 @@ def test_certain_answers_are_as_wrong_as_they_are() -> None:
     assert calibration_error(certain, np.ones(8, dtype=bool)) == 0
     assert calibration_error(certain, np.zeros(8, dtype=bool)) == 1
     assert calibration_error(certain, np.arange(8) < 6) == pytest.approx(0.25)
-
-
-# Protocols --------------------------------------------------------------------------------------
-
-
-def one_clip_of_each_speaker() -> list[Utterance]:
-    speakers = [
-        *(f"ravdess/{i:02d}" for i in range(1, 25)),
-        *(f"crema_d/{i}" for i in range(1001, 1092)),
-        *(f"savee/{name}" for name in ("DC", "JE", "JK", "KL")),
-        *(f"tess/{name}" for name in ("OAF", "YAF")),
-    ]
-    return [Utterance(Path(f"{s}.wav"), "sad", corpus=s.split("/")[0], speaker=s) for s in speakers]
-
-
-def test_protocols_share_no_speaker() -> None:
-    test, validation = (protocols.HELD_OUT[name] for name in ("joint-test", "joint-validation"))
-    assert test.isdisjoint(validation)
-    assert len(test) == 5 + 18 + 1 + 1
-    assert {name.split("/")[0] for name in test} == set(CORPORA)
-
-
-@pytest.mark.parametrize("protocol", protocols.HELD_OUT)
-def test_split_keeps_held_out_speakers_apart(protocol: str) -> None:
-    given_clips = one_clip_of_each_speaker()
-    train_set, test_set = protocols.split(iter(given_clips), protocol)
-    heard, tested = ({u.speaker for u in part} for part in (train_set, test_set))
-    assert tested == protocols.HELD_OUT[protocol]
-    assert heard.isdisjoint(protocols.HELD_OUT[protocol] | protocols.HELD_OUT["joint-test"])
-    expected = {u.speaker for u in given_clips} - tested - protocols.HELD_OUT["joint-test"]
-    assert heard == expected
-    order = [u.speaker for u in given_clips]
-    for part in (train_set, test_set):
-        assert [u.speaker for u in part] == sorted((u.speaker for u in part), key=order.index)
-
-
-def test_split_refuses_what_it_cannot_do() -> None:
-    given_clips = one_clip_of_each_speaker()
-    with pytest.raises(ValueError, match=r"must be one of joint-test, joint-validation, got 'x'"):
-        protocols.split(given_clips, "x")
-    some = [u for u in given_clips if u.speaker not in ("savee/KL", "ravdess/05")]
-    with pytest.raises(ValueError, match=r"missing are ravdess/05, savee/KL$"):
-        protocols.split(some, "joint-test")
-
-
-@pytest.mark.corpora
-@pytest.mark.parametrize("protocol", protocols.HELD_OUT)
-def test_held_out_speakers_are_in_the_corpora(protocol: str, corpora_root: Path) -> None:
-    train_set, test_set = protocols.split(datasets.read(corpora_root), protocol)
-    assert {u.speaker for u in test_set} == protocols.HELD_OUT[protocol]
-    assert {u.speaker for u in train_set}.isdisjoint({u.speaker for u in test_set})
-    assert {u.emotion for u in test_set} == {u.emotion for u in train_set} == set(EMOTIONS)
 
 
 # Model cards ------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def test_import_loads_only_the_errors() -> None:
     [
         pytest.param("import emotionrecog.audio, emotionrecog.features", id="audio and features"),
         pytest.param("import emotionrecog.datasets", id="datasets"),
+        pytest.param("import emotionrecog.protocols", id="protocols"),
         pytest.param("import emotionrecog.cli", id="cli"),
         pytest.param(PREDICT, id="predict"),
         pytest.param(PREDICT_BATCH, id="predict_batch"),
@@ -125,9 +126,9 @@ TIERS = (
     {"features"},
     {"augmentation", "datasets", "artifact"},
     {"models"},
-    {"pretrained", "protocols"},
+    {"pretrained", "protocols", "audit"},
     {"recognizer"},
-    {"training", "evaluation", "plots"},
+    {"training", "evaluation", "baseline", "plots", "checks"},
     {"modelcard"},
     {"cli"},
 )

@@ -13,10 +13,10 @@ import soundfile
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 import keras
 
-from emotionrecog import training
+from emotionrecog import modelcard, training
 from emotionrecog.augmentation import Augmentation
 from emotionrecog.datasets import EMOTIONS, Utterance
-from emotionrecog.errors import DatasetError, ModelError
+from emotionrecog.errors import DatasetError, LeakageError, ModelError
 from emotionrecog.features import FeatureSpec, LogMel
 from emotionrecog.models.layers import FusedBatchNormalization
 from emotionrecog.recognizer import EmotionRecognizer
@@ -278,6 +278,35 @@ def test_clips_are_read_in_order_and_grouped(recordings: list[Utterance]) -> Non
     # The loudest band of each emotion's clips rises with its pitch.
     loudest = [int(power.mean(axis=0).argmax()) for power in clips.log_power[:30:10]]
     assert loudest == sorted(set(loudest))
+
+
+def test_leaky_test_set_is_refused_before_training(
+    recordings: list[Utterance], tmp_path: Path
+) -> None:
+    copied = dataclasses.replace(recordings[0], speaker="first/new", path=tmp_path / "quiet.wav")
+    samples, rate = soundfile.read(recordings[0].path)
+    soundfile.write(copied.path, samples / 2, rate)
+    with pytest.raises(LeakageError, match=r"1 of 1 test recordings are in training as well"):
+        train(recordings, test_set=[copied], n_jobs=1)
+    with pytest.raises(LeakageError, match=r"share 3 speakers \(first/0, first/1, first/2\)"):
+        train(recordings[:20], test_set=recordings[20:], listen=False, n_jobs=1)
+
+
+def test_leak_that_was_allowed_is_told(
+    recordings: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the artefact and its card; nothing is told where nothing leaks."""
+    network = small_network(32, 8)
+    monkeypatch.setattr(training, "fit", lambda *_: (network, {}))
+    options = {"recipe": CRNN, "listen": False, "n_jobs": 1, "allow_leakage": True}
+    leaky = train(recordings[:8], test_set=recordings[8:20], **options).artifact
+    assert leaky.training["leakage"].startswith("training and test share 3 speakers (first/0")
+    card = modelcard.with_figures(leaky, {}).card
+    assert f"to be tested on are no others: {leaky.training['leakage']}. Figures" in card
+    for test_set in (recordings[30:], []):
+        fair = train(recordings[:8], test_set=test_set, **options).artifact
+        assert fair.training["leakage"] is None
+        assert "It was trained although" not in modelcard.with_figures(fair, {}).card
 
 
 def test_no_usable_recording_is_refused(recordings: list[Utterance], tmp_path: Path) -> None:

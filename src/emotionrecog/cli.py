@@ -21,8 +21,10 @@ from emotionrecog import __version__
 from emotionrecog.errors import DatasetError, EmotionRecogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from emotionrecog.datasets import Utterance
+    from emotionrecog.protocols import Fold
     from emotionrecog.recognizer import EmotionRecognizer, Prediction
 
 __all__ = ["main"]
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # `head` has seen enough
         return NOBODY_READS
-    except (OSError, ValueError) as error:  # what the library raises on purpose derives from these
+    except (EmotionRecogError, OSError, ValueError) as error:
         _complain(str(error))
         return FAILED
 
@@ -74,14 +76,20 @@ def _parser() -> argparse.ArgumentParser:
         prog="emotionrecog", description="Recognise the emotion in a voice.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    rows = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
+    _add_commands(parser, COMMANDS, dest="command")
+    return parser
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser, commands: Mapping[str, Command], dest: str
+) -> None:
+    rows = parser.add_subparsers(title="commands", dest=dest, metavar="COMMAND", required=True)
+    for name, command in commands.items():
         command.add_arguments(
             rows.add_parser(
                 name, help=command.summary, description=command.description, allow_abbrev=False
             )
         )
-    return parser
 
 
 def _complain(message: str) -> None:
@@ -253,11 +261,12 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call it (default: the name of the folder)")
     parser.add_argument(
         "--hold-out",
-        choices=protocols.HELD_OUT,
+        choices=protocols.FIXED,
         metavar="PROTOCOL",
-        help="leave the speakers of a protocol out of training and measure on them: "
-        f"{', '.join(protocols.HELD_OUT)} (default: train on all)",
+        help="leave the test speakers of a protocol out of training and measure on them: "
+        f"{', '.join(protocols.FIXED)} (default: train on all)",
     )
+    _add_fold_argument(parser)
     parser.add_argument(
         "--figures",
         nargs="+",
@@ -283,20 +292,25 @@ def _train(arguments: argparse.Namespace) -> int:
     from emotionrecog import models
 
     models.require_tensorflow()
-    from emotionrecog import datasets, modelcard, protocols, training
+    from emotionrecog import datasets, modelcard, training
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
 
     output = Path(arguments.output)
     if arguments.hold_out and arguments.figures:
         raise ValueError("--figures is for a recogniser that is trained on all speakers")
+    if arguments.fold and not arguments.hold_out:
+        raise ValueError("--fold is for a protocol that --hold-out names")
     if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
         raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     figures = [EmotionRecognizer.load(folder).artifact.metrics for folder in arguments.figures]
     utterances = datasets.read(_corpora(arguments))
-    test_set: list[datasets.Utterance] = []
+    fold = None
     if arguments.hold_out:
-        utterances, test_set = protocols.split(utterances, arguments.hold_out)
+        fold = _fold(utterances, arguments.hold_out, arguments.fold)
+        # Nothing is chosen on the validation speakers, so that they are learnt from as well.
+        learnt = {*fold.train, *fold.validation}
+        utterances = [utterance for utterance in utterances if utterance in learnt]
     choices = {name: getattr(arguments, name) for name in ("architecture", "epochs", "seed")}
     recipe = training.Recipe(
         **{name: value for name, value in choices.items() if value is not None}
@@ -308,11 +322,13 @@ def _train(arguments: argparse.Namespace) -> int:
         name=arguments.name or output.name,
         initial_weights=arguments.initial_weights,
         checkpoints=checkpoints,
+        test_set=fold.test if fold else (),
+        listen=False,  # to all corpora takes a minute; `corpus audit` does
     )
-    if test_set:
-        report = evaluate(recognizer, [u for u in test_set if u.style == "speech"])
+    if fold:
+        report = evaluate(recognizer, fold.test)
         _write(f"{report}\n")
-        figures = [modelcard.figures(arguments.hold_out, [report])]
+        figures = [modelcard.figures(fold.name, [report])]
     artifact = modelcard.with_figures(recognizer.artifact, modelcard.merge(figures))
     EmotionRecognizer(artifact).save(output)
     shutil.rmtree(checkpoints)
@@ -326,24 +342,46 @@ def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
     parser.add_argument(
         "--protocol",
-        choices=protocols.HELD_OUT,
+        choices=protocols.FIXED,
         default="joint-test",
-        help="whose speakers to measure on (default: %(default)s)",
+        metavar="PROTOCOL",
+        help="whose test speakers to measure on: "
+        f"{', '.join(protocols.FIXED)} (default: %(default)s)",
     )
+    _add_fold_argument(parser)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     _show_log()
-    from emotionrecog import datasets, protocols
+    from emotionrecog import datasets
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
 
     recognizer = EmotionRecognizer.load(arguments.model)
     utterances = datasets.read(_corpora(arguments))
-    _, test_set = protocols.split(utterances, arguments.protocol)
-    report = evaluate(recognizer, [u for u in test_set if u.style == "speech"])
+    report = evaluate(recognizer, _fold(utterances, arguments.protocol, arguments.fold).test)
     _write(f"{report}\n")
     return 0
+
+
+def _add_fold_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fold", type=_count, metavar="N", help="which fold of the protocol, counted from 1"
+    )
+
+
+def _fold(utterances: list[Utterance], protocol: str, number: int | None) -> Fold:
+    from emotionrecog import protocols
+
+    folds = protocols.get(protocol).folds(utterances)
+    if number is None and len(folds) == 1:
+        return folds[0]
+    if number is None or number > len(folds):
+        raise ValueError(
+            f"protocol {protocol!r} needs --fold with a number from 1 to {len(folds)}, "
+            f"got {number or 'none'}"
+        )
+    return folds[number - 1]
 
 
 def _corpora(arguments: argparse.Namespace) -> str:
@@ -358,6 +396,193 @@ def _corpora(arguments: argparse.Namespace) -> str:
 def _show_log() -> None:
     logging.basicConfig(format="emotionrecog: %(message)s", stream=sys.stderr)
     logging.getLogger("emotionrecog").setLevel(logging.INFO)
+
+
+# --- corpus -------------------------------------------------------------------------------------
+
+
+def _add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_commands(parser, CORPUS_COMMANDS, dest="corpus_command")
+
+
+def _corpus(arguments: argparse.Namespace) -> int:
+    return CORPUS_COMMANDS[arguments.corpus_command].run(arguments)
+
+
+def _add_corpus_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "root", type=_path, metavar="FOLDER", help="folder of one corpus or of several"
+    )
+    parser.add_argument(
+        "--corpus",
+        metavar="NAME",
+        help="which corpus it is, as the command list names it (default: the names of the files "
+        "tell)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table with long lists cut short, or one JSON object with complete lists "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--plot",
+        type=_path,
+        metavar="FILE",
+        help="draw the distributions of emotion, speaker and duration, as .png, .svg or .pdf; "
+        "needs the extra plots",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=-1,
+        metavar="N",
+        help="recordings to decode at once (default: one on each core)",
+    )
+    parser.epilog = (
+        "Exit status: 0 if nothing was found that the owners' own files do not have, 1 if "
+        "something was or there is no corpus, 2 if the command was called wrongly."
+    )
+
+
+def _corpus_check(arguments: argparse.Namespace) -> int:
+    from emotionrecog import checks, plots
+
+    if arguments.plot:  # before the work rather than after it
+        plots.require_matplotlib()
+    checked = checks.check(arguments.root, arguments.corpus, n_jobs=arguments.jobs)
+    _set_encoding(arguments.format)
+    as_json = arguments.format == "json"
+    _write(f"{json.dumps(checked.to_dict()) if as_json else checked}\n")
+    if arguments.plot:
+        utterances = [u for corpus in checked.corpora for u in corpus.utterances]
+        durations = [d for corpus in checked.corpora for d in corpus.durations]
+        plots.distributions(utterances, durations).savefig(arguments.plot)
+    return 0 if checked.ok else FAILED
+
+
+def _add_corpus_list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table, or one JSON object a line (default: %(default)s)",
+    )
+
+
+def _corpus_list(arguments: argparse.Namespace) -> int:
+    from emotionrecog import datasets
+
+    rows = [
+        {
+            "name": corpus.name,
+            "recordings": sum(corpus.n_utterances.values()) or None,
+            "styles": dict(corpus.n_utterances),
+            "emotions": list(corpus.emotions),
+            "language": corpus.language,
+            "licence": corpus.licence,
+            "title": corpus.title,
+            "homepage": corpus.homepage,
+        }
+        for corpus in datasets.CORPORA.values()
+    ]
+    if arguments.format == "json":
+        _write("".join(json.dumps(row) + "\n" for row in rows))
+        return 0
+    columns = ("name", "recordings", "language", "licence", "title")
+    table = [columns, *(tuple(str(row[column] or "") for column in columns) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        _write("  ".join(cells).rstrip() + "\n")
+    return 0
+
+
+def _add_audit_arguments(parser: argparse.ArgumentParser) -> None:
+    for name in ("train", "test"):
+        parser.add_argument(
+            name,
+            type=_path,
+            metavar=name.upper(),
+            help=f"what to {name} on: a table (CSV or TSV) of recordings, or a folder of corpora",
+        )
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="for people, or one JSON object with all pairs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-listening",
+        dest="listen",
+        action="store_false",
+        help="compare names and bytes alone, which takes seconds",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=-1,
+        metavar="N",
+        help="recordings to read at once (default: one on each core)",
+    )
+    parser.epilog = (
+        "Exit status: 0 if no speaker and no recording is in both, 1 if any is or something "
+        "failed, 2 if the command was called wrongly."
+    )
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog.audit import audit
+
+    train, test = (_listed(source) for source in (arguments.train, arguments.test))
+    report = audit(train, test, listen=arguments.listen, n_jobs=arguments.jobs)
+    _set_encoding(arguments.format)
+    text = json.dumps(report.to_dict()) if arguments.format == "json" else str(report)
+    _write(f"{text}\n")
+    return FAILED if report.leaky else 0
+
+
+def _listed(source: str) -> list[Utterance]:
+    """Read the utterances of a table, or of the known corpora below a folder."""
+    from emotionrecog import datasets
+
+    if not Path(source).is_dir():
+        return datasets.from_table(source)
+    scans = [corpus.scan(source) for corpus in datasets.CORPORA.values()]
+    utterances = [utterance for scan in scans for utterance in scan.utterances]
+    strangers = set.intersection(*(set(scan.strangers) for scan in scans))
+    if strangers:
+        first = _printable(str(min(strangers)))
+        _complain(f"left out {len(strangers)} files that are of no known corpus, such as {first}")
+    if not utterances:
+        raise DatasetError(
+            f"no recording of a known corpus ({', '.join(datasets.CORPORA)}) in {source!r}; "
+            "recordings of one's own are listed in a table with columns path, emotion and speaker"
+        )
+    return utterances
+
+
+def _add_gap_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_corpora_argument(parser)
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table, or one JSON object (default: %(default)s)",
+    )
+
+
+def _gap(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import baseline, datasets
+
+    found = baseline.gap(datasets.read(_corpora(arguments)))
+    _set_encoding(arguments.format)
+    text = json.dumps(found.to_dict()) if arguments.format == "json" else str(found)
+    _write(f"{text}\n")
+    return 0 if found.rows else FAILED
 
 
 # --- how predictions are written ----------------------------------------------------------------
@@ -482,5 +707,42 @@ COMMANDS = {
         "average recall (UAR) and accuracy (WA), in per cent.",
         add_arguments=_add_evaluate_arguments,
         run=_evaluate,
+    ),
+    "corpus": Command(
+        summary="check and compare corpora",
+        description="Look at corpora before anything is trained on them.",
+        add_arguments=_add_corpus_arguments,
+        run=_corpus,
+    ),
+}
+
+CORPUS_COMMANDS = {
+    "check": Command(
+        summary="compare a folder with what the owners of a corpus published",
+        description="Find out which corpora a folder holds, decode every recording, and list what "
+        "is missing, damaged, silent, there more than once or unlike the rest.",
+        add_arguments=_add_corpus_check_arguments,
+        run=_corpus_check,
+    ),
+    "list": Command(
+        summary="name the corpora that the library knows",
+        description="Name the corpora that the library knows, and what their owners allow.",
+        add_arguments=_add_corpus_list_arguments,
+        run=_corpus_list,
+    ),
+    "audit": Command(
+        summary="find what training and test data share",
+        description="Compare recordings to train on with recordings to test on: speakers in both, "
+        "and recordings in both, even if they were resampled, coded anew, cut, padded, made "
+        "louder, quieter or noisy.",
+        add_arguments=_add_audit_arguments,
+        run=_audit,
+    ),
+    "gap": Command(
+        summary="show what a random split makes of a figure",
+        description="Train a small classical recogniser on random splits of each corpus and on "
+        "splits that keep its speakers apart, and compare. Takes a few minutes.",
+        add_arguments=_add_gap_arguments,
+        run=_gap,
     ),
 }

@@ -6,7 +6,7 @@ has to say about its input, and each also derives from the builtin that fits::
     EmotionRecogError
     ├── AudioError(ValueError)      undecodable, empty, silent, non-finite, too short
     ├── DatasetError(ValueError)    a folder or a file name is not as the corpus says
-    │   └── LeakageError            train and test share speakers
+    │   └── LeakageError            train and test share speakers or recordings
     ├── ModelError(ValueError)      an artefact is missing, damaged or of an unknown version
     └── DownloadError(OSError)      fetching failed, or what came has another hash
 
@@ -37,7 +37,7 @@ class DatasetError(EmotionRecogError, ValueError):
 
 
 class LeakageError(DatasetError):
-    """Training and test data share speakers, so that a figure measured on them means little."""
+    """Training and test data share speakers or recordings, so that figures mean little."""
 
 
 class ModelError(EmotionRecogError, ValueError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from emotionrecog import audit
 from emotionrecog.errors import DatasetError, LeakageError
 
 if TYPE_CHECKING:
@@ -69,19 +70,27 @@ class Report:
         among the emotions of each clip's corpus.
     n_failed
         Clips that could not be judged. They are left out of the figures.
+    leakage
+        What of the test set was in training, where figures were wanted all the same; None where
+        nothing is known to be.
     """
 
     corpora: tuple[CorpusReport, ...]
     calibration_error: float
     n_failed: int
+    leakage: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures ready for JSON."""
-        return dataclasses.asdict(self)
+        """Return the figures ready for JSON, what is wrong with them first."""
+        fields = dataclasses.asdict(self)
+        return {"leakage": fields.pop("leakage"), **fields}
 
     def __str__(self) -> str:
         """Lay the figures out as a table, in per cent."""
-        lines = [f"{'corpus':<14}{'clips':>6}{'UAR':>7}{'WA':>7}{'UAR, any of all emotions':>27}"]
+        lines = []
+        if self.leakage:
+            lines.append(f"LEAKY, these are no figures on new voices: {self.leakage}")
+        lines += [f"{'corpus':<14}{'clips':>6}{'UAR':>7}{'WA':>7}{'UAR, any of all emotions':>27}"]
         lines += [
             f"{row.corpus:<14}{row.n_clips:>6}{100 * row.uar:>7.1f}{100 * row.wa:>7.1f}"
             f"{100 * row.uar_open:>27.1f}"
@@ -97,6 +106,7 @@ def evaluate(
     recognizer: EmotionRecognizer,
     test_set: Sequence[Utterance],
     *,
+    train_set: Sequence[Utterance] = (),
     allow_leakage: bool = False,
     n_jobs: int = -1,
 ) -> Report:
@@ -108,27 +118,27 @@ def evaluate(
         What to measure.
     test_set
         Utterances of speakers that were not in its training.
+    train_set
+        Utterances that the recogniser was trained on. Where they are given,
+        `emotionrecog.audit.audit` looks for those of `test_set` among them, by ear as well.
     allow_leakage
-        Measure although speakers of `test_set` were in training. Such figures say how well the
-        recogniser remembers, not how well it hears.
+        Measure although speakers or recordings of `test_set` were in training. Such figures say
+        how well the recogniser remembers, not how well it hears, and the report says so.
     n_jobs
         Number of workers, as joblib counts them.
 
     Raises
     ------
     LeakageError
-        If the recogniser was trained on speakers of `test_set` and `allow_leakage` is false.
+        If the recogniser was trained on speakers of `test_set`, or `train_set` shares speakers or
+        recordings with it, and `allow_leakage` is false.
     DatasetError
         If no clip can be judged, or a clip's emotion is none that the recogniser answers.
     """
-    heard = set(recognizer.artifact.training.get("speakers", ()))
-    shared = sorted(heard & {utterance.speaker for utterance in test_set})
-    if shared and not allow_leakage:
-        raise LeakageError(
-            f"the recogniser was trained on {len(shared)} speakers of the test set, such as "
-            f"{', '.join(shared[:3])}: figures would not tell how it does on new voices. Test on "
-            "other speakers, or train one that leaves these out"
-        )
+    leakage = _leakage(recognizer, test_set, allow_leakage)
+    if train_set:
+        found = audit.refuse(train_set, test_set, allow_leakage=allow_leakage, n_jobs=n_jobs)
+        leakage = "; ".join(filter(None, (leakage, found))) or None
     unknown = {utterance.emotion for utterance in test_set} - set(recognizer.labels)
     if unknown:
         raise DatasetError(
@@ -158,7 +168,32 @@ def evaluate(
         confidences.append(confidence)
         hits.append(hit)
     error = calibration_error(np.concatenate(confidences), np.concatenate(hits))
-    return Report(corpora=tuple(rows), calibration_error=error, n_failed=failed)
+    return Report(corpora=tuple(rows), calibration_error=error, n_failed=failed, leakage=leakage)
+
+
+def _leakage(
+    recognizer: EmotionRecognizer, test_set: Sequence[Utterance], allowed: bool
+) -> str | None:
+    """Say what the recogniser itself tells of the test set; raise where it heard its speakers."""
+    training = recognizer.artifact.training
+    shared = sorted(set(training.get("speakers", ())) & {u.speaker for u in test_set})
+    parts = []
+    if shared:
+        parts.append(
+            f"the recogniser was trained on {len(shared)} speakers of the test set, such as "
+            f"{', '.join(shared[:3])}"
+        )
+        if not allowed:
+            raise LeakageError(
+                f"{parts[0]}: figures would not tell how it does on new voices. Test on "
+                "other speakers, or train one that leaves these out"
+            )
+    if training.get("leakage"):
+        parts.append(
+            "the recogniser was trained although its test set was known to leak: "
+            f"{training['leakage']}"
+        )
+    return "; ".join(parts) or None
 
 
 def _by_corpus(utterances: Sequence[Utterance]) -> Iterator[tuple[str, list[int]]]:

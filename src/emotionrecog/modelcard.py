@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from emotionrecog.datasets import CORPORA
-from emotionrecog.protocols import HELD_OUT
+from emotionrecog.protocols import held_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,12 @@ def with_figures(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
             "The convolutional layers started from the weights of EfficientAT `mn04` (Florian "
             "Schmid, MIT licence), which were trained on AudioSet, and kept them."
         )
-    tested = HELD_OUT.get(metrics.get("protocol", ""), frozenset())
+    if artifact.training.get("leakage"):
+        parts.append(
+            "**It was trained although the data it was to be tested on are no others: "
+            f"{artifact.training['leakage']}. Figures on those tell what it remembers.**"
+        )
+    tested = held_out(metrics.get("protocol", ""))
     heard = not tested.isdisjoint(artifact.training["speakers"])
     parts += ["## Figures on voices never heard in training", _figures(metrics, heard)]
     window = (artifact.window_frames - 1) * spec.hop_length / spec.sampling_rate
@@ -82,7 +87,7 @@ def figures(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
     Parameters
     ----------
     protocol
-        Name of the protocol; see `emotionrecog.protocols.HELD_OUT`.
+        Name of the fold whose test speakers were held out; see `emotionrecog.protocols.Fold`.
     reports
         One for each run.
 

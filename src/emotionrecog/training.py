@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from emotionrecog import __version__, audio, models
+from emotionrecog import __version__, audio, audit, models
 from emotionrecog.artifact import Artifact
 from emotionrecog.augmentation import Augmentation, fit_length
 from emotionrecog.datasets import CORPORA, EMOTIONS
@@ -132,6 +132,9 @@ def train(
     name: str = "my-recogniser",
     initial_weights: str | os.PathLike[str] | None = None,
     checkpoints: str | os.PathLike[str] | None = None,
+    test_set: Sequence[Utterance] = (),
+    allow_leakage: bool = False,
+    listen: bool = True,
     n_jobs: int = -1,
 ) -> EmotionRecognizer:
     """Train a recogniser of the library's eight emotions.
@@ -154,11 +157,21 @@ def train(
     checkpoints
         Folder that the state is saved to after each epoch. Where it holds the state of an earlier
         run of the same recipe, training goes on from there.
+    test_set
+        Utterances that the recogniser will be measured on. Nothing is learnt from them;
+        `emotionrecog.audit.audit` looks for them in `train_set` before training begins.
+    allow_leakage
+        Train although `train_set` shares speakers or recordings with `test_set`. The recogniser
+        says so, in ``artifact.training["leakage"]``, and so does every report on it.
+    listen
+        Compare the sound of `train_set` and `test_set`; otherwise names and bytes alone.
     n_jobs
         Number of workers that read recordings, as joblib counts them.
 
     Raises
     ------
+    LeakageError
+        If speakers or recordings of `test_set` are in `train_set` and `allow_leakage` is false.
     DatasetError
         If fewer recordings than one batch needs can be used.
     ModelError
@@ -172,6 +185,11 @@ def train(
         raise ValueError(
             "`initial_weights` are those of the architecture 'mobilenet', "
             f"but the recipe says {recipe.architecture!r}"
+        )
+    leakage = None
+    if test_set:
+        leakage = audit.refuse(
+            train_set, test_set, allow_leakage=allow_leakage, listen=listen, n_jobs=n_jobs
         )
     clips, used = read_clips(train_set, recipe.features, n_jobs)
     if len(clips) < recipe.batch_size:
@@ -194,6 +212,7 @@ def train(
             "speakers": sorted({utterance.speaker for utterance in used}),
             "recipe": recipe.to_dict(),
             "initial_weights": Path(initial_weights).name if initial_weights else None,
+            "leakage": leakage,
         },
         metrics={},
         versions={
