@@ -22,6 +22,7 @@ from emotionrecog.augmentation import Augmentation, fit_length
 from emotionrecog.datasets import CORPORA, EMOTIONS
 from emotionrecog.errors import DatasetError, EmotionRecogError
 from emotionrecog.features import FeatureSpec, LogMel
+from emotionrecog.features.mel import relative_to_voice
 from emotionrecog.models import export, mobilenet
 from emotionrecog.models.layers import masked_crossentropy
 from emotionrecog.recognizer import EmotionRecognizer
@@ -61,16 +62,16 @@ class Recipe:
         Passes over as many clips as there are, clips in a step, frames of a training crop.
     learning_rate, weight_decay
         Of AdamW; the rate rises for a tenth of the steps, then falls as a cosine to zero.
+    averaging
+        Momentum of the moving average of the weights, which is what is kept at the end.
     label_smoothing
         Share of the target spread over the emotions that the clip's corpus contains.
     absent_weight
         Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips teach
         nothing about them, and the network is free to answer them to any voice of that corpus.
     copies
-        Where the network starts from given weights: on how many augmented copies of each clip,
-        besides the clip itself, its head is trained.
-    averaging
-        Momentum of the moving average of the weights, which is what is kept at the end.
+        Where the network starts from given weights, which its trunk keeps: on how many augmented
+        copies of each clip, besides the clip itself, its heads are trained.
     temperature
         What the logits are divided by in the end. The default had the lowest cross-entropy on the
         protocol ``joint-validation``, the mean over its four corpora.
@@ -82,16 +83,16 @@ class Recipe:
     sizes: Mapping[str, float] = dataclasses.field(default_factory=dict)
     features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
-    epochs: int = 80
+    epochs: int = 40
     batch_size: int = 64
     crop_frames: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
+    averaging: float = 0.998
     label_smoothing: float = 0.1
     absent_weight: float = 0.05
     copies: int = 8
-    averaging: float = 0.998
-    temperature: float = 1.1
+    temperature: float = 1.0
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,7 +154,8 @@ def train(
     name
         What to call the recogniser.
     initial_weights
-        ``.npz`` with the weights of EfficientAT ``mn04``, to start a ``"mobilenet"`` from.
+        ``.npz`` with the weights of EfficientAT ``mn04``, for the trunk of a ``"mobilenet"``,
+        which keeps them. Without, all is trained from scratch.
     checkpoints
         Folder that the state is saved to after each epoch. Where it holds the state of an earlier
         run of the same recipe, training goes on from there.
@@ -374,17 +376,16 @@ def fit(
     given = models.default_sizes(recipe.architecture) | dict(recipe.sizes)
     sizes = given | _statistics(clips, recipe)
     network = models.build(recipe.architecture, recipe.features.n_mels, len(EMOTIONS), **sizes)
-    model, pooled = network, None
+    model, trunk = network, None
     if initial_weights is not None:
         mobilenet.load_audioset_weights(network, initial_weights)
-        trunk, model = mobilenet.split(network)
-        pooled = _listen(trunk, clips, recipe)
+        trunk, model = mobilenet.split(network, recipe.crop_frames)
     n_batches = len(clips) // recipe.batch_size
     model.compile(_optimizer(recipe, n_batches), masked_crossentropy, jit_compile=False)
     first_epoch = state.restore(model) if state else 0
     if first_epoch < recipe.epochs:
         model.fit(
-            Batches(clips, recipe, first_epoch, pooled),
+            Batches(clips, recipe, first_epoch, trunk and _listen(trunk, clips, recipe)),
             epochs=recipe.epochs,
             initial_epoch=first_epoch,
             shuffle=False,  # the batches draw for themselves, so that a resumed run draws the same
@@ -428,7 +429,8 @@ def _listen(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.floa
             for first in starts:
                 some = clips.log_power[first : first + _CLIPS_AT_ONCE]
                 if copy == 0:
-                    power = np.exp(np.stack([fit_length(c, recipe.crop_frames) for c in some]))
+                    log_power = np.stack([fit_length(c, recipe.crop_frames) for c in some])
+                    power = relative_to_voice(np.exp(log_power))  # of the window, as in prediction
                 else:
                     rng = np.random.default_rng((recipe.seed, copy, first))
                     power = recipe.augmentation.power(some, recipe.crop_frames, rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,11 @@ def restore(artifact: Artifact) -> keras.Model:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.weights.h5")
             path.write_bytes(artifact.weights)
-            model.load_weights(path)
-    except (KeyError, OSError, TypeError, ValueError) as error:
+            with warnings.catch_warnings():
+                # Keras merely warns of layers that it finds no weights for.
+                warnings.filterwarnings("error", "Skipping", UserWarning)
+                model.load_weights(path)
+    except (KeyError, OSError, TypeError, UserWarning, ValueError) as error:
         raise ModelError(
             f"the Keras network of recogniser {artifact.name!r} cannot be rebuilt: expected an "
             f"{artifact.architecture!r} of the sizes {dict(artifact.sizes)} and its weights, "

@@ -71,14 +71,18 @@ def masked_crossentropy(y_true: Any, y_pred: Any) -> Any:
         Shape (batch, 2 * n_emotions): the target distribution, then the weight of each emotion in
         the softmax: 1 where the clip's corpus contains it, 0 where it takes no part.
     y_pred
-        Logits, shape (batch, n_emotions).
+        Logits, shape (batch, n_emotions); or those of several heads that each learn the same,
+        shape (batch, n_heads, n_emotions).
 
     Returns
     -------
     tensor of shape (batch,)
-        Clips teach nothing about an emotion of weight 0, and of a small weight only that it is
-        not far more likely than what was acted.
+        The mean over heads. Clips teach nothing about an emotion of weight 0, and of a small
+        weight only that it is not far more likely than what was acted.
     """
     target, weight = ops.split(ops.cast(y_true, y_pred.dtype), 2, axis=-1)
+    if len(y_pred.shape) == 3:
+        target, weight = ops.expand_dims(target, 1), ops.expand_dims(weight, 1)
     logits = y_pred + ops.log(ops.maximum(weight, 1e-30))
-    return -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
+    entropy = -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
+    return ops.mean(entropy, axis=1) if len(y_pred.shape) == 3 else entropy
