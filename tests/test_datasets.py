@@ -600,6 +600,28 @@ def test_ones_own_corpus_is_one_object(tmp_path):
     assert mine.emotions == ("happy",)
 
 
+def test_a_parser_that_fails_for_one_name_does_not_stop_the_others(tmp_path, caplog):
+    lay_out(tmp_path, "bob_joy_1.wav", "notes.wav", "odd/eve_jo_1.wav")
+    mine = Corpus(
+        name="mine", parse=parse_mine, emotion_codes={"joy": "happy"}, file_names="bob_joy_1.wav"
+    )
+    assert names_below(tmp_path, mine.utterances(tmp_path)) == ["bob_joy_1.wav"]
+    (warning,) = messages(caplog, logging.WARNING)
+    assert "left out 2 files (such as 'notes.wav', 'odd/eve_jo_1.wav') of other names" in warning
+    strangers = mine.scan(tmp_path).strangers
+    for name, kind in (("notes.wav", ValueError), ("odd/eve_jo_1.wav", KeyError)):
+        stranger = strangers[tmp_path / name]
+        assert isinstance(stranger, DatasetError)
+        assert isinstance(stranger.__cause__, kind)
+        assert f"raised {kind.__name__}: {stranger.__cause__} for " in str(stranger)
+        assert repr(str(tmp_path / name)) in str(stranger)
+    with pytest.raises(
+        DatasetError, match=r"no recording of corpus 'mine'.*KeyError: 'jo'"
+    ) as caught:
+        mine.utterances(tmp_path / "odd")
+    assert isinstance(caught.value.__cause__.__cause__, KeyError)
+
+
 def test_a_label_map_to_unknown_emotions_is_refused():
     with pytest.raises(DatasetError, match=r"'mine' must map to neutral, .*, got 'bored', 'joy'"):
         Corpus(
@@ -941,6 +963,22 @@ def test_the_folder_of_emodb_may_be_called(folder, tmp_path):
 def test_a_folder_of_a_corpus_without_recordings_is_passed_over(tmp_path):
     lay_out(tmp_path, "nemo/data.tsv", "crema_d_meta/tabulatedVotes.csv", "savee/DC/a01.wav")
     assert [utterance.corpus for utterance in datasets.read(tmp_path)] == ["savee"]
+
+
+def test_a_recording_in_two_folders_of_a_corpus_is_read_once(tmp_path, caplog):
+    first, second = "Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-01-01-01-01-02.wav"
+    lay_out(tmp_path / "ravdess", first, second, "deep/Actor_01/03-01-01-01-01-02-01.wav")
+    lay_out(tmp_path / "ravdess_a", str(Path(first).with_suffix(".mp3")), second)
+    lay_out(tmp_path / "ravdess_video", "Actor_01/01-01-01-01-01-01-01.mp4")
+    lay_out(tmp_path / "ravdess_video", "Actor_01/03-01-01-01-01-02-01.wav")
+    assert names_below(tmp_path, datasets.read(tmp_path)) == [
+        f"ravdess/{first}",
+        f"ravdess/{second}",
+        "ravdess_video/Actor_01/03-01-01-01-01-02-01.wav",
+    ]
+    (warning,) = messages(caplog, logging.WARNING)
+    assert warning.startswith("ravdess: left out 4 files (such as 'ravdess/deep/Actor_01/03-")
+    assert warning.endswith("copies of other files")
 
 
 def test_a_folder_of_no_corpora_is_refused(tmp_path):

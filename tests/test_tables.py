@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 import pandas
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from emotionrecog import datasets
@@ -139,17 +139,20 @@ def test_csv_needs_no_pandas(here):
 name_characters = st.characters(
     codec="utf-8", exclude_categories=["C", "Z"], exclude_characters='/\\:*?"<>|.'
 )
-texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+texts = st.text(st.characters(codec="utf-8"), min_size=1).map(str.strip).filter(bool)
 odd = st.sampled_from(["a,b", '"', "'", "x\ny", "x\ry", "\r\n", "\t;|", "=1+1", "\ufeff", "NA"])
-odd_texts = texts | odd.map(lambda text: f"{text}.") | st.sampled_from(["nan", "None", "1.0", "-"])
+odd_texts = (
+    texts | odd.map(lambda text: f"{text}.".strip()) | st.sampled_from(["nan", "None", "1.0", "-"])
+)
 counts = st.integers(0, 2**63 - 1)
+NO_SPEAKER = ["unknown", "na", "n/a", "nan", "<na>", "none", "null", "-", "?"]
 
 
 @st.composite
 def utterances_in(draw, names):
     corpus = draw(odd_texts)
-    # The one speaker whom a table takes for none; see the tests of speakers.
-    speaker = draw(odd_texts.filter(lambda text: text.strip().casefold() != "unknown"))
+    # Speakers whom a table takes for none; see the tests of speakers.
+    speaker = draw(odd_texts.filter(lambda text: text.casefold() not in NO_SPEAKER))
     return Utterance(
         Path("odd") / f"{draw(names)}.wav",
         draw(st.sampled_from(EMOTIONS)),
@@ -181,6 +184,8 @@ each_example_anew = settings(
 @given(utterances=lists)
 @each_example_anew
 def test_utterances_come_back_as_they_were(utterances, here, caplog):
+    names = {utterance.speaker for utterance in utterances}
+    assume(len({name.casefold() for name in names}) == len(names))
     touch(here, *(utterance.path for utterance in utterances))
     assert from_table(to_frame(utterances)) == utterances
     write_csv(utterances, "table.csv")
@@ -444,8 +449,52 @@ def test_speakers_are_known_by_corpus(here, caplog):
 
 
 def test_space_around_a_speaker_makes_no_other_speaker(here):
-    write(here / "t.csv", "path,emotion,speaker", "a.wav,joy,bob", "b.wav,joy, bob ")
+    write(
+        *(here / "t.csv", "path,emotion,speaker", "a.wav,joy,bob", "b.wav,joy, bob "),
+        *("c.wav,joy,mine/ bob", "d.wav,joy, mine/bob"),
+    )
     assert {utterance.speaker for utterance in from_table("t.csv")} == {"mine/bob"}
+
+
+@pytest.mark.parametrize("word", [*NO_SPEAKER, "NA", "N/A", "NaN", "None", "NULL", "mine/NA", " ?"])
+def test_words_for_a_missing_value_are_no_speaker(word, here, caplog):
+    write(here / "t.csv", "path,emotion,speaker", f"a.wav,joy,{word}", f"b.wav,joy,{word}")
+    assert {utterance.speaker for utterance in from_table("t.csv")} == {"mine/unknown"}
+    (warning,) = messages(caplog)
+    assert "no split can keep its speakers apart" in warning
+    write(here / "t.csv", "path,emotion,speaker", f"a.wav,joy,{word}", "b.wav,joy,Nana")
+    assert [utterance.speaker for utterance in from_table("t.csv")] == ["mine/Nana"]
+    touch(here, "folders/joy/1.wav")
+    (utterance,) = from_folders(here / "folders", speaker=lambda path: word)
+    assert utterance.speaker == "mine/unknown"
+
+
+def test_speakers_that_differ_in_case_only_are_refused(here):
+    speakers = ("Bob", "bob ", "BOB", "eve")
+    rows = (f"{name}.wav,joy,{speaker}" for name, speaker in zip("abcd", speakers, strict=True))
+    write(here / "t.csv", "path,emotion,speaker", *rows)
+    expected = (
+        r"'t\.csv' has 1 speaker \(such as 'mine/BOB' and 'mine/Bob' and 'mine/bob'\) whose names "
+        r"differ in upper and lower case only"
+    )
+    with pytest.raises(DatasetError, match=expected):
+        from_table("t.csv")
+    touch(here, "folders/joy/Bob.wav", "folders/sad/bob.wav")
+    with pytest.raises(DatasetError, match="'mine/Bob' and 'mine/bob'"):
+        from_folders(here / "folders", speaker=lambda path: path.stem)
+    # Of two corpora, they are two people in any case.
+    write(here / "t.csv", "path,emotion,speaker,corpus", "a.wav,joy,Bob,x", "b.wav,joy,bob,y")
+    assert [utterance.speaker for utterance in from_table("t.csv")] == ["x/Bob", "y/bob"]
+
+
+def test_space_around_a_text_makes_no_other_text(here):
+    write(
+        *(here / "t.csv", "path,emotion,speaker,sentence,language,recording"),
+        *("a.wav,joy,bob,s1,en,r", "b.wav,joy,bob, s1 ,en , r"),
+    )
+    first, second = from_table("t.csv")
+    assert second == replace(first, path=second.path)
+    assert (first.sentence, first.language, first.recording) == ("s1", "en", "r")
 
 
 def test_the_corpus_named_is_that_of_all_rows(here):
@@ -461,14 +510,14 @@ def test_the_corpus_named_is_that_of_all_rows(here):
 
 
 def test_missing_columns_are_named_and_so_are_those_there(here):
-    write(here / "t.csv", "Path,Emotions,who", "a.wav,joy,bob")
+    write(here / "t.csv", "File,Emotions,who", "a.wav,joy,bob")
     expected = (
-        r"'t\.csv' has no column 'path', 'emotion'; its .* are 'Path', 'Emotions', 'who'\. Say"
+        r"'t\.csv' has no column 'path', 'emotion'; its .* are 'File', 'Emotions', 'who'\. Say"
     )
     with pytest.raises(DatasetError, match=expected):
         from_table("t.csv")
     with pytest.raises(DatasetError, match="the table has no column 'emotion'; its columns are"):
-        from_table(pandas.read_csv("t.csv"), path="Path")
+        from_table(pandas.read_csv("t.csv"), path="File")
 
 
 @pytest.mark.parametrize(
@@ -494,6 +543,32 @@ def test_a_column_that_is_there_twice(here):
     frame = pandas.DataFrame([["a.wav", "joy", "sad"]], columns=["path", "emotion", "emotion"])
     with pytest.raises(DatasetError, match="one column 'emotion', found 2"):
         from_table(frame)
+
+
+@pytest.mark.parametrize("speaker", ["Speaker", "SPEAKER"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_columns_may_be_called_in_capitals(speaker, separator, here, caplog):
+    rows = f"Path,EMOTION,{speaker},Age,Votes_Happy", "a.wav,joy,bob,40,3", "b.wav,sad,eve,,"
+    write(here / "t.csv", *(row.replace(",", separator) for row in rows))
+    for source in ("t.csv", pandas.read_csv("t.csv", sep=separator)):
+        first, second = from_table(source)
+        assert (first.speaker, first.age, first.votes[2]) == ("mine/bob", 40, 3)
+        assert (second.speaker, second.age, second.votes) == ("mine/eve", None, None)
+    assert not caplog.records
+
+
+def test_the_column_of_the_very_name_comes_first(here):
+    write(here / "t.csv", "Path,path,emotion,Speaker,SPEAKER", "x.wav,a.wav,joy,bob,eve")
+    with pytest.raises(DatasetError, match="one column 'speaker', found 'Speaker', 'SPEAKER'"):
+        from_table("t.csv")
+    (utterance,) = from_table("t.csv", speaker="Speaker")
+    assert (utterance.path.name, utterance.speaker) == ("a.wav", "mine/bob")
+
+
+def test_a_column_that_was_asked_for_is_not_taken_for_another_field(here):
+    write(here / "t.csv", "Recording,emotion,speaker", "a.wav,joy,bob")
+    (utterance,) = from_table("t.csv", path="Recording")
+    assert utterance.recording is None
 
 
 def test_columns_that_are_not_read_may_hold_anything(here, caplog):
@@ -780,6 +855,54 @@ def test_a_link_gives_no_second_emotion(link, target, tmp_path):
     for named in (root, tmp_path / "linked"):
         with pytest.raises(DatasetError, match=rf"'{link}.* is a link to .*one recording two"):
             from_folders(named)
+
+
+@pytest.mark.parametrize(
+    ("links", "complaint"),
+    [
+        (
+            {"joy/1.wav": "store/x.wav", "anger/1.wav": "store/x.wav"},
+            r"'anger/1\.wav' and 'joy/1\.wav' are both .*two emotions",
+        ),
+        (
+            {"joy/1.wav": "store/x.wav", "bored/1.wav": "store/x.wav"},
+            r"'bored/1\.wav' and 'joy/1\.wav' are both .*two emotions",
+        ),
+        ({"joy": "store", "anger": "store"}, "'anger' and 'joy' are both .*two emotions"),
+        (
+            {"joy/take": "store", "anger/take": "store"},
+            "'anger/take' and 'joy/take' are both .*two emotions",
+        ),
+        ({"joy": ".hidden", "anger": ".hidden"}, "'anger' and 'joy' are both .*two emotions"),
+    ],
+)
+def test_links_to_one_place_elsewhere_give_no_second_emotion(links, complaint, tmp_path):
+    root = tmp_path / "root"
+    touch(tmp_path, "store/x.wav", "root/.hidden/x.wav", "root/sad/1.wav")
+    try:
+        for name, target in links.items():
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).symlink_to((root if target == ".hidden" else tmp_path) / target)
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    with pytest.raises(DatasetError, match=complaint):
+        from_folders(root, emotions={"bored": None})
+
+
+def test_links_to_one_place_of_one_emotion_may_stay(tmp_path):
+    root = tmp_path / "root"
+    touch(tmp_path, "store/x.wav", "takes/y.wav", "root/joy/1.wav")
+    try:
+        (root / "joy" / "2.wav").symlink_to(tmp_path / "store" / "x.wav")
+        (root / "joy" / "3.wav").symlink_to(tmp_path / "store" / "x.wav")
+        (root / "joy" / "takes").symlink_to(tmp_path / "takes")
+        (root / "happy").symlink_to(tmp_path / "takes")
+        (root / "joy" / "loop").symlink_to(root)
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    utterances = from_folders(root)
+    assert [utterance.path.name for utterance in utterances] == ["y.wav", "1.wav", "2.wav", "3.wav"]
+    assert {utterance.emotion for utterance in utterances} == {"happy"}
 
 
 def test_links_to_a_store_elsewhere_are_followed(tmp_path):

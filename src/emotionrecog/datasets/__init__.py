@@ -14,6 +14,7 @@ Examples
 'CC BY-NC-ND 4.0'
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,14 @@ from types import MappingProxyType
 
 from emotionrecog import audio
 from emotionrecog.datasets import crema_d, emodb, emovo, nemo, ravdess, savee, tess, urdu
-from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Scan, Utterance
+from emotionrecog.datasets.corpus import (
+    EMOTIONS,
+    Corpus,
+    Scan,
+    Utterance,
+    _by_preference,
+    _count,
+)
 from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled
 from emotionrecog.datasets.table import from_folders, from_table, to_frame, write_csv
 from emotionrecog.errors import DatasetError
@@ -51,6 +59,8 @@ CORPORA: Mapping[str, Corpus] = MappingProxyType(
 )
 """The corpora the library knows, by name; read-only."""
 
+_logger = logging.getLogger("emotionrecog")
+
 
 def read(root: str | os.PathLike[str]) -> list[Utterance]:
     """Read every known corpus that lies in a folder of corpora.
@@ -58,7 +68,8 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     Looked into is each folder called like a corpus, with or without something behind an
     underscore: ``ravdess`` and ``ravdess_song``, ``crema_d``, ``emodb``. Hyphens count as
     underscores, and capitals as small letters: ``CREMA-D``, ``EMO-DB``, ``URDU-Dataset``. Folders
-    without recordings are passed over.
+    without recordings are passed over. Of a recording that lies in several folders of its corpus
+    one copy is kept, by the rule of `Corpus.scan`, and the others are counted in a warning.
 
     Parameters
     ----------
@@ -83,17 +94,35 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
             f"corpus, called {', '.join(CORPORA)}"
         )
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
-    utterances = []
+    utterances: list[Utterance] = []
     for name, corpus in CORPORA.items():
+        found: list[Utterance] = []
         for folder in folders:
             if _called(folder, name) and next(audio.find(folder), None):
-                utterances += corpus.utterances(folder)
+                found += corpus.utterances(folder)
+        utterances += _once_each(found, name, Path(root))
     if not utterances:
         raise DatasetError(
             f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
             f"found {', '.join(folder.name for folder in folders) or 'none'}"
         )
     return utterances
+
+
+def _once_each(utterances: list[Utterance], corpus: str, root: Path) -> list[Utterance]:
+    """Leave out copies of a corpus' recordings that lie in another of its folders."""
+    kept: dict[str, Path] = {}
+    for path, recording in sorted(
+        ((utterance.path, utterance.recording) for utterance in utterances),
+        key=lambda found: _by_preference(found[0]),
+    ):
+        if recording is not None:
+            kept.setdefault(recording, path)
+    once = [u for u in utterances if u.recording is None or kept[u.recording] == u.path]
+    copies = sorted({u.path for u in utterances} - {u.path for u in once})
+    if copies:
+        _logger.warning("%s: left out %s: copies of other files", corpus, _count(copies, root))
+    return once
 
 
 def _called(folder: Path, corpus: str) -> bool:

@@ -154,7 +154,8 @@ class Corpus:
         Makes an `Utterance` of a path by looking at its name and its folder's name, without
         opening the file. For a file that is part of the corpus and not to be used it returns the
         reason in a few words, such as ``"without sound"``; for a name that is not of the corpus it
-        raises `DatasetError`.
+        raises `DatasetError`. Any other exception counts as one, with the path and the exception
+        in its message.
     emotion_codes : mapping of str to str or None
         The corpus' own codes of emotions, and what they are among `EMOTIONS`; None for an emotion
         that the library does not have.
@@ -185,10 +186,13 @@ class Corpus:
     --------
     A corpus of files named like ``bob_joy_1.wav``:
 
+    >>> from emotionrecog import DatasetError
     >>> from emotionrecog.datasets import Corpus, Utterance
     >>> codes = {"joy": "happy", "anger": "angry"}
     >>> def parse(path):
-    ...     speaker, code, _ = path.stem.split("_")
+    ...     speaker, code, *_ = [*path.stem.split("_"), ""]
+    ...     if code not in codes:
+    ...         raise DatasetError(f"{path.name!r} is not named like bob_joy_1.wav")
     ...     return Utterance(path, codes[code], corpus="mine", speaker=f"mine/{speaker}")
     >>> mine = Corpus(name="mine", parse=parse, emotion_codes=codes, file_names="bob_joy_1.wav")
     >>> mine.emotions
@@ -262,6 +266,10 @@ class Corpus:
             except DatasetError as error:
                 strangers[path] = error
                 continue
+            except Exception as error:
+                # Of one odd name, a KeyError or ValueError in somebody's own parser.
+                strangers[path] = _not_parsed(self.name, path, error)
+                continue
             if isinstance(utterance, str):
                 left_out[path] = utterance
             elif utterance.recording in seen:
@@ -304,7 +312,8 @@ class Corpus:
         root = Path(root)
         found = self.scan(root)
         if not found.utterances:
-            raise DatasetError(self._nothing_found(root, found))
+            first = found.strangers[min(found.strangers)] if found.strangers else None
+            raise DatasetError(self._nothing_found(root, found)) from first
         for reason, paths in _by_reason(found.left_out).items():
             _logger.info("%s: skipped %s %s", self.name, _count(paths, root), reason)
         if found.copies:
@@ -328,6 +337,15 @@ class Corpus:
             f"{self.file_names}, at any depth; found {found}. Unpack the corpus there and keep "
             f"the names its owners gave, or name the folder that holds it."
         )
+
+
+def _not_parsed(corpus: str, path: Path, error: Exception) -> DatasetError:
+    stranger = DatasetError(
+        f"`parse` of corpus {corpus!r} must return an Utterance or a reason, or raise "
+        f"DatasetError, and raised {type(error).__name__}: {error} for {str(path)!r}"
+    )
+    stranger.__cause__ = error
+    return stranger
 
 
 def _by_reason(left_out: Mapping[Path, str]) -> dict[str, list[Path]]:

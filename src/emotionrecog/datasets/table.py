@@ -51,6 +51,10 @@ _KNOWN = {"sex": _SEXES, "intensity": _INTENSITIES, "style": _STYLES}
 
 _SEPARATORS = (",", ";", "\t", "|")
 
+# What people and programs write where a speaker is not known. Taken for names, each would be one
+# more person, and a split by speaker would claim to keep apart whom nobody has told apart.
+_NO_SPEAKER = ("", "unknown", "n/a", "na", "nan", "<na>", "none", "null", "-", "?")
+
 # So many columns are listed in an error.
 _LISTED = 20
 
@@ -60,7 +64,7 @@ _logger = logging.getLogger("emotionrecog")
 def to_frame(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     """Make a table of utterances for pandas.
 
-    `from_table` makes the same utterances of it.
+    `from_table` makes the same utterances of it, except that it takes space around a text away.
 
     Parameters
     ----------
@@ -117,8 +121,9 @@ def write_csv(
     """Write utterances to a CSV file.
 
     `from_table` reads them back: the same recordings in the same order and everything that is
-    known of them. The file is UTF-8, separated by commas, with a header. It is written beside its
-    place and moved there, so that it is never seen half-written; one already there is replaced.
+    known of them, space around a text aside. The file is UTF-8, separated by commas, with a
+    header. It is written beside its place and moved there, so that it is never seen half-written;
+    one already there is replaced.
 
     Parameters
     ----------
@@ -228,10 +233,12 @@ def from_table(
         What to call the corpus. By default what the column ``corpus`` says, and ``"mine"`` where
         there is none.
     path, emotion, speaker : str
-        What these columns are called. Speakers get the name of their corpus in front; the word
-        ``unknown`` is the same as an empty cell. Without a column `speaker`, or with None, all
-        recordings count as one speaker, called ``"mine/unknown"`` in corpus ``"mine"``, so that no
-        split can claim to keep speakers apart; a warning says so.
+        What these columns are called; upper and lower case are the same where no column has the
+        very name. Speakers get the name of their corpus in front; ``unknown``, ``NA``, ``N/A``,
+        ``nan``, ``None``, ``null``, ``-`` and ``?`` are the same as an empty cell. Without a
+        column `speaker`, or with None, all recordings count as one speaker, called
+        ``"mine/unknown"`` in corpus ``"mine"``, so that no split can claim to keep speakers apart;
+        a warning says so.
     columns : mapping of str to str or None, optional
         What other columns are called that hold a field of `Utterance`, such as
         ``{"sentence": "text id"}``; by default they are called like the field. None: not read.
@@ -252,8 +259,8 @@ def from_table(
         If `source` does not exist.
     DatasetError
         If the table is empty, not UTF-8, malformed or lacks a column; if it has an emotion that is
-        neither known nor explained; if rows of one recording contradict each other; or if no
-        recording is left.
+        neither known nor explained; if rows of one recording contradict each other; if names of
+        speakers differ in upper and lower case only; or if no recording is left.
     ValueError
         If `columns` names something that is no field.
     TypeError
@@ -344,9 +351,10 @@ def from_folders(
         `SPELLINGS`, ``anger`` and ``joy`` among them, need not be explained.
     speaker : callable, optional
         Takes the path of a recording and returns the speaker's name, to which the name of the
-        corpus is prefixed, or None where it is unknown; such recordings are left out where others
-        have a speaker. By default all recordings count as one speaker, called ``"mine/unknown"``
-        in corpus ``"mine"``, so that no split can claim to keep speakers apart; a warning says so.
+        corpus is prefixed, or None where it is unknown, as the words that say so in `from_table`
+        do; such recordings are left out where others have a speaker. By default all recordings
+        count as one speaker, called ``"mine/unknown"`` in corpus ``"mine"``, so that no split can
+        claim to keep speakers apart; a warning says so.
 
     Returns
     -------
@@ -361,7 +369,8 @@ def from_folders(
         If `root` is not a folder.
     DatasetError
         If recordings lie in a folder whose name is neither known nor explained, if a link gives a
-        recording two emotions, or if there is no recording in a folder of an emotion.
+        recording two emotions, if names of speakers differ in upper and lower case only, or if
+        there is no recording in a folder of an emotion.
 
     Examples
     --------
@@ -380,8 +389,14 @@ def from_folders(
     files = sorted(_audio_files(root))
     folders = [_parts_below(root, file) for file in files]
     linked = [_parts_below(root.resolve(), file.resolve()) for file in files]
-    known = read_words((name for parts in (*folders, *linked) for name in parts), emotions)
+    twice = _folders_twice(root)
+    entered = [folder.parts for pair in twice for folder in pair]
+    known = read_words(
+        (name for parts in (*folders, *linked, *entered) for name in parts), emotions
+    )
+    _require_one_emotion_each_folder(root, twice, known)
     rows = []
+    first: dict[Path, _Row] = {}
     above: set[tuple[str, ...]] = {()}
     for file, parts, real in zip(files, folders, linked, strict=True):
         row = _Row(repr(file.relative_to(root).as_posix()), {}, file=file)
@@ -396,6 +411,13 @@ def from_folders(
                 f"{row.place} is a link to {str(file.resolve())!r}, which gives one recording two "
                 f"places; keep one of them, in the folder of its emotion"
             )
+        if row.cells:
+            same = first.setdefault(file.resolve(), row)
+            if same.emotion != row.emotion:
+                raise DatasetError(
+                    f"{same.place} and {row.place} are both {str(file.resolve())!r}, which gives "
+                    f"one recording two emotions; keep one of them, in the folder of its emotion"
+                )
         rows.append(row)
 
     unknown: Counter[str] = Counter()
@@ -417,6 +439,39 @@ def from_folders(
     rows = _with_speakers(rows, corpus, left_out)
     left_out.report(rows, "audio files in folders called like an emotion")
     return [_utterance(row, {}) for row in rows]
+
+
+def _folders_twice(root: Path) -> list[tuple[Path, Path]]:
+    """Return the folders below `root`, relative to it, that links make one: first and further."""
+    entered = {root.resolve(): Path()}
+    twice = []
+    for here, folders, _ in os.walk(root, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            if name.startswith(".") or name == "__MACOSX":  # as `audio.find` does
+                continue
+            folder = Path(here, name)
+            first = entered.setdefault(folder.resolve(), folder.relative_to(root))
+            if first == folder.relative_to(root):
+                kept.append(name)
+            else:
+                twice.append((first, folder.relative_to(root)))
+        folders[:] = kept
+    return twice
+
+
+def _require_one_emotion_each_folder(
+    root: Path, twice: list[tuple[Path, Path]], known: Mapping[str, str | None]
+) -> None:
+    for first, other in twice:
+        n, m = _nearest(first.parts, known), _nearest(other.parts, known)
+        if n is None or m is None or known[first.parts[n]] == known[other.parts[m]]:
+            continue
+        raise DatasetError(
+            f"{first.as_posix()!r} and {other.as_posix()!r} are both "
+            f"{str((root / other).resolve())!r}, for one is a link to the other's place, which "
+            f"gives one recording two emotions; keep one of them, in the folder of its emotion"
+        )
 
 
 def _parts_below(root: Path, file: Path) -> tuple[str, ...]:
@@ -566,10 +621,11 @@ def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
             f'offer that as "CSV UTF-8")'
         ) from error
     headers = {separator: _header(text, separator) for separator in _SEPARATORS}
+    needed = {str(asked[field]).casefold() for field in ("path", "emotion")}
     separator = max(
         headers,
         key=lambda sep: (
-            asked["path"] in headers[sep] and asked["emotion"] in headers[sep],
+            needed <= {column.casefold() for column in headers[sep]},
             len(headers[sep]),
         ),
     )
@@ -614,6 +670,20 @@ def _filled(cells: Mapping[str, str | None]) -> dict[str, str]:
 def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) -> dict[str, int]:
     """Return which column, from 0, each field and each emotion's votes stand in."""
     wanted = {field: column for field, column in asked.items() if column is not None}
+    wanted |= {votes: votes for votes in _VOTES}
+    # In other letters a name will do that no column has as it stands; one meant otherwise will not.
+    alike: dict[str, list[str]] = {}
+    for written in header:
+        if written not in wanted.values():
+            alike.setdefault(written.casefold(), []).append(written)
+    for field, column in wanted.items():
+        near = alike.get(column.casefold(), []) if column not in header else []
+        if len(near) > 1:
+            raise DatasetError(
+                f"{name} must have one column {column!r}, found {', '.join(map(repr, near))}; "
+                f"rename those that are not meant"
+            )
+        wanted[field] = near[0] if near else column
     missing = [
         column
         for field, column in wanted.items()
@@ -626,7 +696,6 @@ def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) ->
             f"{f' and {len(header) - _LISTED} more' if len(header) > _LISTED else ''}. Say what "
             f"they are called there, such as from_table(..., path='file', emotion='label')"
         )
-    wanted |= {votes: votes for votes in _VOTES}
     for column in wanted.values():
         if header.count(column) > 1:
             raise DatasetError(
@@ -672,10 +741,14 @@ def _require_one_emotion_each(name: str, rows: list[_Row]) -> None:
 def _with_speakers(rows: list[_Row], corpus: str, left_out: _LeftOut) -> list[_Row]:
     """Name the corpus and the speaker of each row, and leave out what must not be guessed."""
     for row in rows:
-        named, speaker = row.cells.get("corpus", corpus), row.cells.get("speaker", "")
-        row.corpus = named if speaker.startswith(f"{named}/") else named.strip()
-        if speaker.strip().casefold() in ("unknown", f"{row.corpus}/unknown".casefold()):
-            del row.cells["speaker"]
+        named, speaker = row.cells.get("corpus", corpus), row.cells.pop("speaker", "")
+        row.corpus = named.strip()
+        if speaker.startswith(f"{named}/"):
+            speaker = speaker.removeprefix(f"{named}/").strip()
+        else:
+            speaker = speaker.strip().removeprefix(f"{row.corpus}/").strip()
+        if speaker.casefold().removeprefix(f"{row.corpus}/".casefold()) not in _NO_SPEAKER:
+            row.cells["speaker"] = speaker
     known = {row.corpus for row in rows if "speaker" in row.cells}
     rows = left_out.keep(
         rows,
@@ -683,9 +756,8 @@ def _with_speakers(rows: list[_Row], corpus: str, left_out: _LeftOut) -> list[_R
         lambda row: "speaker" in row.cells or row.corpus not in known,
     )
     for row in rows:
-        prefix = f"{row.corpus}/"
-        speaker = row.cells.get("speaker", "unknown")
-        row.speaker = speaker if speaker.startswith(prefix) else prefix + speaker.strip()
+        row.speaker = f"{row.corpus}/{row.cells.get('speaker', 'unknown')}"
+    _require_one_spelling_each(left_out.name, {row.speaker for row in rows})
     for named, n_rows in Counter(row.corpus for row in rows if row.corpus not in known).items():
         _logger.warning(
             "%s: the speakers of corpus %r are not known, so its %d recordings count as one "
@@ -694,6 +766,20 @@ def _with_speakers(rows: list[_Row], corpus: str, left_out: _LeftOut) -> list[_R
             *(left_out.name, named, n_rows, f"{named}/unknown"),
         )
     return rows
+
+
+def _require_one_spelling_each(name: str, speakers: set[str]) -> None:
+    """Refuse `Bob` beside `bob`: of one person under two names, a split makes two."""
+    spellings: dict[str, list[str]] = {}
+    for speaker in sorted(speakers):
+        spellings.setdefault(speaker.casefold(), []).append(speaker)
+    alike = [" and ".join(map(repr, group)) for group in spellings.values() if len(group) > 1]
+    if alike:
+        raise DatasetError(
+            f"{name} has {_such_as('speakers', alike)} whose names differ in upper and lower case "
+            f"only, so that one person could count as two; write the name of a person in one way, "
+            f"and give different people names that differ in more"
+        )
 
 
 def _utterance(row: _Row, unread: dict[str, list[str]]) -> Utterance:
@@ -726,7 +812,7 @@ def _fact(field: str, cell: str) -> str | int | None:
         word = _SEX_WORDS.get(word, word)
     if field in _KNOWN:
         return word if word in _KNOWN[field] else None
-    return cell
+    return cell.strip()
 
 
 def _whole(cell: str) -> int | None:
