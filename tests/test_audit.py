@@ -252,6 +252,21 @@ def test_unreadable_files_are_listed_and_the_rest_goes_on(
     ]
 
 
+def test_what_is_too_short_to_be_heard_is_listed(tmp_path: Path) -> None:
+    short = said(record(tmp_path / "short.wav", voice(1, 0.4)), "ann")
+    louder = said(record(tmp_path / "louder.wav", 2 * voice(1, 0.4)), "bob")
+    enough = said(record(tmp_path / "enough.wav", voice(1, 0.5)), "cem")
+    report = audit.audit([short], [louder, enough], n_jobs=1)
+    assert not report.leaky
+    assert list(report.unreadable) == [short.path, louder.path]
+    assert "shorter than 0.5 s" in report.unreadable[short.path]
+    assert "no speaker and no recording is in both, as far as they could be" in str(report)
+    # What can be compared is: equal samples in another container.
+    flac = said(record(tmp_path / "short.flac", soundfile.read(short.path)[0]), "bob")
+    assert kinds(audit.audit([short], [flac])) == [("short.wav", "short.flac", "samples")]
+    assert str(audit.audit([enough], [], n_jobs=1)).endswith("no recording is in both")
+
+
 def test_each_file_of_a_group_of_copies_is_told(tmp_path: Path) -> None:
     """Equal recordings are compared once, and all of their pairs are found."""
     paths = [tmp_path / f"{i}.wav" for i in range(4)]
@@ -318,6 +333,9 @@ def test_long_lists_are_cut_short_for_people_alone(tmp_path: Path) -> None:
     many = [said(tmp_path / f"{i}.wav", str(i)) for i in range(14)]
     report = audit.audit(many, many, listen=False)
     assert "share 14 speakers (mine/0, mine/1, mine/10 and 11 others)" in report.summary
+    four = audit.audit(many[:4], many[:4], listen=False).summary
+    assert "(mine/0, mine/1, mine/2 and 1 other)" in four
+    assert "could not be compared by bytes" in str(report)
     assert str(report).count(" = ") == 10
     assert "and 4 pairs more" in str(report)
     assert len(report.to_dict()["pairs"]) == 14
@@ -363,6 +381,13 @@ def test_command_takes_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str
     answer = capsys.readouterr()
     assert "share 1 speaker (crema_d/1001)" in answer.out
     assert "left out 1 files that are of no known corpus" in answer.err
+    assert "copies" not in answer.err
+    record(tmp_path / "b" / "1001_TIE_SAD_XX.flac", voice(1))
+    record(tmp_path / "b" / "02-01-05-01-01-01-07.mp4", voice(1), format="WAV")
+    cli.main(["corpus", "audit", a, b, "--no-listening"])
+    answer = capsys.readouterr()
+    assert "left out 1 files that are copies of others, such as" in answer.err
+    assert "left out 1 files without sound, such as" in answer.err
     assert cli.main(["corpus", "audit", a, c]) == 1
     assert "no recording of a known corpus" in capsys.readouterr().err
 

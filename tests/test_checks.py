@@ -329,6 +329,74 @@ def test_few_of_one_length_are_no_finding(mine, n, ok):
     assert check(mine, MINE).ok is ok
 
 
+# Further files of a recording --------------------------------------------------------------------
+
+
+def of_kinds(checked, *kinds):
+    every = [*checked.findings, *(f for corpus in checked.corpora for f in corpus.findings)]
+    return [(f.kind, *f.names) for f in every if f.kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("make", "differs"),
+    [
+        pytest.param(lambda one, two: shutil.copy(one, two / one.name), False, id="bytes"),
+        pytest.param(
+            lambda one, two: soundfile.write(
+                two / one.name, *soundfile.read(one), subtype="PCM_24"
+            ),
+            False,
+            id="equal samples",
+        ),
+        pytest.param(
+            lambda one, two: encode_again(one, two / "bob_joy_1.flac"), False, id="lossless"
+        ),
+        pytest.param(
+            lambda one, two: write(two / "bob_joy_1.ogg", seed=60), False, id="lossy, not compared"
+        ),
+        pytest.param(lambda one, two: write(two / one.name, seed=60), True, id="others"),
+        pytest.param(
+            lambda one, two: write(two / "bob_joy_1.flac", seed=60), True, id="others, lossless"
+        ),
+        pytest.param(lambda one, two: (two / one.name).write_bytes(b"garbage"), True, id="damaged"),
+        pytest.param(lambda one, two: write(two / one.name, np.zeros(RATE)), True, id="silent"),
+    ],
+)
+def test_copies_that_differ_are_a_problem(mine, make, differs):
+    other = mine / "other"
+    other.mkdir()
+    make(a(mine), other)
+    (path,) = other.iterdir()
+    checked = check(mine, MINE)
+    kind = "differs" if differs else "copy"
+    assert of_kinds(checked, "differs", "copy") == [(kind, f"other/{path.name}")]
+    assert checked.ok is not differs
+    if path.suffix == ".flac" and differs:
+        assert "other/bob_joy_1.flac: other samples than bob/bob_joy_1.wav" in str(checked)
+
+
+def test_a_copy_that_is_better_than_what_was_kept_is_named(mine):
+    (mine / "other").mkdir()
+    a(mine).rename(mine / "other" / JOY_1)
+    a(mine).write_bytes(b"garbage")
+    checked = check(mine, MINE)
+    assert of_kinds(checked, "undecodable", "differs") == [
+        ("undecodable", "bob/bob_joy_1.wav"),
+        ("differs", "other/bob_joy_1.wav"),
+    ]
+    assert "other/bob_joy_1.wav: can be used, unlike bob/bob_joy_1.wav" in str(checked)
+
+
+def test_copies_of_what_is_silent_or_damaged_are_no_other_problem(mine):
+    write(a(mine), np.zeros(RATE))
+    (mine / "bob" / "bob_joy_2.wav").write_bytes(b"garbage")
+    (mine / "again").mkdir()
+    for name in ("bob_joy_1.wav", "bob_joy_2.wav"):
+        shutil.copy(mine / "bob" / name, mine / "again" / name)
+    kinds = [kind for kind, *_ in of_kinds(check(mine, MINE), *KINDS)]
+    assert kinds == ["undecodable", "silent", "copy", "copy"]
+
+
 # What is worth knowing ---------------------------------------------------------------------------
 
 
@@ -452,6 +520,24 @@ def test_a_mixture_is_told_apart(tmp_path):
     }
     assert [(f.kind, f.names) for f in checked.findings] == [("stranger", ("mine.wav",))]
     assert "Of no corpus\n\n  files whose names do not fit: 1\n    mine.wav\n" in str(checked)
+
+
+def test_one_recording_in_two_corpora_is_found(tmp_path):
+    write(tmp_path / "1001_IEO_ANG_HI.wav", seed=1)
+    write(tmp_path / "OAF_back_angry.wav", seed=1)
+    write(tmp_path / "OAF_back_sad.wav", seed=2)
+    write(tmp_path / "1001_IEO_DIS_HI.wav", seed=2)
+    write(tmp_path / "1001_IEO_HAP_HI.wav", seed=3)
+    write(tmp_path / "1001_IEO_HAP_LO.wav", seed=3)  # of one corpus, which lists it
+    checked = check(tmp_path)
+    assert [(f.kind, f.names) for f in checked.findings] == [
+        ("identical", ("1001_IEO_ANG_HI.wav", "OAF_back_angry.wav")),
+        ("labels", ("1001_IEO_DIS_HI.wav", "OAF_back_sad.wav")),
+    ]
+    assert all(f.unexpected for f in checked.findings)
+    assert "Across corpora\n\n  one recording under different emotions: 1\n" in str(checked)
+    own = [f.names for f in checked.corpora[0].findings if f.kind == "identical"]
+    assert own == [("1001_IEO_HAP_HI.wav", "1001_IEO_HAP_LO.wav")]
 
 
 def test_one_corpus_in_several_folders_is_one(tmp_path):
@@ -597,6 +683,25 @@ def test_the_command_draws(mine, run, monkeypatch, tmp_path):
     monkeypatch.setattr(checks, "CORPORA", {"mine": MINE})
     assert run("check", mine, "--plot", tmp_path / "mine.png")[0] == 0
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, monkeypatch, capsys):
+    monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
+    status, out, err = run("check", mine, "--plot", mine / "nowhere" / "mine.png")
+    assert (status, out) == (1, "")
+    assert "no such folder to draw to" in err
+    with pytest.raises(SystemExit, match="2"):
+        run("check", mine, "--plot", mine / "mine.xyz")
+    assert "expected a file with one of .png, .svg, .pdf, got" in capsys.readouterr().err
+
+
+def test_without_a_usable_recording_nothing_is_drawn(tmp_path, run):
+    (tmp_path / "1001_IEO_ANG_HI.wav").write_bytes(b"garbage")
+    status, out, err = run("check", tmp_path, "--plot", tmp_path / "mine.png")
+    assert status == 1
+    assert "recordings that cannot be used: 1" in out
+    assert err.endswith("no recording can be used\n")
+    assert not (tmp_path / "mine.png").exists()
 
 
 def test_without_matplotlib_no_work_is_begun(mine, run, monkeypatch):

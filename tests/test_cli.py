@@ -21,6 +21,7 @@ import soundfile
 import emotionrecog
 from emotionrecog import AudioError, EmotionRecognizer, Prediction, cli
 from emotionrecog.datasets import Utterance
+from emotionrecog.errors import DatasetError
 
 CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 
@@ -571,13 +572,19 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     pytest.importorskip("tensorflow")
     from emotionrecog import datasets, evaluation, training
 
-    asked: dict[str, list[Utterance]] = {}
+    asked: dict[str, list[object]] = {}
 
     def train(
-        train_set: list[Utterance], *, checkpoints: Path, test_set: list[Utterance], **_: object
+        train_set: list[Utterance],
+        *,
+        checkpoints: Path,
+        test_set: list[Utterance],
+        allow_leakage: bool,
+        **_: object,
     ) -> EmotionRecognizer:
         checkpoints.mkdir()
         asked["train"], asked["audited"] = train_set, test_set
+        asked["allowed"] = [allow_leakage]
         bundled = EmotionRecognizer().artifact
         speakers = sorted({utterance.speaker for utterance in train_set})
         return EmotionRecognizer(
@@ -585,9 +592,10 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
 
     def evaluate(
-        _: EmotionRecognizer, test_set: list[Utterance], **options: object
+        _: EmotionRecognizer, test_set: list[Utterance], *, allow_leakage: bool
     ) -> evaluation.Report:
         asked["test"] = test_set
+        asked["allowed"].append(allow_leakage)
         return evaluation.Report(corpora=(), calibration_error=0.1, n_failed=0)
 
     monkeypatch.setattr(datasets, "read", lambda _: savee())
@@ -596,7 +604,10 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     output = tmp_path / "mine"
     arguments = ["--corpora", "somewhere", "--output", str(output)]
     chosen = ["--hold-out", "savee/emobox4", "--fold", "2"]
+    assert cli.main(["train", *arguments, *chosen, "--allow-leakage"]) == 0
+    assert asked["allowed"] == [True, True]
     assert cli.main(["train", *arguments, *chosen]) == 0
+    assert asked["allowed"] == [False, False]
     assert asked["test"] == [u for u in savee() if u.speaker == "savee/KL"]
     assert asked["audited"] == asked["test"]
     assert asked["train"] == [u for u in savee() if u.speaker != "savee/KL"]
@@ -631,6 +642,56 @@ def test_fold_needs_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str
     pytest.importorskip("tensorflow")
     assert cli.main(["train", "--output", str(tmp_path / "mine"), "--fold", "1"]) == 1
     assert "--fold is for a protocol that --hold-out names" in capsys.readouterr().err
+    assert cli.main(["train", "--output", str(tmp_path / "mine"), "--allow-leakage"]) == 1
+    assert "--allow-leakage is for a protocol that --hold-out" in capsys.readouterr().err
+
+
+def test_fold_is_chosen_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of song alone there is no fold of actor 18, and fold 19 stays fold 19."""
+    actors = [f"{number:02d}" for number in range(1, 25) if number != 18]
+    song = [
+        Utterance(Path(f"{actor}.wav"), "sad", "ravdess", f"ravdess/{actor}", style="song")
+        for actor in actors
+    ]
+    fold = cli._fold(song, "ravdess/loso", 19)
+    assert (fold.name, [u.speaker for u in fold.test]) == ("ravdess/loso/19", ["ravdess/19"])
+    assert cli._fold(song, "ravdess/loso", 24).name == "ravdess/loso/24"
+    with pytest.raises(DatasetError, match=r"'ravdess/loso/18' tests ravdess/18, of whom there is"):
+        cli._fold(song, "ravdess/loso", 18)
+
+
+def test_evaluate_measures_what_leaks_if_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from emotionrecog import datasets
+
+    recorded = [
+        dataclasses.replace(u, path=write_recording(tmp_path / u.path.name)) for u in savee()
+    ]
+    monkeypatch.setattr(datasets, "read", lambda _: recorded)
+    arguments = ["english-8", "--corpora", "x", "--protocol", "savee/emobox4", "--fold", "2"]
+    assert cli.main(["evaluate", *arguments]) == 1
+    assert "--allow-leakage on the command line" in capsys.readouterr().err
+    assert cli.main(["evaluate", *arguments, "--allow-leakage"]) == 0
+    assert capsys.readouterr().out.startswith("LEAKY, these are no figures on new voices")
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize(
+    ("protocol", "n_learnt"), [("joint-test", 9664), ("joint-validation", 6192)]
+)
+def test_all_but_the_test_speakers_are_learnt_from(
+    protocol: str, n_learnt: int, corpora_root: Path
+) -> None:
+    from emotionrecog import datasets, protocols
+
+    four = {"ravdess", "crema_d", "savee", "tess"}
+    utterances = [u for u in datasets.read(corpora_root) if u.corpus in four]
+    fold = cli._fold(utterances, protocol, None)
+    unheard = protocols.held_out("joint-test") | protocols.held_out(protocol)
+    learnt = cli._learnt(utterances, fold)
+    assert learnt == [u for u in utterances if u.speaker not in unheard]
+    assert len(learnt) == n_learnt
 
 
 @pytest.mark.corpora

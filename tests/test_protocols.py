@@ -205,6 +205,20 @@ def test_song_alone_is_tested() -> None:
         folds = protocols.get(name).folds(song)
         assert len(folds) == n_folds
         assert Counter(u for fold in folds for u in fold.test) == Counter(song)
+        for fold, after in zip(folds, [*folds[1:], folds[0]], strict=True):
+            assert fold.validation == after.test
+    folds = protocols.get("ravdess/loso").folds(song)
+    assert "ravdess/loso/18" not in [fold.name for fold in folds]
+    assert {fold.name: speakers_of(fold.test) for fold in folds} == {
+        name: speakers
+        for name, speakers in protocols.get("ravdess/loso").held_out.items()
+        if speakers != {"ravdess/18"}
+    }
+
+
+def test_song_of_validation_speakers_is_in_validation() -> None:
+    for fold in protocols.get("ravdess/emobox6").folds(everybody()):
+        assert {u.style for u in fold.validation} == {"speech", "song"}
 
 
 def test_other_corpora_are_left_out_of_one_and_stay_in_joint_training() -> None:
@@ -229,6 +243,9 @@ def test_missing_speakers_are_named() -> None:
         protocols.get("ravdess/loso").folds([*some, clip("ravdess/05", style="song")])
     with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .* and 61 others"):
         protocols.get("cremad/emosuperb5").folds([clip("mine/me")])
+    sixty = [u for u in everybody() if u.speaker > "crema_d/1031"]
+    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .* and 1 other\. Give"):
+        protocols.get("cremad/emosuperb5").folds(sixty)
 
 
 # Protocols for any utterances -------------------------------------------------------------------
@@ -328,6 +345,18 @@ def test_two_sentences_make_two_folds() -> None:
         [{"kids"}, {"dogs"}],
         [{"dogs"}, {"kids"}],
     )
+
+
+def test_case_and_spaces_make_no_other_sentence() -> None:
+    said = ["Kids are  talking", " kids ARE talking ", "Dogs are sitting", "dogs are sitting\t"]
+    given_clips = [clip("a/1", i, sentence=sentence) for i, sentence in enumerate(said)]
+    folds = protocols.get("sentence-disjoint").folds(given_clips)
+    assert len(folds) == 2
+    tested = sorted(sorted(given_clips.index(u) for u in fold.test) for fold in folds)
+    assert tested == [[0, 1], [2, 3]]
+    blank = [*given_clips, clip("a/1", 9, sentence="  ")]
+    with pytest.raises(DatasetError, match="what is said is unknown in a"):
+        protocols.get("sentence-disjoint").folds(blank)
 
 
 def test_random_splits_warn_and_follow_their_seed() -> None:

@@ -317,7 +317,8 @@ class LeakageReport:
     pairs : tuple of Pair
         The recordings in both.
     unreadable : mapping of Path to str
-        Files that could not be compared, or by their names alone, and why.
+        Files that could not be compared in every way, and why: those that cannot be read or
+        decoded, and those too short to be compared by ear.
     """
 
     n_train: int
@@ -389,9 +390,12 @@ class LeakageReport:
     def __str__(self) -> str:
         """Tell people, ten pairs at most."""
         how = "names, bytes and sound" if self.listened else "names and bytes"
+        nothing = "no speaker and no recording is in both"
+        if self.unreadable:
+            nothing += ", as far as they could be compared"
         lines = [
             f"{self.n_train} recordings to train on, {self.n_test} to test on, compared by {how}",
-            f"LEAKY: {self.summary}" if self.leaky else "no speaker and no recording is in both",
+            f"LEAKY: {self.summary}" if self.leaky else nothing,
         ]
         for pair in self.pairs[:_LISTED]:
             alike = "" if pair.similarity is None else f", correlation {pair.similarity:.3f}"
@@ -406,7 +410,8 @@ class LeakageReport:
         if self.unreadable:
             path, why = next(iter(self.unreadable.items()))
             lines.append(
-                f"{_number(self.unreadable, 'file')} could not be compared by sound, such as "
+                f"{_number(self.unreadable, 'file')} could not be compared by "
+                f"{'sound' if self.listened else 'bytes'}, such as "
                 f"{str(path)!r}: {why}"
             )
         return "\n".join(lines)
@@ -444,7 +449,8 @@ def audit(
     Returns
     -------
     LeakageReport
-        Files that cannot be read are listed in it, and the rest goes on.
+        Files that cannot be read, or are too short to be compared by ear, are listed in it, and
+        the rest goes on.
 
     Examples
     --------
@@ -521,7 +527,8 @@ def refuse(
         raise LeakageError(
             f"{found.summary}: figures would not tell how a recogniser does on new voices. Divide "
             "the utterances with one of `emotionrecog.protocols`, or leave these out of training; "
-            "`allow_leakage=True` goes on all the same, and says so wherever figures are"
+            "`allow_leakage=True`, or --allow-leakage on the command line, goes on all the same, "
+            "and says so wherever figures are"
         )
     return found.summary or None
 
@@ -533,6 +540,9 @@ class _Heard:
     content: bytes | None = None
     samples: bytes | None = None
     fingerprint: Fingerprint | None = None
+
+
+_TOO_SHORT = f"shorter than {SHORTEST_OVERLAP / SAMPLING_RATE} s, too short to be compared by ear"
 
 
 def _read(
@@ -551,7 +561,9 @@ def _read(
             waveform = audio.load(path)
             rate = waveform.sampling_rate.to_bytes(4, "little")
             samples = hashlib.sha256(rate + waveform.samples.tobytes()).digest()
-            return _Heard(content, samples, fingerprint(waveform)), None
+            own = fingerprint(waveform)
+            too_short = len(own.samples) < SHORTEST_OVERLAP
+            return _Heard(content, samples, own), _TOO_SHORT if too_short else None
         except (EmotionRecogError, OSError) as error:
             return _Heard(content, samples), str(error)
 
@@ -616,5 +628,6 @@ def _number(things: Sequence[Any] | Mapping[Any, Any], word: str) -> str:
 
 def _some(names: Sequence[str]) -> str:
     """Name the first: ``a, b, c and 5 others``."""
-    more = f" and {len(names) - 3} others" if len(names) > 3 else ""
+    n_more = len(names) - 3
+    more = f" and {n_more} other{'s' if n_more > 1 else ''}" if n_more > 0 else ""
     return ", ".join(names[:3]) + more

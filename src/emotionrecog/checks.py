@@ -60,6 +60,7 @@ KINDS: Mapping[str, Kind] = {
     "silent": Kind("digital silence", True),
     "labels": Kind("one recording under different emotions", True),
     "identical": Kind("one recording under several names", True),
+    "differs": Kind("further files of a recording that differ from it", True),
     "channels": Kind("recordings with another number of channels than most", True),
     "sampling_rate": Kind("recordings with another sampling rate than most", True),
     "one_length": Kind("recordings cut or padded to one length", True),
@@ -100,6 +101,9 @@ KNOWN_QUIRKS: Mapping[str, Mapping[str, frozenset[frozenset[str]]]] = {
 # SAVEE and TESS no more than four are, of any one speaker, sentence or emotion.
 MIN_OF_ONE_LENGTH = 10
 MIN_SHARE_OF_ONE_LENGTH = 0.05
+
+# Extensions of files that hold the samples as they were.
+LOSSLESS = frozenset({".wav", ".w64", ".flac", ".aif", ".aiff"})
 
 # How much of a long list the table shows.
 N_SHOWN = 5
@@ -270,7 +274,7 @@ class FolderCheck:
     corpora : tuple of CorpusCheck
         Each corpus in it.
     findings : tuple of Finding
-        What belongs to no corpus.
+        What belongs to no corpus, and recordings that several corpora have.
 
     Examples
     --------
@@ -314,8 +318,11 @@ class FolderCheck:
     def __str__(self) -> str:
         """Lay it out as tables, with long lists cut short."""
         blocks = [str(corpus) for corpus in self.corpora]
-        if self.findings:
-            blocks.append("\n".join(["Of no corpus", *_lists(self.findings)]).rstrip())
+        shared = [finding for finding in self.findings if finding.kind in ("labels", "identical")]
+        others = [finding for finding in self.findings if finding not in shared]
+        for title, own in (("Across corpora", shared), ("Of no corpus", others)):
+            if own:
+                blocks.append("\n".join([title, *_lists(own)]).rstrip())
         findings = [*self.findings, *(f for corpus in self.corpora for f in corpus.findings)]
         n = sum(finding.unexpected for finding in findings)
         blocks.append(f"{n} unexpected findings" if n > 1 else f"{n or 'no'} unexpected finding")
@@ -330,7 +337,8 @@ def check(
     Names and numbers are compared with the owners', and every recording is decoded: which cannot
     be, which are silent, which are one recording under several names or emotions, which differ in
     their format from the others, whether all were cut or padded to one length. Further files of a
-    recording that is there (`emotionrecog.datasets.Scan.copies`) are listed and not decoded.
+    recording that is there (`emotionrecog.datasets.Scan.copies`) are compared with it where that
+    can tell: if both have the same extension, or both are lossless.
 
     Parameters
     ----------
@@ -382,11 +390,14 @@ def check(
         Finding("stranger", (_name(path, root),), str(reasons.get(path, "")))
         for path in sorted(strangers)
     ]
-    seen = _look_at_all([u.path for _, scan, _ in scans.values() for u in scan.utterances], n_jobs)
+    utterances = [u for _, scan, _ in scans.values() for u in scan.utterances]
+    copies = [path for own, scan, _ in scans.values() for path in _to_compare(own, scan)]
+    seen = _look_at_all([*(u.path for u in utterances), *copies], n_jobs)
+    usable = {u: seen[u.path] for u in utterances if seen[u.path].usable}
     return FolderCheck(
         root=str(root),
         corpora=tuple(_checked(*scanned, seen, root) for scanned in scans.values()),
-        findings=tuple(findings),
+        findings=(*findings, *_identical(usable, root, across=True)),
     )
 
 
@@ -425,7 +436,7 @@ def _corpora(
 def _fits(corpus: Corpus, path: Path) -> bool:
     try:
         corpus.parse(path)
-    except DatasetError:
+    except Exception:  # as `Corpus.scan` takes it, a name that is not of the corpus
         return False
     return True
 
@@ -443,7 +454,7 @@ def _scan(corpus: Corpus, root: Path) -> tuple[Scan, list[Finding]]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What decoding a file told. Where there is a problem, the rest is not known."""
+    """What decoding a file told. Where there is a problem, only the digest may be known."""
 
     digest: bytes = b""  # of the file
     samples_digest: bytes = b""  # of the decoded samples and their rate
@@ -453,6 +464,10 @@ class _Seen:
     ends_in_zeros: bool = False
     silent: bool = False
     problem: str = ""
+
+    @property
+    def usable(self) -> bool:
+        return not (self.problem or self.silent)
 
 
 def _look_at_all(paths: Sequence[Path], n_jobs: int) -> dict[Path, _Seen]:
@@ -471,18 +486,19 @@ def _look_at(path: Path) -> _Seen:
     except OSError as error:
         lost = isinstance(error, FileNotFoundError) and path.is_symlink()
         return _Seen(problem="a link to nothing" if lost else error.strerror or str(error))
+    digest = hashlib.sha256(content).digest()
     try:
         waveform = audio.load(content)
     except AudioError as error:
         if _is_silent(content):
-            return _Seen(silent=True)
-        return _Seen(problem=str(error).removeprefix("the given bytes: "))
+            return _Seen(digest, silent=True)
+        return _Seen(digest, problem=str(error).removeprefix("the given bytes: "))
     samples = waveform.samples
     sampling_rate = waveform.sampling_rate
     heard = hashlib.sha256(sampling_rate.to_bytes(4, "little"))
     heard.update(samples.data)
     return _Seen(
-        digest=hashlib.sha256(content).digest(),
+        digest=digest,
         samples_digest=heard.digest(),
         duration=waveform.duration,
         sampling_rate=sampling_rate,
@@ -522,16 +538,18 @@ def _checked(
     root: Path,
 ) -> CorpusCheck:
     seen = {utterance: all_seen[utterance.path] for utterance in scan.utterances}
-    usable = {u: s for u, s in seen.items() if not (s.problem or s.silent)}
+    usable = {u: s for u, s in seen.items() if s.usable}
     owners = _owners(corpus, scan.utterances)
+    differing = list(_differing(_to_compare(corpus, scan), all_seen, root))
     findings = [
         *_compared_with_owners(corpus, scan.utterances, root),
         *damaged,
         *_unusable(seen, root),
         *_identical(usable, root),
+        *differing,
         *_of_other_format(usable, root),
         *_of_one_length(usable, root),
-        *_asides(scan, root),
+        *_asides(scan, root, {finding.names for finding in differing}),
     ]
     known = KNOWN_QUIRKS.get(corpus.name, {})
     recording_of = {_name(u.path, root): u.recording for u in scan.utterances}
@@ -639,12 +657,15 @@ def _unusable(seen: Mapping[Utterance, _Seen], root: Path) -> Iterator[Finding]:
             yield Finding("silent", (_name(utterance.path, root),))
 
 
-def _identical(usable: Mapping[Utterance, _Seen], root: Path) -> Iterator[Finding]:
+def _identical(
+    usable: Mapping[Utterance, _Seen], root: Path, *, across: bool = False
+) -> Iterator[Finding]:
+    """Yield what is one recording; with `across`, only what is of more than one corpus."""
     groups: dict[bytes, list[Utterance]] = defaultdict(list)
     for utterance, what in usable.items():  # equal bytes have equal samples
         groups[what.samples_digest].append(utterance)
     for group in groups.values():
-        if len(group) == 1:
+        if len({u.path for u in group}) == 1 or (across and len({u.corpus for u in group}) == 1):
             continue
         emotions = [e for e in EMOTIONS if any(u.emotion == e for u in group)]
         equal = "bytes" if len({usable[u].digest for u in group}) == 1 else "samples"
@@ -653,6 +674,38 @@ def _identical(usable: Mapping[Utterance, _Seen], root: Path) -> Iterator[Findin
             tuple(_name(utterance.path, root) for utterance in group),
             f"{', '.join(emotions)}; equal {equal}",
         )
+
+
+def _to_compare(corpus: Corpus, scan: Scan) -> dict[Path, Path]:
+    """Return the copies that can be compared with the file that was kept, and that file."""
+    kept = {u.recording: u.path for u in scan.utterances}
+    pairs = {}
+    for path in scan.copies:
+        copied = corpus.parse(path)
+        one = kept.get(copied.recording) if not isinstance(copied, str) else None
+        if one is not None:
+            extensions = {one.suffix.lower(), path.suffix.lower()}
+            if len(extensions) == 1 or extensions <= LOSSLESS:
+                pairs[path] = one
+    return pairs
+
+
+def _differing(
+    copies: Mapping[Path, Path], seen: Mapping[Path, _Seen], root: Path
+) -> Iterator[Finding]:
+    for path in sorted(copies):
+        copied, kept = seen[path], seen[copies[path]]
+        if copied.digest and copied.digest == kept.digest:
+            continue
+        if copied.problem:
+            detail = copied.problem
+        elif kept.problem:
+            detail = f"can be used, unlike {_printable(_name(copies[path], root))}"
+        elif (copied.silent, copied.samples_digest) != (kept.silent, kept.samples_digest):
+            detail = f"other samples than {_printable(_name(copies[path], root))}"
+        else:
+            continue
+        yield Finding("differs", (_name(path, root),), detail)
 
 
 def _of_other_format(usable: Mapping[Utterance, _Seen], root: Path) -> Iterator[Finding]:
@@ -683,11 +736,12 @@ def _of_one_length(usable: Mapping[Utterance, _Seen], root: Path) -> Iterator[Fi
         )
 
 
-def _asides(scan: Scan, root: Path) -> Iterator[Finding]:
+def _asides(scan: Scan, root: Path, no_copies: set[tuple[str, ...]]) -> Iterator[Finding]:
     for path, reason in sorted(scan.left_out.items()):
         yield Finding("left_out", (_name(path, root),), reason)
     for path in sorted(scan.copies):
-        yield Finding("copy", (_name(path, root),))
+        if (name := (_name(path, root),)) not in no_copies:
+            yield Finding("copy", name)
     for utterance in scan.utterances:
         if utterance.path.is_symlink():
             yield Finding("link", (_name(utterance.path, root),))

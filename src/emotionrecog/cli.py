@@ -38,6 +38,9 @@ NOBODY_READS = 141
 # Characters of a bar that stands for 100 %.
 BAR_WIDTH = 40
 
+# Of pictures.
+PLOT_EXTENSIONS = (".png", ".svg", ".pdf")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -232,6 +235,13 @@ def _path(text: str) -> str:
     return text
 
 
+def _picture(text: str) -> Path:
+    if Path(text).suffix.lower() not in PLOT_EXTENSIONS:
+        expected = ", ".join(PLOT_EXTENSIONS)
+        raise argparse.ArgumentTypeError(f"expected a file with one of {expected}, got {text!r}")
+    return Path(text)
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
@@ -267,6 +277,7 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(protocols.FIXED)} (default: train on all)",
     )
     _add_fold_argument(parser)
+    _add_leakage_argument(parser)
     parser.add_argument(
         "--figures",
         nargs="+",
@@ -301,6 +312,8 @@ def _train(arguments: argparse.Namespace) -> int:
         raise ValueError("--figures is for a recogniser that is trained on all speakers")
     if arguments.fold and not arguments.hold_out:
         raise ValueError("--fold is for a protocol that --hold-out names")
+    if arguments.allow_leakage and not arguments.hold_out:
+        raise ValueError("--allow-leakage is for a protocol that --hold-out names")
     if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
         raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     figures = [EmotionRecognizer.load(folder).artifact.metrics for folder in arguments.figures]
@@ -308,9 +321,7 @@ def _train(arguments: argparse.Namespace) -> int:
     fold = None
     if arguments.hold_out:
         fold = _fold(utterances, arguments.hold_out, arguments.fold)
-        # Nothing is chosen on the validation speakers, so that they are learnt from as well.
-        learnt = {*fold.train, *fold.validation}
-        utterances = [utterance for utterance in utterances if utterance in learnt]
+        utterances = _learnt(utterances, fold)
     choices = {name: getattr(arguments, name) for name in ("architecture", "epochs", "seed")}
     recipe = training.Recipe(
         **{name: value for name, value in choices.items() if value is not None}
@@ -323,10 +334,11 @@ def _train(arguments: argparse.Namespace) -> int:
         initial_weights=arguments.initial_weights,
         checkpoints=checkpoints,
         test_set=fold.test if fold else (),
+        allow_leakage=arguments.allow_leakage,
         listen=False,  # to all corpora takes a minute; `corpus audit` does
     )
     if fold:
-        report = evaluate(recognizer, fold.test)
+        report = evaluate(recognizer, fold.test, allow_leakage=arguments.allow_leakage)
         _write(f"{report}\n")
         figures = [modelcard.figures(fold.name, [report])]
     artifact = modelcard.with_figures(recognizer.artifact, modelcard.merge(figures))
@@ -349,6 +361,7 @@ def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         f"{', '.join(protocols.FIXED)} (default: %(default)s)",
     )
     _add_fold_argument(parser)
+    _add_leakage_argument(parser)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -359,7 +372,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     recognizer = EmotionRecognizer.load(arguments.model)
     utterances = datasets.read(_corpora(arguments))
-    report = evaluate(recognizer, _fold(utterances, arguments.protocol, arguments.fold).test)
+    fold = _fold(utterances, arguments.protocol, arguments.fold)
+    report = evaluate(recognizer, fold.test, allow_leakage=arguments.allow_leakage)
     _write(f"{report}\n")
     return 0
 
@@ -370,18 +384,40 @@ def _add_fold_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _fold(utterances: list[Utterance], protocol: str, number: int | None) -> Fold:
+def _add_leakage_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-leakage",
+        action="store_true",
+        help="go on although speakers or recordings of the test were in training; the figures "
+        "are none on new voices, and the report says so",
+    )
+
+
+def _fold(utterances: list[Utterance], name: str, number: int | None) -> Fold:
     from emotionrecog import protocols
 
-    folds = protocols.get(protocol).folds(utterances)
-    if number is None and len(folds) == 1:
-        return folds[0]
-    if number is None or number > len(folds):
+    protocol = protocols.get(name)
+    n_folds = len(protocol.held_out)
+    if number not in (range(1, n_folds + 1) if n_folds > 1 else (None, 1)):
         raise ValueError(
-            f"protocol {protocol!r} needs --fold with a number from 1 to {len(folds)}, "
+            f"protocol {name!r} needs --fold with a number from 1 to {n_folds}, "
             f"got {number or 'none'}"
         )
-    return folds[number - 1]
+    wanted = name if n_folds == 1 else f"{name}/{number}"
+    for fold in protocol.folds(utterances):
+        if fold.name == wanted:
+            return fold
+    speakers = ", ".join(sorted(protocol.held_out[wanted]))
+    raise DatasetError(
+        f"fold {wanted!r} tests {speakers}, of whom there is no recording here; choose another"
+    )
+
+
+def _learnt(utterances: list[Utterance], fold: Fold) -> list[Utterance]:
+    """Return what is trained on, in its order."""
+    # Nothing is chosen on the validation speakers, so that they are learnt from as well.
+    learnt = {*fold.train, *fold.validation}
+    return [utterance for utterance in utterances if utterance in learnt]
 
 
 def _corpora(arguments: argparse.Namespace) -> str:
@@ -428,10 +464,10 @@ def _add_corpus_check_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--plot",
-        type=_path,
+        type=_picture,
         metavar="FILE",
-        help="draw the distributions of emotion, speaker and duration, as .png, .svg or .pdf; "
-        "needs the extra plots",
+        help="draw the distributions of emotion, speaker and duration, as "
+        f"{', '.join(PLOT_EXTENSIONS)}; needs the extra plots",
     )
     parser.add_argument(
         "--jobs",
@@ -451,6 +487,8 @@ def _corpus_check(arguments: argparse.Namespace) -> int:
 
     if arguments.plot:  # before the work rather than after it
         plots.require_matplotlib()
+        if not arguments.plot.parent.is_dir():
+            raise FileNotFoundError(f"no such folder to draw to: {str(arguments.plot.parent)!r}")
     checked = checks.check(arguments.root, arguments.corpus, n_jobs=arguments.jobs)
     _set_encoding(arguments.format)
     as_json = arguments.format == "json"
@@ -458,7 +496,10 @@ def _corpus_check(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         utterances = [u for corpus in checked.corpora for u in corpus.utterances]
         durations = [d for corpus in checked.corpora for d in corpus.durations]
-        plots.distributions(utterances, durations).savefig(arguments.plot)
+        if utterances:
+            plots.distributions(utterances, durations).savefig(arguments.plot)
+        else:
+            _complain(f"drew nothing to {str(arguments.plot)!r}: no recording can be used")
     return 0 if checked.ok else FAILED
 
 
@@ -552,10 +593,18 @@ def _listed(source: str) -> list[Utterance]:
         return datasets.from_table(source)
     scans = [corpus.scan(source) for corpus in datasets.CORPORA.values()]
     utterances = [utterance for scan in scans for utterance in scan.utterances]
+    asides: dict[str, set[Path]] = {}
+    for scan in scans:
+        asides.setdefault("that are copies of others", set()).update(scan.copies)
+        for path, reason in scan.left_out.items():
+            asides.setdefault(reason, set()).add(path)
     strangers = set.intersection(*(set(scan.strangers) for scan in scans))
-    if strangers:
-        first = _printable(str(min(strangers)))
-        _complain(f"left out {len(strangers)} files that are of no known corpus, such as {first}")
+    asides["that are of no known corpus"] = strangers
+    for reason, paths in asides.items():
+        if paths := paths.difference(utterance.path for utterance in utterances):
+            _complain(
+                f"left out {len(paths)} files {reason}, such as {_printable(str(min(paths)))}"
+            )
     if not utterances:
         raise DatasetError(
             f"no recording of a known corpus ({', '.join(datasets.CORPORA)}) in {source!r}; "

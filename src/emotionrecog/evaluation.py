@@ -186,7 +186,8 @@ def _leakage(
         if not allowed:
             raise LeakageError(
                 f"{parts[0]}: figures would not tell how it does on new voices. Test on "
-                "other speakers, or train one that leaves these out"
+                "other speakers, or train one that leaves these out; `allow_leakage=True`, or "
+                "--allow-leakage on the command line, measures all the same, and the report says so"
             )
     if training.get("leakage"):
         parts.append(

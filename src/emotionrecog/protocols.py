@@ -10,8 +10,8 @@ Rules of all protocols:
 - Utterances stay in the given order, and the same utterances are always divided alike.
 - Where a corpus has both speech and song among the utterances, its song is never tested on, since
   published figures are of speech; the song of a test speaker is out of training as well.
-- What is validated on is what the next fold tests on. With two folds, nothing would be left to
-  train on, and validation is empty.
+- The speakers that are validated on are those that the next fold tests, with their song where it is
+  given. With two folds, nothing would be left to train on, and validation is empty.
 
 Examples
 --------
@@ -63,7 +63,8 @@ class Fold:
     train : list of Utterance
         To learn from.
     validation : list of Utterance
-        To choose on; may be empty. Where nothing is chosen, it may be learnt from.
+        To choose on; may be empty. Where nothing is chosen, it may be learnt from, which is why
+        song is among it.
     test : list of Utterance
         To measure on, once.
     """
@@ -87,7 +88,8 @@ class Protocol:
     speaker_disjoint : bool
         Whether no speaker is in two parts of a fold.
     text_disjoint : bool
-        Whether no sentence is in two parts of a fold.
+        Whether no sentence is in two parts of a fold. A sentence is a corpus' own code or text of
+        it: what two corpora both say counts as two sentences.
     split : callable
         Makes the folds of a list of utterances that is not empty.
     held_out : mapping of str to frozenset of str
@@ -169,7 +171,7 @@ class _Plan(NamedTuple):
 
 
 def _plans(name: str, tests: Sequence[frozenset[str]], labels: Iterable[str] = ()) -> list[_Plan]:
-    """Validate on what the next fold tests, where a third group is left to train on."""
+    """Validate on the keys that the next fold tests, where a third group is left to train on."""
     nothing: frozenset[str] = frozenset()
     nexts = [*tests[1:], tests[0]] if len(tests) > 2 else [nothing] * len(tests)
     endings = list(labels) or [str(number + 1) for number in range(len(tests))]
@@ -182,15 +184,28 @@ def _divide(given: list[Utterance], keys: Sequence[str], plans: Iterable[_Plan])
     folds = []
     for plan in plans:
         unheard = plan.test | plan.validation | plan.left_out
-        fold = Fold(
-            name=plan.name,
-            train=[utterance for utterance, key, _ in rows if key not in unheard],
-            validation=[utterance for utterance, key, _ in rows if key in plan.validation],
-            test=[utterance for utterance, key, tested in rows if tested and key in plan.test],
+        folds.append(
+            Fold(
+                name=plan.name,
+                train=[utterance for utterance, key, _ in rows if key not in unheard],
+                validation=[utterance for utterance, key, _ in rows if key in plan.validation],
+                test=[utterance for utterance, key, tested in rows if tested and key in plan.test],
+            )
         )
-        if fold.test:  # where song alone is given, there is nothing of the actor who does not sing
-            folds.append(fold)
     return folds
+
+
+def _with_a_test(plans: Sequence[_Plan], present: Collection[str]) -> list[_Plan]:
+    """Pass over plans that test nobody who is there, as the others' validation does."""
+    # Where song alone is given, there is nothing of the actor who does not sing.
+    nexts = {plan.test: plan.validation for plan in plans}
+    return [
+        plan._replace(validation=nexts[plan.validation])
+        if plan.validation and plan.validation.isdisjoint(present)
+        else plan
+        for plan in plans
+        if not plan.test.isdisjoint(present)
+    ]
 
 
 def _may_be_tested(given: list[Utterance]) -> list[bool]:
@@ -290,7 +305,8 @@ def _fixed(name: str, title: str, plans: Sequence[_Plan], only: str | None = Non
             n_others = len(given) - len(own)
             _logger.info("%s: left out %d utterances of other corpora", name, n_others)
         _require_speakers(name, speakers, own)
-        return _divide(own, [utterance.speaker for utterance in own], plans)
+        keys = [utterance.speaker for utterance in own]
+        return _divide(own, keys, _with_a_test(plans, set(keys)))
 
     return Protocol(
         name=name,
@@ -315,7 +331,8 @@ def _require_speakers(name: str, speakers: frozenset[str], given: list[Utterance
 
 def _some(names: Collection[str]) -> str:
     first = sorted(names)[:30]
-    more = f" and {len(names) - len(first)} others" if len(names) > len(first) else ""
+    n_more = len(names) - len(first)
+    more = f" and {n_more} other{'s' if n_more > 1 else ''}" if n_more else ""
     return ", ".join(first) + more
 
 
@@ -408,7 +425,7 @@ def _sentence_disjoint(k: int | None = None) -> Protocol:
 
     def split(given: list[Utterance]) -> list[Fold]:
         _require_known_sentences(given)
-        keys = [f"{u.corpus}/{u.sentence}" for u in given]
+        keys = [f"{u.corpus}/{_plain(u.sentence)}" for u in given]
         n_folds = k or max(2, min(5, len(set(_testable(given, keys)))))
         return _grouped("sentence-disjoint", "sentences", given, keys, n_folds)
 
@@ -419,6 +436,11 @@ def _sentence_disjoint(k: int | None = None) -> Protocol:
         text_disjoint=True,
         split=split,
     )
+
+
+def _plain(sentence: str | None) -> str:
+    """Return a sentence or its code as it is compared, whatever its case and spaces."""
+    return " ".join((sentence or "").casefold().split())
 
 
 def _grouped(
@@ -485,7 +507,7 @@ def _require_known_speakers(name: str, given: list[Utterance]) -> None:
 
 def _require_known_sentences(given: list[Utterance]) -> None:
     # SAVEE numbers its sentences within each emotion, and some numbers stand for one sentence.
-    unknown = {u.corpus for u in given if u.sentence is None or u.corpus == "savee"}
+    unknown = {u.corpus for u in given if not _plain(u.sentence) or u.corpus == "savee"}
     if unknown:
         raise DatasetError(
             f"protocol 'sentence-disjoint' keeps sentences apart, but what is said is unknown in "
