@@ -251,14 +251,35 @@ def _hann(win_length: int, n_fft: int) -> NDArray[np.float32]:
     return result
 
 
+def _signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
+    """Return `y` as float32, or say why it is no signal."""
+    samples = np.asarray(y, dtype=np.float32)
+    if samples.ndim != 1 or len(samples) < shortest:
+        raise ValueError(
+            f"`y` must have one dimension and at least {shortest} samples, "
+            f"got shape {samples.shape}"
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("`y` must be finite, got NaN or infinite samples")
+    return samples
+
+
+def _stft(
+    y: NDArray[np.float32], n_fft: int, hop_length: int, win_length: int, center: bool
+) -> NDArray[np.complex64]:
+    """Return the short-time Fourier transform, shape (n_frames, 1 + n_fft // 2)."""
+    if center:
+        y = np.pad(y, n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop_length]
+    spectrum: NDArray[np.complex64] = scipy.fft.rfft(frames * _hann(win_length, n_fft), axis=1)
+    return spectrum
+
+
 def _power_spectrogram(
     y: NDArray[np.float32], n_fft: int, hop_length: int, win_length: int, center: bool
 ) -> NDArray[np.float32]:
     """Return |STFT|², shape (n_frames, 1 + n_fft // 2)."""
-    if center:
-        y = np.pad(y, n_fft // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop_length]
-    spectrum = scipy.fft.rfft(frames * _hann(win_length, n_fft), axis=1)
+    spectrum = _stft(y, n_fft, hop_length, win_length, center)
     power: NDArray[np.float32] = np.square(spectrum.real)
     power += np.square(spectrum.imag)
     return power
@@ -319,15 +340,7 @@ def melspectrogram(
     _require_positive_int("hop_length", hop_length)
     _require_positive_int("win_length", win_length)
     _require_fitting_window(win_length, n_fft)
-    samples = np.asarray(y, dtype=np.float32)
-    shortest = 1 if center else n_fft
-    if samples.ndim != 1 or len(samples) < shortest:
-        raise ValueError(
-            f"`y` must have one dimension and at least {shortest} samples, "
-            f"got shape {samples.shape}"
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("`y` must be finite, got NaN or infinite samples")
+    samples = _signal(y, shortest=1 if center else n_fft)
     return bands @ _power_spectrogram(samples, n_fft, hop_length, win_length, center).T
 
 

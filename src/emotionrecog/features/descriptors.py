@@ -1,0 +1,875 @@
+"""Descriptors of a voice, frame by frame: the same numbers as librosa's, without importing librosa.
+
+The functions are drop-in for those of ``librosa.feature`` of the same names: same keyword
+arguments and defaults, same orientation ``(n, n_frames)``, same numbers within float32 rounding.
+Windows are Hann's, and ends are padded with zeros; other windows and paddings are refused. Results
+are float32 throughout, where librosa's are sometimes float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.fft
+
+from emotionrecog.features.mel import (
+    _power_spectrogram,
+    _require_fitting_window,
+    _require_positive_int,
+    _signal,
+    _stft,
+    melspectrogram,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "band_energy_ratio",
+    "delta",
+    "magnitude_spectrum",
+    "mfcc",
+    "power_to_db",
+    "rms",
+    "spectral_bandwidth",
+    "spectral_centroid",
+    "spectral_flatness",
+    "spectral_rolloff",
+    "zero_crossing_rate",
+]
+
+# `band_energy_ratio` takes the energy above the split as at least this share of the one below.
+_SMALLEST_SHARE = 1e-10
+
+
+def _require_one_of(y: ArrayLike | None, S: ArrayLike | None) -> None:
+    if (y is None) == (S is None):
+        raise ValueError("exactly one of `y` and `S` must be given")
+
+
+def _require_supported(window: str, pad_mode: str) -> None:
+    if window != "hann":
+        raise ValueError(f"`window` must be 'hann', the only one supported, got {window!r}")
+    if pad_mode != "constant":
+        raise ValueError(f"`pad_mode` must be 'constant', the only one supported, got {pad_mode!r}")
+
+
+def _require_rate(sr: float) -> None:
+    if not 0 < sr < math.inf:
+        raise ValueError(f"`sr` must be a positive number of Hz, got {sr!r}")
+
+
+def _frames_of(S: ArrayLike) -> NDArray[np.float32]:
+    """Return a spectrogram with frames first, or say why it is none."""
+    spectrum = np.asarray(S)
+    if spectrum.ndim != 2 or 0 in spectrum.shape:
+        raise ValueError(f"`S` must have the shape (n_bins, n_frames), got {spectrum.shape}")
+    if np.iscomplexobj(spectrum):
+        raise ValueError("`S` must be real, got complex numbers; give their absolute values")
+    spectrum = spectrum.astype(np.float32, copy=False)
+    if not np.isfinite(spectrum).all():
+        raise ValueError("`S` must be finite, got NaN or infinite values")
+    if (spectrum < 0).any():
+        raise ValueError("`S` must not be negative: it holds magnitudes or powers")
+    return spectrum.T
+
+
+def _spectrum(
+    *,
+    y: ArrayLike | None,
+    S: ArrayLike | None,
+    n_fft: int,
+    hop_length: int,
+    win_length: int | None,
+    window: str,
+    center: bool,
+    pad_mode: str,
+    power: float = 1.0,
+) -> tuple[NDArray[np.float32], int]:
+    """Return |STFT|**power of `y`, or ``S**power``, frames first, and the transform's size."""
+    _require_one_of(y, S)
+    _require_supported(window, pad_mode)
+    _require_positive_int("n_fft", n_fft)
+    if S is not None:
+        magnitude = _frames_of(S)
+        bins = magnitude.shape[1]
+        if bins != 1 + n_fft // 2:
+            n_fft = 2 * (bins - 1)
+    else:
+        assert y is not None
+        win_length = n_fft if win_length is None else win_length
+        _require_positive_int("hop_length", hop_length)
+        _require_positive_int("win_length", win_length)
+        _require_fitting_window(win_length, n_fft)
+        samples = _signal(y, shortest=1 if center else n_fft)
+        if power == 2:
+            return _power_spectrogram(samples, n_fft, hop_length, win_length, center), n_fft
+        magnitude = np.abs(_stft(samples, n_fft, hop_length, win_length, center))
+    return (magnitude if power == 1 else magnitude**power), n_fft
+
+
+def _frequencies(freq: ArrayLike | None, sr: float, n_fft: int, n_bins: int) -> NDArray[np.float64]:
+    """Return the frequency of each bin in Hz."""
+    _require_rate(sr)
+    if freq is None:
+        # Multiplied first, so that a bin whose frequency is a whole number has just that.
+        return np.arange(n_bins) * np.float64(sr) / max(n_fft, 1)
+    frequencies = np.asarray(freq, dtype=np.float64)
+    if frequencies.shape != (n_bins,) or not (np.diff(frequencies) > 0).all():
+        raise ValueError(
+            f"`freq` must be {n_bins} increasing frequencies, one for each bin, got "
+            f"shape {frequencies.shape}"
+        )
+    return frequencies
+
+
+def _per_frame(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return one value for each frame in librosa's orientation, shape (1, n_frames)."""
+    return values.astype(np.float32, copy=False)[np.newaxis]
+
+
+def _shares(spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide each frame by its sum; silent frames stay zero."""
+    total = spectrum.sum(axis=1, keepdims=True)
+    total[total < np.finfo(np.float32).tiny] = 1.0
+    shares: NDArray[np.float32] = spectrum / total
+    return shares
+
+
+def _centroid(shares: NDArray[np.float32], freq: NDArray[np.float64]) -> NDArray[np.float32]:
+    return shares @ freq.astype(np.float32)
+
+
+def magnitude_spectrum(
+    *,
+    y: ArrayLike,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+) -> NDArray[np.float32]:
+    """Compute the magnitude of the short-time Fourier transform of a signal.
+
+    The same as ``np.abs(librosa.stft(y))``, and the `S` which the other functions take.
+
+    Parameters
+    ----------
+    y
+        Samples, shape (n_samples,), taken as float32.
+    n_fft, hop_length, win_length
+        Transform size, step and window in samples; `win_length` is `n_fft` if not given.
+    window
+        ``"hann"``, the periodic Hann window; no other is supported.
+    center
+        Pad both ends with ``n_fft // 2`` zeros, so that frame t is centred on ``t * hop_length``.
+    pad_mode
+        ``"constant"``; no other is supported.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_fft // 2, n_frames)
+        In the unit of the samples times the sum of the window.
+
+    Raises
+    ------
+    ValueError
+        If `y` is not one-dimensional and finite, holds no sample, or is shorter than one frame
+        where `center` is false; if another argument is out of its bounds or not supported.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> magnitude_spectrum(y=np.ones(16000), n_fft=512, hop_length=160).shape
+    (257, 101)
+    """
+    spectrum, _ = _spectrum(
+        y=y,
+        S=None,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+    )
+    return spectrum.T
+
+
+def rms(
+    *,
+    y: ArrayLike | None = None,
+    S: ArrayLike | None = None,
+    frame_length: int = 2048,
+    hop_length: int = 512,
+    center: bool = True,
+    pad_mode: str = "constant",
+) -> NDArray[np.float32]:
+    """Compute the root mean square of each frame: how loud it is.
+
+    Drop-in for ``librosa.feature.rms``.
+
+    Parameters
+    ----------
+    y
+        Samples, shape (n_samples,), taken as float32.
+    S
+        Instead of `y`: magnitudes, shape (1 + frame_length // 2, n_frames), not windowed if the
+        result is to be that of `y`.
+    frame_length, hop_length
+        Length of a frame and step in samples.
+    center
+        Pad both ends with ``frame_length // 2`` zeros.
+    pad_mode
+        ``"constant"``; no other is supported.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        In the unit of the samples: 1 is full scale.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of `y` and `S` is given; if `y` or `S` is not as said above, or not
+        finite; if `S` does not fit `frame_length`, or another argument is out of its bounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rms(y=np.full(4, 0.5), frame_length=2, hop_length=2, center=False)
+    array([[0.5, 0.5]], dtype=float32)
+    """
+    _require_one_of(y, S)
+    _require_supported("hann", pad_mode)
+    _require_positive_int("frame_length", frame_length)
+    _require_positive_int("hop_length", hop_length)
+    if S is not None:
+        power = np.square(_frames_of(S))
+        if power.shape[1] != 1 + frame_length // 2:
+            raise ValueError(
+                f"`S` must have 1 + frame_length // 2 = {1 + frame_length // 2} bins, got "
+                f"{power.shape[1]}; give the `frame_length` it was made with"
+            )
+        power[:, 0] *= 0.5
+        if frame_length % 2 == 0:
+            power[:, -1] *= 0.5
+        return _per_frame(np.sqrt(2.0 * power.sum(axis=1) / frame_length**2))
+    assert y is not None
+    squares = np.square(_signal(y, shortest=1 if center else frame_length))
+    if center:
+        squares = np.pad(squares, frame_length // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(squares, frame_length)[::hop_length]
+    return _per_frame(np.sqrt(frames.mean(axis=1)))
+
+
+def zero_crossing_rate(
+    y: ArrayLike,
+    *,
+    frame_length: int = 2048,
+    hop_length: int = 512,
+    center: bool = True,
+    threshold: float = 1e-10,
+    pad: bool = False,
+    zero_pos: bool = True,
+) -> NDArray[np.float32]:
+    """Compute the share of the samples of each frame at which the signal changes its sign.
+
+    Drop-in for ``librosa.feature.zero_crossing_rate``.
+
+    Parameters
+    ----------
+    y
+        Samples, shape (n_samples,), taken as float32.
+    frame_length, hop_length
+        Length of a frame and step in samples.
+    center
+        Pad both ends with ``frame_length // 2`` repetitions of the first and the last sample.
+    threshold
+        Samples not further than this from zero count as zero.
+    pad
+        Count the first sample of each frame as a change of sign.
+    zero_pos
+        Count zero as positive; otherwise it is a sign of its own.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        Between 0 and 1: crossings per sample.
+
+    Raises
+    ------
+    ValueError
+        If `y` is not one-dimensional and finite, holds no sample, or is shorter than one frame
+        where `center` is false; if another argument is out of its bounds.
+
+    Examples
+    --------
+    >>> zero_crossing_rate([1, -1, 1, 1], frame_length=4, hop_length=4, center=False)
+    array([[0.5]], dtype=float32)
+    """
+    _require_positive_int("frame_length", frame_length)
+    _require_positive_int("hop_length", hop_length)
+    if not 0 <= threshold < math.inf:
+        raise ValueError(f"`threshold` must be at least 0, got {threshold!r}")
+    samples = _signal(y, shortest=1 if center else frame_length)
+    if center:
+        samples = np.pad(samples, frame_length // 2, mode="edge")
+    negative, positive = samples < -threshold, samples > threshold
+    crossing = negative[1:] != negative[:-1]
+    if not zero_pos:
+        crossing |= positive[1:] != positive[:-1]
+    # Crossings before each sample. The first of a frame is compared with none before the frame.
+    before = np.concatenate([[0, 0], np.cumsum(crossing)])
+    first = np.arange(0, len(samples) - frame_length + 1, hop_length)
+    crossings = before[first + frame_length] - before[first + 1] + bool(pad)
+    return _per_frame(crossings / frame_length)
+
+
+def spectral_centroid(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    freq: ArrayLike | None = None,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+) -> NDArray[np.float32]:
+    """Compute the mean frequency of each frame, weighted by magnitude: how bright it sounds.
+
+    Drop-in for ``librosa.feature.spectral_centroid``.
+
+    Parameters
+    ----------
+    y
+        Samples, shape (n_samples,), taken as float32.
+    sr
+        Sampling rate in Hz.
+    S
+        Instead of `y`: magnitudes, shape (n_bins, n_frames). `n_fft` is taken from it where it
+        does not fit.
+    n_fft, hop_length, win_length, window, center, pad_mode
+        As in `magnitude_spectrum`.
+    freq
+        Frequency of each bin in Hz, increasing, shape (n_bins,); those of the transform if not
+        given.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        In Hz; 0 where a frame is silent.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of `y` and `S` is given; if `y` is not one-dimensional and finite, holds
+        no sample, or is shorter than one frame where `center` is false; if `S` is not
+        two-dimensional, finite and without negative values; if another argument is out of its
+        bounds or not supported.
+
+    Examples
+    --------
+    >>> spectral_centroid(S=[[1.0], [0.0], [3.0]], sr=16000)
+    array([[6000.]], dtype=float32)
+    """
+    spectrum, n_fft = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+    )
+    frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
+    return _per_frame(_centroid(_shares(spectrum), frequencies))
+
+
+def spectral_bandwidth(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+    freq: ArrayLike | None = None,
+    centroid: ArrayLike | None = None,
+    norm: bool = True,
+    p: float = 2,
+) -> NDArray[np.float32]:
+    """Compute how far the spectrum of each frame spreads around its centroid.
+
+    Drop-in for ``librosa.feature.spectral_bandwidth``.
+
+    Parameters
+    ----------
+    y, sr, S, n_fft, hop_length, win_length, window, center, pad_mode, freq
+        As in `spectral_centroid`.
+    centroid
+        In Hz, shape (1, n_frames); computed if not given.
+    norm
+        Divide the magnitudes of each frame by their sum.
+    p
+        Power to which deviations from the centroid are raised.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        In Hz where `norm` is true; 0 where a frame is silent.
+
+    Raises
+    ------
+    ValueError
+        As in `spectral_centroid`; if `centroid` has another shape or `p` is not positive.
+
+    Examples
+    --------
+    >>> spectral_bandwidth(S=[[1.0], [0.0], [1.0]], sr=16000)
+    array([[4000.]], dtype=float32)
+    """
+    if not 0 < p < math.inf:
+        raise ValueError(f"`p` must be a positive number, got {p!r}")
+    spectrum, n_fft = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+    )
+    frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
+    shares = _shares(spectrum)
+    if centroid is None:
+        middle = _centroid(shares, frequencies)
+    else:
+        given = np.asarray(centroid, dtype=np.float32)
+        if given.shape != (1, len(spectrum)) or not np.isfinite(given).all():
+            raise ValueError(
+                f"`centroid` must be finite and of the shape (1, {len(spectrum)}), "
+                f"got {given.shape}"
+            )
+        middle = given[0]
+    deviation = frequencies.astype(np.float32) - middle[:, np.newaxis]
+    deviation = np.square(deviation) if p == 2 else np.abs(deviation) ** p
+    spread = np.einsum("tf,tf->t", shares if norm else spectrum, deviation)
+    return _per_frame(np.sqrt(spread) if p == 2 else spread ** (1.0 / p))
+
+
+def spectral_rolloff(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+    freq: ArrayLike | None = None,
+    roll_percent: float = 0.85,
+) -> NDArray[np.float32]:
+    """Compute the frequency below which most of the magnitude of each frame lies.
+
+    Drop-in for ``librosa.feature.spectral_rolloff``.
+
+    Parameters
+    ----------
+    y, sr, S, n_fft, hop_length, win_length, window, center, pad_mode, freq
+        As in `spectral_centroid`.
+    roll_percent
+        The share of the magnitude, between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        In Hz: the frequency of the first bin at which the sum reaches the share; that of the first
+        bin where a frame is silent.
+
+    Raises
+    ------
+    ValueError
+        As in `spectral_centroid`; if `roll_percent` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> spectral_rolloff(S=[[1.0], [8.0], [1.0]], sr=16000)
+    array([[4000.]], dtype=float32)
+    """
+    if not 0 < roll_percent < 1:
+        raise ValueError(f"`roll_percent` must lie between 0 and 1, got {roll_percent!r}")
+    spectrum, n_fft = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+    )
+    frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
+    total = np.cumsum(spectrum, axis=1)
+    reached = np.count_nonzero(total < roll_percent * total[:, -1:], axis=1)
+    return _per_frame(frequencies[reached])
+
+
+def spectral_flatness(
+    *,
+    y: ArrayLike | None = None,
+    S: ArrayLike | None = None,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+    amin: float = 1e-10,
+    power: float = 2.0,
+) -> NDArray[np.float32]:
+    """Compute how much each frame is like noise (near 1) rather than like a tone (near 0).
+
+    Drop-in for ``librosa.feature.spectral_flatness``.
+
+    Parameters
+    ----------
+    y, S, n_fft, hop_length, win_length, window, center, pad_mode
+        As in `spectral_centroid`.
+    amin
+        Floor of the powers.
+    power
+        Exponent of the magnitudes.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        Between 0 and 1, without unit; 1 where a frame is silent.
+
+    Raises
+    ------
+    ValueError
+        As in `spectral_centroid`; if `amin` or `power` is not positive.
+
+    Examples
+    --------
+    >>> spectral_flatness(S=[[2.0], [2.0], [2.0]])
+    array([[1.]], dtype=float32)
+    """
+    for name, value in (("amin", amin), ("power", power)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"`{name}` must be a positive number, got {value!r}")
+    spectrum, _ = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+        power=power,
+    )
+    spectrum = np.maximum(spectrum, np.float32(amin))
+    return _per_frame(np.exp(np.log(spectrum).mean(axis=1)) / spectrum.mean(axis=1))
+
+
+def band_energy_ratio(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    split_frequency: float = 2_000.0,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+) -> NDArray[np.float32]:
+    """Compute the energy of each frame below a frequency, divided by that from there on.
+
+    The definition of Velardo [1]_, who splits at 2 kHz. A bin belongs to the upper band if its own
+    frequency is at least `split_frequency`; his code takes bins to be ``sr / (2 * n_bins)`` apart,
+    which puts the split up to one bin lower. librosa has no such function.
+
+    Parameters
+    ----------
+    y, sr, S, n_fft, hop_length, win_length, window, center, pad_mode
+        As in `spectral_centroid`.
+    split_frequency
+        In Hz, above 0 and at most ``sr / 2``.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, n_frames)
+        Without unit; 0 where a frame is silent, and never above 1e10, which stands for a frame
+        with nothing above the split.
+
+    Raises
+    ------
+    ValueError
+        As in `spectral_centroid`; if `split_frequency` is out of its bounds.
+
+    References
+    ----------
+    .. [1] V. Velardo: "Audio Signal Processing for Machine Learning", lessons 21 and 22,
+       https://github.com/musikalkemist/AudioSignalProcessingForML
+
+    Examples
+    --------
+    >>> band_energy_ratio(S=[[3.0], [1.0], [1.0]], sr=16000, split_frequency=4000)
+    array([[4.5]], dtype=float32)
+    """
+    _require_rate(sr)
+    if not 0 < split_frequency <= sr / 2:
+        raise ValueError(
+            f"`split_frequency` must be above 0 and at most sr / 2 = {sr / 2:g} Hz, got "
+            f"{split_frequency!r}"
+        )
+    power, n_fft = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+        power=2.0,
+    )
+    split = int(np.searchsorted(_frequencies(None, sr, n_fft, power.shape[1]), split_frequency))
+    below = power[:, :split].sum(axis=1, dtype=np.float64)
+    above = power[:, split:].sum(axis=1, dtype=np.float64)
+    floor = np.maximum(_SMALLEST_SHARE * below, np.finfo(np.float64).tiny)
+    return _per_frame(below / np.maximum(above, floor))
+
+
+def power_to_db(
+    S: ArrayLike,
+    *,
+    ref: float | Callable[[NDArray[np.float32]], Any] = 1.0,
+    amin: float = 1e-10,
+    top_db: float | None = 80.0,
+) -> NDArray[np.float32]:
+    """Turn powers into decibels.
+
+    Drop-in for ``librosa.power_to_db``.
+
+    Parameters
+    ----------
+    S
+        Powers, of any shape.
+    ref
+        The power that is 0 dB, or a function that finds it in `S`, such as `numpy.max`.
+    amin
+        Floor of the powers and of `ref`.
+    top_db
+        Cut what is more than this many decibels below the largest value; `None` cuts nothing.
+
+    Returns
+    -------
+    ndarray of float32, of the same shape
+        In dB.
+
+    Raises
+    ------
+    ValueError
+        If `S` is empty, complex, negative or not finite, `amin` is not positive, or `top_db` is
+        negative.
+
+    Examples
+    --------
+    >>> power_to_db([1.0, 0.1, 0.0])
+    array([  0., -10., -80.], dtype=float32)
+    """
+    if not 0 < amin < math.inf:
+        raise ValueError(f"`amin` must be a positive number, got {amin!r}")
+    if top_db is not None and not top_db >= 0:
+        raise ValueError(f"`top_db` must be at least 0, got {top_db!r}")
+    powers = np.asarray(S)
+    if powers.size == 0 or np.iscomplexobj(powers):
+        raise ValueError(
+            f"`S` must hold real powers, got shape {powers.shape} of dtype {powers.dtype}"
+        )
+    powers = powers.astype(np.float32, copy=False)
+    if not np.isfinite(powers).all() or (powers < 0).any():
+        raise ValueError("`S` must be finite and not negative: it holds powers")
+    zero_db = 10.0 * math.log10(max(amin, abs(float(ref(powers) if callable(ref) else ref))))
+    decibels: NDArray[np.float32] = np.log10(np.maximum(powers, np.float32(amin)))
+    decibels *= np.float32(10.0)
+    decibels -= np.float32(zero_db)
+    if top_db is not None:
+        np.maximum(decibels, decibels.max() - np.float32(top_db), out=decibels)
+    return decibels
+
+
+def mfcc(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    n_mfcc: int = 20,
+    dct_type: int = 2,
+    norm: str | None = "ortho",
+    lifter: float = 0,
+    mel_norm: str | None = "slaney",
+    **kwargs: Any,
+) -> NDArray[np.float32]:
+    """Compute mel-frequency cepstral coefficients: the coarse shape of the spectrum.
+
+    Drop-in for ``librosa.feature.mfcc``.
+
+    Parameters
+    ----------
+    y
+        Samples, shape (n_samples,), taken as float32.
+    sr
+        Sampling rate in Hz.
+    S
+        Instead of `y`: a mel-spectrogram in dB, shape (n_mels, n_frames).
+    n_mfcc
+        Number of coefficients; no more come than there are mel bands.
+    dct_type, norm
+        Type (1, 2 or 3) and norm (``"ortho"`` or `None`) of the discrete cosine transform.
+    lifter
+        Multiply coefficient n, from 0, with ``1 + lifter / 2 * sin(pi * (n + 1) / lifter)``;
+        nothing if 0.
+    mel_norm
+        `norm` of the mel bands, as in `mel_filterbank`.
+    **kwargs
+        Further arguments of `melspectrogram`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_mfcc, n_frames)
+        In dB where `norm` is ``"ortho"``, times the square root of the number of bands.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of `y` and `S` is given; if `S` is not two-dimensional and finite; if
+        another argument is out of its bounds; as in `melspectrogram`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mfcc(y=np.ones(16000), sr=16000, n_mfcc=13, n_fft=512, hop_length=160, n_mels=40).shape
+    (13, 101)
+    """
+    _require_one_of(y, S)
+    _require_positive_int("n_mfcc", n_mfcc)
+    if dct_type not in (1, 2, 3):
+        raise ValueError(f"`dct_type` must be 1, 2 or 3, got {dct_type!r}")
+    if norm not in ("ortho", None):
+        raise ValueError(f"`norm` must be 'ortho' or None, got {norm!r}")
+    if not 0 <= lifter < math.inf:
+        raise ValueError(f"`lifter` must be at least 0, got {lifter!r}")
+    if S is not None:
+        if kwargs:
+            raise ValueError(f"`{next(iter(kwargs))}` has no meaning beside `S`")
+        decibels = np.asarray(S, dtype=np.float32)
+        if decibels.ndim != 2 or 0 in decibels.shape or not np.isfinite(decibels).all():
+            raise ValueError(
+                f"`S` must be finite and of the shape (n_mels, n_frames), got {decibels.shape}"
+            )
+    else:
+        assert y is not None
+        decibels = power_to_db(melspectrogram(y=y, sr=sr, norm=mel_norm, **kwargs))
+    coefficients: NDArray[np.float32] = scipy.fft.dct(decibels, axis=0, type=dct_type, norm=norm)
+    coefficients = coefficients[:n_mfcc]
+    if lifter > 0:
+        wave = np.sin(np.pi * np.arange(1, 1 + len(coefficients)) / lifter)
+        coefficients = coefficients * (1 + lifter / 2 * wave).astype(np.float32)[:, np.newaxis]
+    return coefficients
+
+
+def delta(
+    data: ArrayLike,
+    *,
+    width: int = 9,
+    order: int = 1,
+    axis: int = -1,
+    mode: str = "interp",
+) -> NDArray[np.float32]:
+    """Estimate the change of features over time: the filter of Savitzky and Golay.
+
+    Drop-in for ``librosa.feature.delta``. A polynomial of degree `order` is fitted to `width`
+    frames; its derivative of that order, which is the same all along it, is the result.
+
+    Parameters
+    ----------
+    data
+        Features, frames along `axis`.
+    width
+        Number of frames, odd and at least 3.
+    order
+        1 for the change, 2 for the change of the change; below `width`.
+    axis
+        Along which frames lie.
+    mode
+        At the ends, ``"interp"`` fits the first and the last `width` frames, and ``"nearest"``
+        repeats the first and the last frame; no other is supported.
+
+    Returns
+    -------
+    ndarray of float32, of the same shape
+        In the unit of the features per frame, to the power of `order`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than `width` frames in mode ``"interp"``, or none; if `data` is not
+        finite; if another argument is out of its bounds or not supported.
+
+    Examples
+    --------
+    >>> delta([[0.0, 2.0, 4.0, 6.0]], width=3)
+    array([[2., 2., 2., 2.]], dtype=float32)
+    """
+    _require_positive_int("width", width)
+    _require_positive_int("order", order)
+    if width < 3 or width % 2 == 0:
+        raise ValueError(f"`width` must be odd and at least 3, got {width}")
+    if order >= width:
+        raise ValueError(f"`order` must be below width = {width}, got {order}")
+    if mode not in ("interp", "nearest"):
+        raise ValueError(f"`mode` must be 'interp' or 'nearest', got {mode!r}")
+    values = np.atleast_1d(np.asarray(data, dtype=np.float32))
+    if not -values.ndim <= axis < values.ndim:
+        raise ValueError(f"`axis` must be one of {values.ndim} axes, got {axis}")
+    values = np.moveaxis(values, axis, -1)
+    shortest = width if mode == "interp" else 1
+    if values.shape[-1] < shortest:
+        raise ValueError(
+            f"`data` must have at least {shortest} frames, got {values.shape[-1]}; "
+            "make `width` smaller"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("`data` must be finite, got NaN or infinite values")
+    # Of the fitted polynomial's coefficients, the highest times order! is that derivative.
+    half = width // 2
+    powers = np.vander(np.arange(-half, half + 1), order + 1, increasing=True)
+    weights = np.linalg.pinv(powers)[order] * math.factorial(order)
+    ends = [(0, 0)] * (values.ndim - 1) + [(half, half)]
+    if mode == "nearest":
+        values = np.pad(values, ends, mode="edge")
+    slopes = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1) @ weights
+    if mode == "interp":
+        slopes = np.pad(slopes, ends, mode="edge")
+    result: NDArray[np.float32] = np.moveaxis(slopes, -1, axis).astype(np.float32)
+    return result
