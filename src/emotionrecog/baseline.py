@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -222,7 +223,8 @@ def gap(
             raise ValueError(
                 f"`speaker_disjoint` must name protocols that keep speakers apart, got {name!r}"
             )
-    chosen = _speech(utterances)
+    testable = protocols.may_be_tested(utterances)
+    chosen = list(itertools.compress(utterances, testable))
     features = _read(chosen, n_jobs)
     used = [utterance for utterance in chosen if utterance in features]
     rows, left_out = [], {}
@@ -233,12 +235,6 @@ def gap(
         except DatasetError as error:
             left_out[corpus] = str(error)
     return Gap(rows=tuple(rows), left_out=left_out, n_failed=len(chosen) - len(used))
-
-
-def _speech(utterances: Sequence[Utterance]) -> list[Utterance]:
-    """Leave song out where its corpus has speech."""
-    with_speech = {u.corpus for u in utterances if u.style == "speech"}
-    return [u for u in utterances if u.style == "speech" or u.corpus not in with_speech]
 
 
 def _read(utterances: Sequence[Utterance], n_jobs: int) -> Features:

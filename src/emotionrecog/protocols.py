@@ -41,7 +41,16 @@ if TYPE_CHECKING:
 
     from emotionrecog.datasets import Utterance
 
-__all__ = ["FIXED", "NAMES", "Fold", "LeakyProtocolWarning", "Protocol", "get", "held_out"]
+__all__ = [
+    "FIXED",
+    "NAMES",
+    "Fold",
+    "LeakyProtocolWarning",
+    "Protocol",
+    "get",
+    "held_out",
+    "may_be_tested",
+]
 
 _logger = logging.getLogger("emotionrecog")
 
@@ -180,7 +189,7 @@ def _plans(name: str, tests: Sequence[frozenset[str]], labels: Iterable[str] = (
 
 
 def _divide(given: list[Utterance], keys: Sequence[str], plans: Iterable[_Plan]) -> list[Fold]:
-    rows = list(zip(given, keys, _may_be_tested(given), strict=True))
+    rows = list(zip(given, keys, may_be_tested(given), strict=True))
     folds = []
     for plan in plans:
         unheard = plan.test | plan.validation | plan.left_out
@@ -208,14 +217,14 @@ def _with_a_test(plans: Sequence[_Plan], present: Collection[str]) -> list[_Plan
     ]
 
 
-def _may_be_tested(given: list[Utterance]) -> list[bool]:
-    """Tell song apart where its corpus has speech."""
+def may_be_tested(given: Sequence[Utterance]) -> list[bool]:
+    """Say of each utterance whether it is tested on: song is not where its corpus has speech."""
     with_speech = {utterance.corpus for utterance in given if utterance.style == "speech"}
     return [u.style == "speech" or u.corpus not in with_speech for u in given]
 
 
 def _testable(given: list[Utterance], keys: Sequence[str]) -> list[str]:
-    return [key for key, tested in zip(keys, _may_be_tested(given), strict=True) if tested]
+    return [key for key, tested in zip(keys, may_be_tested(given), strict=True) if tested]
 
 
 def _groups(

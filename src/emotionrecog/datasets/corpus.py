@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -346,6 +346,14 @@ def _not_parsed(corpus: str, path: Path, error: Exception) -> DatasetError:
     )
     stranger.__cause__ = error
     return stranger
+
+
+def require_code(file_name: str, part: str, code: str, known: Collection[str]) -> None:
+    """Raise `DatasetError` where a part of a file's name is none of the codes of its corpus."""
+    if code not in known:
+        raise DatasetError(
+            f"{part} of {file_name!r} must be one of {', '.join(known)}, got {code!r}"
+        )
 
 
 def _by_reason(left_out: Mapping[Path, str]) -> dict[str, list[Path]]:

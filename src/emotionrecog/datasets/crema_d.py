@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Utterance
+from emotionrecog.datasets.corpus import EMOTIONS, Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {
@@ -113,10 +113,7 @@ def parse(path: Path) -> Utterance:
         ("emotion", emotion, EMOTION_CODES),
         ("intensity", intensity, _intensities(sentence, emotion)),
     ):
-        if code not in known:
-            raise DatasetError(
-                f"{field} of {path.name!r} must be one of {', '.join(known)}, got {code!r}"
-            )
+        require_code(path.name, field, code, known)
     return Utterance(
         path=path,
         emotion=EMOTION_CODES[emotion],

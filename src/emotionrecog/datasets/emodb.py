@@ -22,7 +22,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {
@@ -112,10 +112,7 @@ def parse(path: Path) -> Utterance | str:
         ("sentence", sentence, SENTENCE_CODES),
         ("emotion", code, EMOTION_CODES),
     ):
-        if given not in known:
-            raise DatasetError(
-                f"{part} of {path.name!r} must be one of {', '.join(known)}, got {given!r}"
-            )
+        require_code(path.name, part, given, known)
     if "laryng" in path.absolute().parent.name.lower():
         return "that are laryngograms"
     emotion = EMOTION_CODES[code]

@@ -14,7 +14,7 @@ Every actor says every sentence once in every emotion: 588 recordings.
 import itertools
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {
@@ -88,10 +88,7 @@ def parse(path: Path) -> Utterance:
     if len(codes) != len(NAME_PARTS):
         raise DatasetError(f"expected {FILE_NAMES}, got {path.name!r}")
     for (part, known), code in zip(NAME_PARTS.items(), codes, strict=True):
-        if code not in known:
-            raise DatasetError(
-                f"{part} of {path.name!r} must be one of {', '.join(known)}, got {code!r}"
-            )
+        require_code(path.name, part, code, known)
     emotion, actor, sentence = codes
     return Utterance(
         path=path,

@@ -16,7 +16,7 @@ names. Not every speaker recorded everything (`RECORDED`), so that there are 448
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {
@@ -103,11 +103,8 @@ def parse(path: Path) -> Utterance:
     if len(codes) != 3:
         raise DatasetError(f"expected {FILE_NAMES}, got {path.name!r}")
     speaker, emotion, sentence = codes[0].upper(), codes[1].lower(), codes[2]
-    for part, code, known in (("speaker", speaker, SPEAKERS), ("emotion", emotion, EMOTION_CODES)):
-        if code not in known:
-            raise DatasetError(
-                f"{part} of {path.name!r} must be one of {', '.join(known)}, got {code!r}"
-            )
+    require_code(path.name, "speaker", speaker, SPEAKERS)
+    require_code(path.name, "emotion", emotion, EMOTION_CODES)
     if sentence not in SENTENCES:
         raise DatasetError(f"sentence of {path.name!r} must be 1 to 90, got {sentence!r}")
     sex, age = SPEAKERS[speaker]

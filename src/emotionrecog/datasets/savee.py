@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {
@@ -84,10 +84,7 @@ def parse(path: Path) -> Utterance:
             f"speaker of {path.name!r}, the folder's name or before an underscore, must be one of "
             f"{', '.join(SPEAKERS)}, got {speaker!r}"
         )
-    if emotion not in EMOTION_CODES:
-        raise DatasetError(
-            f"emotion of {path.name!r} must be one of {', '.join(EMOTION_CODES)}, got {emotion!r}"
-        )
+    require_code(path.name, "emotion", emotion, EMOTION_CODES)
     if not 1 <= int(match[3]) <= _n_sentences(emotion):
         raise DatasetError(
             f"sentence of {path.name!r} must be 01 to {_n_sentences(emotion)}, got {match[3]!r}"

@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {
@@ -88,18 +88,12 @@ def parse(path: Path) -> Utterance:
     talker, word, emotion = codes[0].upper(), codes[1].lower(), codes[2].lower()
     if talker == "OA":
         talker = "OAF"
-    if talker not in TALKERS:
-        raise DatasetError(
-            f"talker of {path.name!r} must be one of {', '.join(TALKERS)}, got {codes[0]!r}"
-        )
+    require_code(path.name, "talker", talker, TALKERS)
     if word not in WORDS:
         raise DatasetError(
             f"word of {path.name!r} must be one of the 200 of TESS, got {codes[1]!r}"
         )
-    if emotion not in EMOTION_CODES:
-        raise DatasetError(
-            f"emotion of {path.name!r} must be one of {', '.join(EMOTION_CODES)}, got {codes[2]!r}"
-        )
+    require_code(path.name, "emotion", emotion, EMOTION_CODES)
     return Utterance(
         path=path,
         emotion=EMOTION_CODES[emotion],

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 EMOTION_CODES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
@@ -88,10 +88,7 @@ def parse(path: Path) -> Utterance:
         raise DatasetError(
             f"speaker of {path.name!r} must be SM1 to SM27 or SF1 to SF11, got {match[1]!r}"
         )
-    if emotion not in EMOTION_CODES:
-        raise DatasetError(
-            f"emotion of {path.name!r} must be one of {', '.join(EMOTION_CODES)}, got {match[3]!r}"
-        )
+    require_code(path.name, "emotion", emotion, EMOTION_CODES)
     numbers = {"file": match[2].lstrip("0"), "number": match[4].lstrip("0")}
     for part, number in numbers.items():
         if not (number and len(number) <= 3 and int(number) <= 100):
