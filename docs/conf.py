@@ -26,7 +26,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings state types, shapes and units
 numpydoc_show_class_members = False  # autodoc lists them
 
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 
 # What pages say of the corpora is written here from the corpora themselves, so that it stays true.
 

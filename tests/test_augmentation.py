@@ -1,4 +1,4 @@
-"""Augmentation: what each transform does to spectra whose answer is known."""
+"""Augmentation of spectra: what each transform does to those whose answer is known."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionrecog import augmentation
-from emotionrecog.augmentation import Augmentation, fit_length
+from emotionrecog.augmentation import Augmentation, fit_length, mixup, spec_augment
 from emotionrecog.features.mel import relative_to_voice
 
 N_MELS = 40
@@ -238,6 +238,85 @@ def test_fit_length_keeps_the_middle(length: int, n_frames: int) -> None:
 
 
 def test_smooth_curves_have_unit_variance() -> None:
-    curves = augmentation._smooth_curves(3000, N_MELS, rng())
+    curves = augmentation.spectrograms._smooth_curves(3000, N_MELS, rng())
     assert curves.shape == (3000, 1, N_MELS)
     assert curves.std() == pytest.approx(1.0, rel=0.05)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_clips=st.integers(0, 3),  # 0: one clip, without an axis for it
+    n_frames=st.integers(1, 50),
+    n_bands=st.integers(1, 30),
+    masks=st.integers(0, 3),
+    widths=st.tuples(st.integers(0, 60), st.integers(0, 60)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_spec_augment_of_any_shape(
+    n_clips: int, n_frames: int, n_bands: int, masks: int, widths: tuple[int, int], seed: int
+) -> None:
+    shape = (n_clips, n_frames, n_bands)[0 if n_clips else 1 :]
+    values = rng(seed).normal(size=shape)
+    kept = values.copy()
+    bands, frames = widths
+    hidden = spec_augment(values, rng(seed), masks=masks, mask_bands=bands, mask_frames=frames)
+    np.testing.assert_array_equal(values, kept)
+    assert hidden.shape == shape
+    assert hidden.dtype == np.float32
+    clips, given_clips = (v.reshape(-1, n_frames, n_bands) for v in (hidden, values))
+    for clip, given_clip in zip(clips, given_clips.astype(np.float32), strict=True):
+        changed = clip != given_clip
+        assert (clip[changed] == given_clip.min()).all()
+        # No band is hidden whole but by a stripe of bands, or where all frames are hidden.
+        assert changed.all(axis=0).sum() <= masks * bands + n_bands * (n_frames <= masks * frames)
+    again = spec_augment(values, rng(seed), masks=masks, mask_bands=bands, mask_frames=frames)
+    np.testing.assert_array_equal(hidden, again)
+
+
+def test_class_and_functions_do_the_same() -> None:
+    values = rng().normal(size=(6, 50, N_MELS)).astype(np.float32)
+    targets = np.eye(6, dtype=np.float32)
+    groups = np.array([0, 0, 0, 1, 1, 1])
+    everything = Augmentation(masks=2, mask_bands=7, mask_frames=9, mixup=0.4)
+    np.testing.assert_array_equal(
+        everything.features(values, rng(1)),
+        spec_augment(values, rng(1), masks=2, mask_bands=7, mask_frames=9),
+    )
+    for one, two in zip(
+        everything.mix(values, targets, groups, rng(1)),
+        mixup(values, targets, rng(1), alpha=0.4, groups=groups),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"masks": -1}, "masks"),
+        ({"mask_bands": 1.5}, "mask_bands"),
+        ({"mask_frames": True}, "mask_frames"),
+        ({"features": np.zeros(5)}, "features"),
+        ({"features": np.zeros((0, 5))}, "features"),
+    ],
+)
+def test_spec_augment_names_what_is_wrong(change: dict[str, object], name: str) -> None:
+    arguments = {"features": np.zeros((4, 5)), "rng": rng()} | change
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        spec_augment(**arguments)  # type: ignore[arg-type]
+
+
+def test_mixup_names_what_is_wrong() -> None:
+    own = np.eye(3, dtype=np.float32)
+    for alpha in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="`alpha`"):
+            mixup(own, own, rng(), alpha=alpha)
+    with pytest.raises(ValueError, match="3, 2 and 3"):
+        mixup(own, own[:2], rng())
+
+
+def test_mixup_without_groups_pairs_any() -> None:
+    own = np.eye(200, dtype=np.float32)
+    inputs, targets = mixup(own, own, rng(), alpha=1.0)
+    np.testing.assert_array_equal(inputs, targets)
+    assert np.abs(np.diff(np.nonzero(inputs))).max() > 100

@@ -9,12 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from emotionrecog import baseline, cli, datasets
-from emotionrecog.baseline import Gap, GapRow, Score, functionals, gap
+from emotionrecog.baseline import Gap, GapRow, Score, gap
 from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError
 
@@ -192,28 +189,6 @@ def test_gap_is_a_table_and_json() -> None:
     assert values["rows"][0]["random"]["uar"] == [0.9, 0.8]
     assert values["rows"][0]["difference"] == pytest.approx(0.325)
     assert values["rows"][0]["sentences"] is None
-
-
-@given(
-    hnp.arrays(
-        np.float32,
-        st.tuples(st.integers(1, 20), st.integers(1, 5)),
-        elements=st.floats(-12, 3, width=32),
-    )
-)
-def test_functionals_are_those_that_are_named(log_mel: np.ndarray) -> None:
-    rows = functionals(log_mel).reshape(6, -1)
-    expected = [
-        log_mel.mean(axis=0, dtype=float),
-        log_mel.std(axis=0, dtype=float),
-        np.quantile(log_mel.astype(float), 0.1, axis=0),
-        np.median(log_mel, axis=0),
-        np.quantile(log_mel.astype(float), 0.9, axis=0),
-        np.diff(log_mel, axis=0).std(axis=0, dtype=float) if len(log_mel) > 1 else 0 * log_mel[0],
-    ]
-    np.testing.assert_allclose(rows, expected, atol=1e-4)
-    if len(log_mel) > 1:  # the order of frames tells in their steps alone
-        np.testing.assert_allclose(functionals(log_mel[::-1]), rows.ravel(), atol=1e-4)
 
 
 # The command ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from emotionrecog import features
 from emotionrecog.audio import load
+from emotionrecog.features.descriptors import _tuning
 
 CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 
@@ -26,22 +28,34 @@ RATIO_RTOL = 1e-5  # of energies
 # Of coefficients in dB times the square root of the number of bands.
 MFCC_ATOL = 5e-3
 DELTA_RTOL = 1e-5  # of the largest
+CONTRAST_RTOL = 2e-6  # of the largest magnitude in a frame; twice that of one magnitude
+CONTRAST_ATOL = 1e-4  # dB, of one and the same spectrum
+CHROMA_ATOL = 2e-6  # of a note that is at most 1
 
 SPECTRAL = (
     "spectral_centroid",
     "spectral_bandwidth",
     "spectral_rolloff",
     "spectral_flatness",
+    "spectral_contrast",
     "band_energy_ratio",
+    "chroma",
 )
+OF_MEL = ("melspectrogram", "mfcc")
+OF_PITCH = ("f0", "voicing")
 OF_A_SIGNAL: dict[str, Callable[..., np.ndarray]] = {
     name: getattr(features, name)
-    for name in ("magnitude_spectrum", "rms", "zero_crossing_rate", "mfcc", *SPECTRAL)
+    for name in ("magnitude_spectrum", "rms", "zero_crossing_rate", *OF_MEL, *OF_PITCH, *SPECTRAL)
 }
-# What the same argument is called by the two functions that do not transform.
-FRAME = dict.fromkeys(OF_A_SIGNAL, "n_fft") | {
-    "rms": "frame_length",
-    "zero_crossing_rate": "frame_length",
+# What the same argument is called by the functions that do not transform.
+FRAME = dict.fromkeys(OF_A_SIGNAL, "n_fft") | dict.fromkeys(
+    ("rms", "zero_crossing_rate", *OF_PITCH), "frame_length"
+)
+# What else it takes for a frame to be short.
+SHORT: dict[str, dict[str, Any]] = {
+    **{name: {"n_mels": 4} for name in OF_MEL},
+    **{name: {"fmin": 500.0, "fmax": 2_000.0} for name in OF_PITCH},
+    "spectral_contrast": {"fmin": 2_000.0, "n_bands": 1},
 }
 
 
@@ -102,7 +116,6 @@ def assert_all_are_librosas(
     theirs = librosa.feature
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_fft=.* is too large")
-        warnings.filterwarnings("ignore", "Empty filters")
         magnitude = np.abs(librosa.stft(y, **transformed))
         found = features.magnitude_spectrum(y=y, **transformed)
         assert found.shape == magnitude.shape
@@ -137,7 +150,18 @@ def assert_all_are_librosas(
             ratio_from_librosa(librosa, y, sr, split, **transformed),
             RATIO_RTOL,
         )
-        mel = {**transformed, "n_mels": 40}
+        bands = {"fmin": 2.4 * sr / n_fft, "n_bands": 3, "linear": True}
+        contrast = theirs.spectral_contrast(y=y, sr=sr, **transformed, **bands)
+        found = features.spectral_contrast(y=y, sr=sr, **transformed, **bands)
+        assert found.shape == contrast.shape
+        assert (np.abs(found - contrast) <= CONTRAST_RTOL * magnitude.max(axis=0)).all()
+        assert_same(
+            features.chroma(y=y, sr=sr, tuning=0.1, **transformed),
+            theirs.chroma_stft(y=y, sr=sr, tuning=0.1, **transformed),
+            rtol=0,
+            atol=CHROMA_ATOL,
+        )
+        mel = {**transformed, "n_mels": max(1, n_fft // 50)}
         coefficients = theirs.mfcc(y=y, sr=sr, **mel)
         assert_same(features.mfcc(y=y, sr=sr, **mel), coefficients, rtol=0, atol=MFCC_ATOL)
 
@@ -200,16 +224,27 @@ def test_descriptors_of_corpora_are_librosas(
         hop_length=256,
         center=True,
     )
+    assert_contrast_and_chroma_are_librosas(librosa, waveform.samples, waveform.sampling_rate)
 
 
-@pytest.mark.parametrize("name", sorted(set(OF_A_SIGNAL) - {"magnitude_spectrum"}))
+def assert_contrast_and_chroma_are_librosas(librosa: ModuleType, y: np.ndarray, sr: int) -> None:
+    """The defaults, on one and the same spectrum, of which librosa estimates the tuning too."""
+    S = features.magnitude_spectrum(y=y)
+    expected = librosa.feature.spectral_contrast(S=S, sr=sr)
+    assert expected.max() > 10
+    assert_same(features.spectral_contrast(S=S, sr=sr), expected, rtol=0, atol=CONTRAST_ATOL)
+    expected = librosa.feature.chroma_stft(S=S**2, sr=sr)
+    assert_same(features.chroma(S=S**2, sr=sr), expected, rtol=0, atol=CHROMA_ATOL)
+
+
+@pytest.mark.parametrize("name", sorted(set(OF_A_SIGNAL) - {"magnitude_spectrum", *OF_PITCH}))
 def test_defaults_are_librosas(librosa: ModuleType, name: str) -> None:
     y = noise(30_000)
     if name == "band_energy_ratio":
         expected = ratio_from_librosa(librosa, y, 22_050, 2_000.0, n_fft=2_048)
     else:
-        expected = getattr(librosa.feature, name)(y=y)
-    atol = MFCC_ATOL if name == "mfcc" else 0.0
+        expected = getattr(librosa.feature, {"chroma": "chroma_stft"}.get(name, name))(y=y)
+    atol = {"mfcc": MFCC_ATOL, "spectral_contrast": 1e-3}.get(name, 0.0)
     assert_same(OF_A_SIGNAL[name](y=y), expected, rtol=FLATNESS_RTOL, atol=atol)
 
 
@@ -227,6 +262,10 @@ def test_defaults_are_librosas(librosa: ModuleType, name: str) -> None:
         ("spectral_rolloff", {"roll_percent": 0.5}),
         ("spectral_rolloff", {"freq": np.arange(201.0) ** 2}),
         ("spectral_flatness", {"power": 1.0, "amin": 0.3}),
+        ("spectral_contrast", {}),
+        ("spectral_contrast", {"linear": True, "quantile": 0.9}),
+        ("spectral_contrast", {"fmin": 300.0, "n_bands": 4, "quantile": 0.2}),
+        ("spectral_contrast", {"freq": np.arange(201.0) * 40, "sr": 16_000}),  # bins on edges
     ],
 )
 def test_options_on_a_spectrogram_are_librosas(
@@ -235,6 +274,63 @@ def test_options_on_a_spectrogram_are_librosas(
     S = np.abs(np.random.default_rng(0).normal(size=(201, 7))).astype(np.float32)
     expected = getattr(librosa.feature, name)(S=S, **options)
     assert_same(getattr(features, name)(S=S, **options), expected, FREQUENCY_RTOL)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_chroma": 24},
+        {"n_chroma": 5, "base_c": False},
+        {"norm": None, "tuning": -0.3},
+        {"norm": 2, "tuning": 0.0},
+        {"norm": 1.5, "octwidth": None},
+        {"ctroct": 4.0, "octwidth": 1.0, "sr": 8_000},
+        {"n_fft": 401},
+    ],
+)
+def test_options_of_chroma_are_librosas(librosa: ModuleType, options: dict[str, Any]) -> None:
+    S = noise(201 * 7).reshape(201, 7) ** 2
+    S[:, 3] = 0.0
+    expected = librosa.feature.chroma_stft(S=S, **options)
+    assert_same(features.chroma(S=S, **options), expected, rtol=1e-5, atol=1e-7 * expected.max())
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    n_bins=st.integers(2, 300),
+    n_frames=st.integers(1, 20),
+    sr=st.sampled_from([11_025, 16_000, 44_100]),
+    n_chroma=st.sampled_from([12, 24, 5]),
+    seed=st.integers(0, 999),
+)
+def test_tuning_is_librosas(
+    librosa: ModuleType, n_bins: int, n_frames: int, sr: int, n_chroma: int, seed: int
+) -> None:
+    S = noise(n_bins * n_frames, seed).reshape(n_bins, n_frames) ** 2
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Trying to estimate tuning from empty")
+        expected = librosa.estimate_tuning(S=S, sr=sr, bins_per_octave=n_chroma)
+    assert _tuning(np.ascontiguousarray(S.T), sr, n_chroma) == expected
+
+
+@pytest.mark.parametrize("cents", [-30, 0, 45])
+def test_chroma_of_a_note_out_of_tune_is_that_note(cents: int) -> None:
+    sr = 22_050
+    y = np.sin(2 * np.pi * 440.0 * 2 ** (cents / 1_200) * np.arange(2 * sr) / sr)
+    S = features.magnitude_spectrum(y=y, n_fft=4_096, center=False) ** 2
+    assert (features.chroma(S=S, sr=sr).argmax(axis=0) == 9).all()  # C, C sharp, ... A
+    assert _tuning(S.T, sr, 12) == pytest.approx(cents / 100, abs=0.04)
+
+
+def test_contrast_tells_harmonics_from_noise() -> None:
+    sr = 16_000
+    pulses = (np.arange(sr) % 80 == 0).astype(float)  # 200 Hz and all its multiples
+    hiss = 0.1 * np.random.default_rng(0).normal(size=sr)
+    voiced, unvoiced = (
+        features.spectral_contrast(y=y, sr=sr, center=False).mean(axis=1) for y in (pulses, hiss)
+    )
+    assert (voiced[1:] > unvoiced[1:] + 10).all()
 
 
 @pytest.mark.parametrize("zero_pos", [True, False])
@@ -288,7 +384,7 @@ def test_cepstra_of_a_mel_spectrogram_are_librosas(
     [
         {"mel_norm": None},
         {"htk": True, "fmin": 50.0, "fmax": 7_000.0},
-        {"fmax": 11_000.0},  # above half of the sampling rate: bands that hear nothing
+        {"fmax": 8_000.0},  # half of the sampling rate
         {"win_length": 700, "n_mels": 64},
     ],
 )
@@ -296,9 +392,7 @@ def test_arguments_of_the_mel_bands_reach_them(
     librosa: ModuleType, options: dict[str, Any]
 ) -> None:
     y = noise(16_000)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Empty filters")
-        expected = librosa.feature.mfcc(y=y, sr=16_000, **options)
+    expected = librosa.feature.mfcc(y=y, sr=16_000, **options)
     found = features.mfcc(y=y, sr=16_000, **options)
     assert_same(found, expected, rtol=0, atol=MFCC_ATOL)
 
@@ -329,9 +423,9 @@ def test_deltas_are_librosas(
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
 def test_whatever_becomes_float32_is_taken(name: str) -> None:
-    y = np.arange(-600, 600, dtype=np.int16)
+    y = np.linspace(-1.0, 1.0, 1_201)[::7].astype(np.float16).astype(np.float32)
     expected = OF_A_SIGNAL[name](y=y)
-    for same in (y.astype(np.float64), y.astype(np.float32), y.tolist()):
+    for same in (y.astype(np.float64), y.astype(np.float16), y.tolist()):
         np.testing.assert_array_equal(OF_A_SIGNAL[name](y=same), expected)
 
 
@@ -339,8 +433,8 @@ def test_whatever_becomes_float32_is_taken(name: str) -> None:
 def test_spectrogram_stands_for_its_signal(name: str) -> None:
     y = noise(5_000)
     describe = getattr(features, name)
-    S = features.magnitude_spectrum(y=y, n_fft=512)
-    np.testing.assert_allclose(describe(S=S), describe(y=y, n_fft=512), rtol=1e-6)
+    S = features.magnitude_spectrum(y=y, n_fft=512) ** (2 if name == "chroma" else 1)
+    np.testing.assert_allclose(describe(S=S), describe(y=y, n_fft=512), rtol=1e-5)
 
 
 def test_tone_is_where_it_is() -> None:
@@ -396,7 +490,12 @@ SILENCE = {
     "spectral_bandwidth": 0.0,
     "spectral_rolloff": 0.0,
     "spectral_flatness": 1.0,
+    "spectral_contrast": 0.0,
     "band_energy_ratio": 0.0,
+    "chroma": 0.0,
+    "melspectrogram": 0.0,
+    "f0": 0.0,
+    "voicing": 0.0,
 }
 
 
@@ -424,7 +523,10 @@ def test_cepstra_of_silence_are_librosas(librosa: ModuleType) -> None:
         pytest.param(np.eye(1, 5_000)[0], id="click"),
         pytest.param(np.sign(np.sin(np.arange(5_000) * 0.1)), id="clipped"),
         pytest.param(np.concatenate([noise(5_000), np.zeros(5_000)]), id="silence at the end"),
-        pytest.param(np.arange(-32_768, 32_768, 8, dtype=np.int16), id="integers"),
+        pytest.param(np.zeros(5_000), id="silence"),
+        pytest.param(np.full(5_000, 1e-3) + 1e-6 * noise(5_000), id="offset"),
+        pytest.param(np.arange(-32_768.0, 32_768.0, 8.0), id="scaled as integers are"),
+        pytest.param(noise(100), id="shorter than a frame"),
     ],
 )
 def test_odd_signals_give_finite_numbers(name: str, y: Any) -> None:
@@ -443,6 +545,12 @@ def test_odd_signals_give_finite_numbers(name: str, y: Any) -> None:
         (np.ones((2, 4_000)), r"`y` must have one dimension .*, got shape \(2, 4000\)"),
         ([0.0, float("nan")], "`y` must be finite"),
         ([0.0, float("inf")], "`y` must be finite"),
+        (np.full(4_000, 1e300), "`y` must be finite"),
+        (np.arange(4_000, dtype=np.int16), "`y` must be floating-point, .* int16; .*audio.load"),
+        ([0, 1, 0], "`y` must be floating-point, relative to full scale, got int64"),
+        (np.ones(4_000, dtype=bool), "`y` must be floating-point, .* got bool"),
+        (np.ones(4_000, dtype=complex), "`y` must be floating-point, .* got complex128"),
+        ("clip.wav", "`y` must be floating-point, .* got <U8"),
     ],
 )
 def test_what_is_no_signal_is_refused(name: str, y: Any, message: str) -> None:
@@ -452,7 +560,11 @@ def test_what_is_no_signal_is_refused(name: str, y: Any, message: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
 def test_frames_are_checked(name: str) -> None:
-    describe, frame, y = OF_A_SIGNAL[name], FRAME[name], np.ones(100)
+    describe, frame, y = (
+        partial(OF_A_SIGNAL[name], **SHORT.get(name, {})),
+        FRAME[name],
+        np.ones(100),
+    )
     with pytest.raises(ValueError, match="at least 101 samples, got shape"):
         describe(y=y, center=False, **{frame: 101})
     assert describe(y=y, center=False, **{frame: 100}).shape[1] == 1
@@ -463,7 +575,7 @@ def test_frames_are_checked(name: str) -> None:
             describe(y=y, **{frame: wrong})
 
 
-@pytest.mark.parametrize("name", ["magnitude_spectrum", "mfcc", *SPECTRAL])
+@pytest.mark.parametrize("name", ["magnitude_spectrum", *OF_MEL, *SPECTRAL])
 def test_window_must_fit(name: str) -> None:
     with pytest.raises(ValueError, match="`win_length` must be at most n_fft = 512, got 513"):
         OF_A_SIGNAL[name](y=np.ones(600), n_fft=512, win_length=513)
@@ -520,6 +632,29 @@ S = np.ones((5, 3))
             {"S": S, "sr": 8_000, "split_frequency": 4_001},
             "at most sr / 2 = 4000 Hz, got 4001",
         ),
+        ("spectral_contrast", {"S": S, "sr": 0}, "`sr` must be a positive number of Hz, got 0"),
+        ("spectral_contrast", {"S": S, "n_bands": 0}, "`n_bands` must be a positive int, got 0"),
+        ("spectral_contrast", {"S": S, "fmin": 0.0}, "`fmin` must be a positive number of Hz"),
+        ("spectral_contrast", {"S": S, "quantile": 1}, "`quantile` must lie between 0 and 1"),
+        ("spectral_contrast", {"S": S, "freq": [1.0]}, r"`freq` must be 5 .*, got shape \(1,\)"),
+        (
+            "spectral_contrast",
+            {"y": [1.0], "sr": 8_000},
+            "the last band of 6 above 200 Hz begins at 6400 Hz, not below sr / 2 = 4000 Hz",
+        ),
+        ("spectral_contrast", {"S": S}, "the band from 0 to 200 Hz holds too few bins .* larger"),
+        (
+            "spectral_contrast",
+            {"S": S, "fmin": 6_000, "n_bands": 1, "freq": [1, 2, 3, 4, 12_001]},
+            "the band from 6000 to 12000 Hz holds too few bins",
+        ),
+        ("chroma", {"S": S, "sr": -1}, "`sr` must be a positive number of Hz, got -1"),
+        ("chroma", {"S": S, "n_chroma": 12.0}, "`n_chroma` must be a positive int, got 12.0"),
+        ("chroma", {"S": S[:1]}, "a spectrum of one bin holds no note; make `n_fft` larger"),
+        ("chroma", {"S": S, "norm": 0}, "`norm` must be None or above 0 .*, got 0"),
+        ("chroma", {"S": S, "octwidth": 0}, "`octwidth` must be None or a positive number, got 0"),
+        ("chroma", {"S": S, "tuning": np.nan}, "`tuning` must be a finite number, got nan"),
+        ("chroma", {"S": S, "ctroct": np.inf}, "`ctroct` must be a finite number, got inf"),
         ("mfcc", {"S": S, "n_mfcc": 0}, "`n_mfcc` must be a positive int, got 0"),
         ("mfcc", {"S": S, "dct_type": 4}, "`dct_type` must be 1, 2 or 3, got 4"),
         ("mfcc", {"S": S, "norm": "slaney"}, "`norm` must be 'ortho' or None, got 'slaney'"),

@@ -1,6 +1,7 @@
 """The front end: librosa's numbers without librosa, and features that do not know the level."""
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 
 from emotionrecog.audio import load
 from emotionrecog.errors import AudioError
-from emotionrecog.features import FeatureSpec, LogMel, mel_filterbank, melspectrogram
-from emotionrecog.features.mel import _hann, relative_to_voice
+from emotionrecog.features import Extractor, FeatureSpec, mel_filterbank, melspectrogram
+from emotionrecog.features.frames import hann
+from emotionrecog.features.mel import relative_to_voice
 
 CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 SPEC = FeatureSpec()
@@ -53,22 +55,33 @@ SAMPLING_RATES = st.sampled_from([8_000, 16_000, 22_050, 44_100, 96_000])
 @st.composite
 def filterbanks(draw: st.DrawFn) -> dict[str, Any]:
     sr = draw(SAMPLING_RATES)
+    n_fft = draw(st.sampled_from([256, 400, 512, 1024, 2048]) | st.integers(16, 2048))
     fmin = draw(st.just(0.0) | st.floats(0.0, sr / 4))
-    return {
+    parameters = {
         "sr": sr,
-        "n_fft": draw(st.sampled_from([256, 400, 512, 1024, 2048]) | st.integers(16, 2048)),
+        "n_fft": n_fft,
         "n_mels": draw(st.integers(1, 160)),
         "fmin": fmin,
-        "fmax": draw(st.none() | st.floats(fmin + 100.0, sr / 2)),
+        "fmax": draw(st.none() | st.floats(fmin + 2 * sr / n_fft, sr / 2)),
         "htk": draw(st.booleans()),
         "norm": draw(st.sampled_from(["slaney", None])),
     }
+    try:
+        mel_filterbank(**parameters)
+    except ValueError as error:  # some would be empty: the error says what to do
+        parameters["n_mels"] = named_in(error)
+    return parameters
+
+
+def named_in(error: ValueError) -> int:
+    """Return the number of bands that a refusal of too many recommends."""
+    named = re.search(r"the largest `n_mels` that leaves none empty is (\d+);", str(error))
+    assert named, str(error)
+    return int(named[1])
 
 
 def assert_filterbank_is_librosas(librosa: ModuleType, parameters: dict[str, Any]) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Empty filters")
-        expected = librosa.filters.mel(**parameters)
+    expected = librosa.filters.mel(**parameters)  # would warn of empty bands
     found = mel_filterbank(**parameters)
     assert found.dtype == expected.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=FILTERBANK_RTOL, atol=1e-7 * expected.max())
@@ -76,7 +89,7 @@ def assert_filterbank_is_librosas(librosa: ModuleType, parameters: dict[str, Any
 
 @pytest.mark.parametrize("htk", [True, False])
 @pytest.mark.parametrize("norm", ["slaney", None])
-@pytest.mark.parametrize("fmax", [None, 6_000.0, 11_000.0])  # the last is above half of 16 kHz
+@pytest.mark.parametrize("fmax", [None, 6_000.0, 8_000.0])
 def test_filterbank_is_librosas(
     librosa: ModuleType, htk: bool, norm: str | None, fmax: float | None
 ) -> None:
@@ -100,7 +113,6 @@ def assert_mel_is_librosas(librosa: ModuleType, y: np.ndarray, parameters: dict[
     of_stft = ("n_fft", "hop_length", "win_length", "center")
     of_filterbank = ("sr", "n_fft", "n_mels", "fmin", "fmax", "htk", "norm")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Empty filters")
         warnings.filterwarnings("ignore", "n_fft=.* is too large")
         expected = librosa.feature.melspectrogram(y=y, **parameters)
         spectrum = librosa.stft(y, **{k: v for k, v in parameters.items() if k in of_stft})
@@ -137,13 +149,13 @@ def test_mel_defaults_are_librosas(librosa: ModuleType) -> None:
 
 
 def test_mel_takes_whatever_becomes_float32() -> None:
-    y = np.arange(-600, 600, dtype=np.int16)
-    for same in (y.astype(np.float64), y.astype(np.float32), y.tolist()):
+    y = np.arange(-1.0, 1.0, 0.125, dtype=np.float32)
+    for same in (y.astype(np.float64), y.astype(np.float16), y.tolist()):
         np.testing.assert_array_equal(melspectrogram(y=same), melspectrogram(y=y))
 
 
 def log_mel_of_librosa(librosa: ModuleType, samples: np.ndarray, spec: FeatureSpec) -> np.ndarray:
-    """What `LogMel` promises, in float64 from librosa's parts."""
+    """What `log_mel` promises, in float64 from librosa's parts."""
     y = samples.astype(np.float64)
     spectrum = librosa.stft(
         y - y.mean(), n_fft=spec.n_fft, hop_length=spec.hop_length, win_length=spec.win_length
@@ -178,7 +190,7 @@ def log_mel_of_librosa(librosa: ModuleType, samples: np.ndarray, spec: FeatureSp
 )
 def test_log_mel_is_librosas(librosa: ModuleType, spec: FeatureSpec) -> None:
     samples = load(CLIP, sampling_rate=spec.sampling_rate).samples
-    features = LogMel(spec)(samples)
+    features = Extractor(spec)(samples)
     assert features.dtype == np.float32
     assert features.shape == (1 + len(samples) // spec.hop_length, spec.n_mels)
     expected = log_mel_of_librosa(librosa, samples, spec)
@@ -200,7 +212,9 @@ def test_corpora_are_heard_as_by_librosa(
         parameters = {"sr": waveform.sampling_rate, "n_fft": 1_024, "hop_length": 256}
         assert_mel_is_librosas(librosa, waveform.samples, parameters)
         expected = log_mel_of_librosa(librosa, waveform.samples, SPEC)
-        np.testing.assert_allclose(LogMel(SPEC)(waveform.samples), expected, rtol=0, atol=LOG_ATOL)
+        np.testing.assert_allclose(
+            Extractor(SPEC)(waveform.samples), expected, rtol=0, atol=LOG_ATOL
+        )
 
 
 # What the features do not depend on --------------------------------------------------------------
@@ -216,7 +230,7 @@ def test_corpora_are_heard_as_by_librosa(
 @example(gain=-1.0, n_samples=20_000, seed=0)
 def test_features_do_not_depend_on_the_level(gain: float, n_samples: int, seed: int) -> None:
     y = noise(n_samples, seed)
-    extract = LogMel(SPEC)
+    extract = Extractor(SPEC)
     np.testing.assert_allclose(extract(np.float32(gain) * y), extract(y), rtol=0, atol=1e-3)
 
 
@@ -226,7 +240,7 @@ def test_features_do_not_depend_on_the_level(gain: float, n_samples: int, seed: 
 def test_features_do_not_depend_on_a_constant_offset(offset: float, seed: int) -> None:
     y = noise(8_000, seed)
     y /= np.abs(y).max()
-    extract = LogMel(SPEC)
+    extract = Extractor(SPEC)
     # A float32 beside 1 is rounded to 6e-8, which is heard in the faintest frames.
     np.testing.assert_allclose(extract(y + np.float32(offset)), extract(y), rtol=0, atol=5e-3)
 
@@ -234,7 +248,7 @@ def test_features_do_not_depend_on_a_constant_offset(offset: float, seed: int) -
 @pytest.mark.parametrize("gain", [1e-20, 1e-6, 1e6, 1e20])
 def test_real_speech_may_be_absurdly_quiet_or_loud(gain: float) -> None:
     y = load(CLIP, sampling_rate=16_000).samples
-    extract = LogMel(SPEC)
+    extract = Extractor(SPEC)
     np.testing.assert_allclose(extract(y * np.float32(gain)), extract(y), rtol=0, atol=1e-3)
 
 
@@ -242,40 +256,43 @@ def test_level_is_that_of_the_voice_and_not_of_the_pauses() -> None:
     y = noise(16_000)
     y /= np.abs(y).max()
     pause = 1e-5 * np.random.default_rng(1).normal(size=64_000)
-    extract = LogMel(SPEC)
+    extract = Extractor(SPEC)
     alone, followed = (
-        extract.power(samples).sum(axis=1)[:95] for samples in (y, np.concatenate([y, pause]))
+        extract.relative_mel(samples).sum(axis=1)[:95]
+        for samples in (y, np.concatenate([y, pause]))
     )
     np.testing.assert_allclose(followed, alone, rtol=0.01)
 
 
 def test_voice_has_mean_power_one() -> None:
-    power = LogMel(SPEC).power(noise(16_000))
+    power = Extractor(SPEC).relative_mel(noise(16_000))
     energy = power.sum(axis=1)
     assert energy[energy >= energy.max() / 1000].mean() == pytest.approx(1.0, rel=1e-5)
 
 
 def test_features_are_the_logarithm_of_power() -> None:
     y = noise(16_000)
-    extract = LogMel(SPEC)
-    np.testing.assert_allclose(np.exp(extract(y)), extract.power(y) + SPEC.log_offset, rtol=1e-5)
+    extract = Extractor(SPEC)
+    np.testing.assert_allclose(
+        np.exp(extract(y)), extract.relative_mel(y) + SPEC.log_offset, rtol=1e-5
+    )
 
 
 def test_samples_are_left_as_they_were() -> None:
     y = noise(4_000)
     before = y.copy()
     y.flags.writeable = False
-    LogMel(SPEC)(y)
+    Extractor(SPEC)(y)
     np.testing.assert_array_equal(y, before)
 
 
 def test_two_samples_are_enough() -> None:
     for n_samples in (2, 100, 160, 400, 513):
-        assert LogMel(SPEC)(noise(n_samples)).shape == (1 + n_samples // 160, 104)
+        assert Extractor(SPEC)(noise(n_samples)).shape == (1 + n_samples // 160, 104)
 
 
 def test_each_clip_of_a_batch_has_its_own_level() -> None:
-    power = np.stack([LogMel(SPEC).power(noise(4_000, seed)) for seed in range(3)])
+    power = np.stack([Extractor(SPEC).relative_mel(noise(4_000, seed)) for seed in range(3)])
     scaled = relative_to_voice(power * np.float32([[[1e-5]], [[1.0]], [[1e5]]]))
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled, power, rtol=1e-5)
@@ -303,7 +320,7 @@ def test_a_silent_clip_of_a_batch_is_refused() -> None:
 )
 def test_samples_without_sound_are_refused(samples: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
-        LogMel(SPEC)(samples)
+        Extractor(SPEC)(samples)
 
 
 @pytest.mark.parametrize(
@@ -322,12 +339,25 @@ def test_samples_without_sound_are_refused(samples: np.ndarray, message: str) ->
         ({"fmin": -1.0}, "`fmin` and `fmax` must .* got fmin = -1.0 and fmax = 11025.0"),
         ({"fmin": 100.0, "fmax": 100.0}, "`fmin` and `fmax` must .* fmax = 100.0"),
         ({"fmin": 12_000.0}, "`fmin` and `fmax` must"),
+        ({"fmin": float("nan")}, "`fmin` and `fmax` must"),
         ({"fmax": float("nan")}, "`fmin` and `fmax` must"),
+        ({"fmax": 11_026.0}, "`fmax` must be at most sr / 2 = 11025 Hz, the Nyquist .* got 11026"),
+        ({"fmax": float("inf")}, "`fmax` must be at most sr / 2 = 11025 Hz, .* got inf"),
+        ({"n_mels": 700}, "`n_mels` = 700 leaves 26 empty: .* n_fft = 2048, which are 10.7666 Hz"),
+        (
+            {"n_mels": 700},
+            "the largest `n_mels` that leaves none empty is 617; use it, or a larger",
+        ),
+        ({"fmin": 50.0, "fmax": 53.0}, "leaves 128 empty: .*; no `n_mels` leaves none empty; use"),
         ({"norm": "htk"}, "`norm` must be 'slaney' or None, got 'htk'"),
         ({"y": np.zeros((2, 4_000))}, r"`y` must have one dimension .* got shape \(2, 4000\)"),
         ({"y": np.zeros(0)}, r"`y` must have .* at least 1 samples, got shape \(0,\)"),
         ({"y": np.zeros(2_047), "center": False}, "at least 2048 samples, got shape"),
         ({"y": np.array([np.nan] * 4_000)}, "`y` must be finite"),
+        (
+            {"y": np.ones(4_000, dtype=np.int16)},
+            "`y` must be floating-point, .*, got int16; .*load",
+        ),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
@@ -335,10 +365,59 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> Non
         melspectrogram(**{"y": np.ones(4_000), **arguments})
 
 
+@settings(deadline=None, max_examples=150)
+@given(
+    sr=SAMPLING_RATES,
+    n_fft=st.sampled_from([16, 100, 256, 400]) | st.integers(1, 512),
+    fmin=st.sampled_from([0.0, 50.0, 200.0]) | st.floats(0.0, 3_000.0),
+    width=st.floats(1.0, 4_000.0) | st.none(),
+    htk=st.booleans(),
+)
+@example(sr=8_000, n_fft=320, fmin=50.0, width=None, htk=True)  # a bin on the lowest edge
+def test_refusal_names_the_largest_number_of_bands(
+    sr: int, n_fft: int, fmin: float, width: float | None, htk: bool
+) -> None:
+    fmax = sr / 2 if width is None else min(fmin + width, sr / 2)
+    options: dict[str, Any] = {"sr": sr, "n_fft": n_fft, "fmin": fmin, "fmax": fmax, "htk": htk}
+
+    def leaves_none_empty(n_mels: int) -> bool:
+        try:
+            weights = mel_filterbank(**options, n_mels=n_mels, norm=None)
+        except ValueError:
+            return False
+        assert (weights.max(axis=1) > 0).all()
+        return True
+
+    # No bin is in more than two bands, so beyond twice their number there is nothing to try.
+    works = [n for n in range(1, n_fft + 3) if leaves_none_empty(n)]
+    with pytest.raises(ValueError, match="none empty") as refusal:
+        mel_filterbank(**options, n_mels=n_fft + 3)
+    if works:
+        assert named_in(refusal.value) == max(works)
+    else:
+        assert "no `n_mels` leaves none empty" in str(refusal.value)
+
+
+def test_what_is_refused_has_an_empty_band(librosa: ModuleType) -> None:
+    largest = 0
+    for n_mels in range(1, 80):
+        options: dict[str, Any] = {"sr": 16_000, "n_fft": 256, "n_mels": n_mels, "htk": True}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Empty filters")
+            empty = librosa.filters.mel(**options).max(axis=1) == 0
+        if empty.any():
+            with pytest.raises(ValueError, match=f"n_mels` = {n_mels} leaves {empty.sum()} empty"):
+                mel_filterbank(**options)
+        else:
+            largest = n_mels
+            mel_filterbank(**options)
+    assert 1 < largest < n_mels
+
+
 def test_what_is_shared_between_calls_cannot_be_changed() -> None:
     bands = mel_filterbank(sr=16_000, n_fft=512)
     assert bands is mel_filterbank(sr=16_000, n_fft=512, n_mels=128, fmin=0.0)
-    for shared in (bands, _hann(400, 512)):
+    for shared in (bands, hann(400, 512)):
         with pytest.raises(ValueError, match="read-only"):
             shared[:] = 0.0
 

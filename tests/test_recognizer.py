@@ -25,7 +25,7 @@ from emotionrecog import recognizer as module
 from emotionrecog.artifact import Artifact, read
 from emotionrecog.audio import Waveform, load
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
-from emotionrecog.features import FeatureSpec, LogMel
+from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.pretrained import DEFAULT, folder
 from emotionrecog.recognizer import EmotionRecognizer, Prediction, _cut
 
@@ -272,7 +272,7 @@ def test_recording_of_one_window_is_judged_as_it_is(
     samples = np.tile(voice, 2)[:WINDOW]
     sharp.predict((samples, RATE))
     (batch,) = network.batches
-    np.testing.assert_allclose(batch, [LogMel(FeatureSpec())(samples)], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(batch, [Extractor(FeatureSpec())(samples)], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.5])
@@ -286,7 +286,7 @@ def test_short_recording_is_surrounded_with_silence(
     samples[before : before + n_samples] = speech - speech.mean()
     sharp.predict((speech + np.float32(offset), RATE))
     (batch,) = network.batches
-    np.testing.assert_allclose(batch, [LogMel(FeatureSpec())(samples)], rtol=0, atol=5e-3)
+    np.testing.assert_allclose(batch, [Extractor(FeatureSpec())(samples)], rtol=0, atol=5e-3)
 
 
 def test_long_recording_is_the_mean_of_its_windows(
@@ -637,10 +637,17 @@ def test_network_that_is_not_the_described_one_is_refused(
         EmotionRecognizer(dataclasses.replace(recognizer.artifact, **change))
 
 
-@pytest.mark.parametrize("what", [DEFAULT, Path(DEFAULT), b"onnx", 0, ""])
+@pytest.mark.parametrize("what", [Path(DEFAULT), b"onnx", 0])
 def test_constructor_points_to_load(what: Any) -> None:
-    with pytest.raises(ValueError, match=r"must be an Artifact, got .* EmotionRecognizer\.load"):
+    message = r"must be a name or an Artifact, got .* EmotionRecognizer\.load"
+    with pytest.raises(ValueError, match=message):
         EmotionRecognizer(what)
+
+
+@pytest.mark.parametrize("name", ["klingon-8", ""])
+def test_constructor_refuses_an_unknown_name_with_the_known(name: str) -> None:
+    with pytest.raises(ModelError, match=rf"is called '{name}'; expected one of {DEFAULT}"):
+        EmotionRecognizer(name)
 
 
 def test_recogniser_says_what_it_is(recognizer: EmotionRecognizer) -> None:

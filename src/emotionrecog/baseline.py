@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 from tqdm import tqdm
 
-from emotionrecog import audio, protocols
-from emotionrecog.errors import DatasetError, EmotionRecogError
-from emotionrecog.features import FeatureSpec, LogMel
+from emotionrecog import protocols
+from emotionrecog.errors import DatasetError
+from emotionrecog.extraction import extract_corpus
+from emotionrecog.features import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,9 +30,7 @@ if TYPE_CHECKING:
 
     Features = dict[Utterance, NDArray[np.float32]]
 
-__all__ = ["Gap", "GapRow", "Score", "functionals", "gap"]
-
-_logger = logging.getLogger("emotionrecog")
+__all__ = ["Gap", "GapRow", "Score", "gap"]
 
 # Which protocol keeps the speakers of a corpus apart; others are divided into five groups, or into
 # as many as they have speakers.
@@ -44,9 +41,7 @@ SPEAKER_DISJOINT = {
     "tess": "tess/speaker2",
 }
 
-_PERCENTILES = (10, 50, 90)
-
-_SPEC = FeatureSpec(n_mels=40)
+_SPEC = PRESETS["log-mel-functionals"]
 
 # Inverse strength of the regression's penalty: for some hundred scaled features that depend on
 # each other, and not tuned.
@@ -158,32 +153,6 @@ class Gap:
         return "\n".join(lines)
 
 
-def functionals(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum a recording up: statistics over time of each log-mel band.
-
-    Parameters
-    ----------
-    log_mel
-        Frames as `emotionrecog.features.LogMel` makes them, shape (n_frames, n_mels).
-
-    Returns
-    -------
-    ndarray of float32, shape (6 * n_mels,)
-        Mean, deviation, the 10th, 50th and 90th percentile, and the deviation of the steps from
-        frame to frame; of each, all bands.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> functionals(np.zeros((100, 40), dtype=np.float32)).shape
-    (240,)
-    """
-    steps = np.diff(log_mel, axis=0) if len(log_mel) > 1 else np.zeros_like(log_mel)
-    percentiles = np.percentile(log_mel, _PERCENTILES, axis=0)
-    rows = [log_mel.mean(axis=0), log_mel.std(axis=0), *percentiles, steps.std(axis=0)]
-    return np.concatenate(rows).astype(np.float32)
-
-
 def gap(
     utterances: Sequence[Utterance],
     *,
@@ -225,40 +194,16 @@ def gap(
             )
     testable = protocols.may_be_tested(utterances)
     chosen = list(itertools.compress(utterances, testable))
-    features = _read(chosen, n_jobs)
-    used = [utterance for utterance in chosen if utterance in features]
+    found = extract_corpus(chosen, _SPEC, n_jobs=n_jobs)
+    features = dict(zip(found.utterances, found.arrays, strict=True))
     rows, left_out = [], {}
-    for corpus in dict.fromkeys(utterance.corpus for utterance in used):
-        own = [utterance for utterance in used if utterance.corpus == corpus]
+    for corpus in dict.fromkeys(utterance.corpus for utterance in found.utterances):
+        own = [utterance for utterance in found.utterances if utterance.corpus == corpus]
         try:
             rows.append(_row(corpus, own, features, speaker_disjoint.get(corpus)))
         except DatasetError as error:
             left_out[corpus] = str(error)
-    return Gap(rows=tuple(rows), left_out=left_out, n_failed=len(chosen) - len(used))
-
-
-def _read(utterances: Sequence[Utterance], n_jobs: int) -> Features:
-    extract = LogMel(_SPEC)
-
-    def read(utterance: Utterance) -> NDArray[np.float32] | Exception:
-        try:
-            waveform = audio.load(utterance.path, sampling_rate=_SPEC.sampling_rate)
-            return functionals(extract(waveform.samples))
-        except (EmotionRecogError, OSError) as error:
-            return error
-
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results = parallel(joblib.delayed(read)(utterance) for utterance in utterances)
-    features = {}
-    progress = tqdm(results, "reading", total=len(utterances), unit="clip", disable=None)
-    for utterance, result in zip(utterances, progress, strict=True):
-        if isinstance(result, Exception):
-            _logger.warning("left out %s: %s", utterance.path, result)
-        else:
-            features[utterance] = result
-    if not features:
-        raise DatasetError(f"none of the {len(utterances)} recordings can be used")
-    return features
+    return Gap(rows=tuple(rows), left_out=left_out, n_failed=len(found.failed))
 
 
 def _row(corpus: str, own: list[Utterance], features: Features, name: str | None) -> GapRow:

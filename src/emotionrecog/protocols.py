@@ -8,6 +8,7 @@ name, and `Protocol.folds` divides utterances.
 Rules of all protocols:
 
 - Utterances stay in the given order, and the same utterances are always divided alike.
+- Utterances of one `recording`, such as a clip and copies that were made of it, stay together.
 - Where a corpus has both speech and song among the utterances, its song is never tested on, since
   published figures are of speech; the song of a test speaker is out of training as well.
 - The speakers that are validated on are those that the next fold tests, with their song where it is
@@ -471,8 +472,12 @@ def _random(k: int = 5, seed: int = 0) -> Protocol:
     def split(given: list[Utterance]) -> list[Fold]:
         from sklearn.model_selection import KFold
 
-        keys = [str(position) for position in range(len(given))]
-        own = _testable(given, keys)
+        # Copies of a recording go where it goes.
+        keys = [
+            f"{u.corpus}/{u.recording}" if u.recording else str(position)
+            for position, u in enumerate(given)
+        ]
+        own = list(dict.fromkeys(_testable(given, keys)))
         _require_groups("random", "utterances", set(own), k)
         splits = KFold(k, shuffle=True, random_state=seed).split(own)
         return _divide(given, keys, _plans("random", _groups(own, splits)))

@@ -18,7 +18,7 @@ from emotionrecog import audio, models, pretrained
 from emotionrecog.artifact import Artifact
 from emotionrecog.audio import Waveform
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
-from emotionrecog.features import LogMel
+from emotionrecog.features import Extractor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,12 +106,16 @@ class EmotionRecognizer:
     Parameters
     ----------
     artifact
-        What to recognise with. To name another recogniser or the folder of one, use `load`.
+        What to recognise with: a name out of `available`, as for `from_pretrained`, or an
+        artefact. For the folder of a saved recogniser use `load`.
 
     Raises
     ------
     ModelError
-        If ONNX Runtime cannot use the network, or the network is not what the artefact says.
+        If there is none of that name, ONNX Runtime cannot use the network, or the network is not
+        what the artefact says.
+    DownloadError
+        If a recogniser of that name must be fetched and cannot be.
     ValueError
         If `artifact` is something else.
 
@@ -127,16 +131,18 @@ class EmotionRecognizer:
     True
     """
 
-    def __init__(self, artifact: Artifact | None = None) -> None:
+    def __init__(self, artifact: str | Artifact | None = None) -> None:
         if artifact is None:
-            artifact = artifacts.read(pretrained.folder(pretrained.DEFAULT))
+            artifact = pretrained.DEFAULT
+        if isinstance(artifact, str):
+            artifact = artifacts.read(pretrained.folder(artifact))
         if not isinstance(artifact, Artifact):
             raise ValueError(
-                f"`artifact` must be an Artifact, got {artifact!r:.60}; to load a recogniser by "
-                "its name or from a folder use EmotionRecognizer.load"
+                f"`artifact` must be a name or an Artifact, got {artifact!r:.60}; to load a "
+                "recogniser from a folder use EmotionRecognizer.load"
             )
         self.artifact = artifact
-        self._extract = LogMel(self.artifact.features)
+        self._extract = Extractor(self.artifact.features)
         self._session = _start(self.artifact)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Artifact]]:
@@ -147,9 +153,39 @@ class EmotionRecognizer:
         """Name the recogniser and what it answers."""
         return f"EmotionRecognizer({self.artifact.name!r}: {', '.join(self.labels)})"
 
+    @staticmethod
+    def available() -> tuple[str, ...]:
+        """Return the names of the recognisers, as `emotionrecog.pretrained.available` does."""
+        return pretrained.available()
+
+    @classmethod
+    def from_pretrained(cls, name: str, *, offline: bool | None = None) -> Self:
+        """Load a recogniser by its name; one that is not here is fetched first, once.
+
+        Parameters
+        ----------
+        name
+            One of `available`.
+        offline
+            Whether the network may not be asked; None leaves it to `EMOTIONRECOG_OFFLINE`.
+
+        Raises
+        ------
+        ModelError
+            If there is none of that name, or it is damaged or of a newer format.
+        DownloadError
+            If it is not here and cannot be fetched; see `emotionrecog.pretrained.folder`.
+
+        Examples
+        --------
+        >>> EmotionRecognizer.from_pretrained("english-8").artifact.name
+        'english-8'
+        """
+        return cls(artifacts.read(pretrained.folder(name, offline=offline)))
+
     @classmethod
     def load(cls, folder_or_name: str | os.PathLike[str]) -> Self:
-        """Load a recogniser that was saved, or one that comes with the package.
+        """Load a recogniser that was saved, or one by its name.
 
         Parameters
         ----------
@@ -161,9 +197,11 @@ class EmotionRecognizer:
         ------
         ModelError
             If it is neither, or the folder's files are missing, damaged or of a newer format.
+        DownloadError
+            If it is a name, is not here and cannot be fetched.
         """
         if isinstance(folder_or_name, str) and folder_or_name in pretrained.available():
-            return cls(artifacts.read(pretrained.folder(folder_or_name)))
+            return cls.from_pretrained(folder_or_name)
         if not Path(folder_or_name).exists():
             raise ModelError(
                 f"no recogniser {str(folder_or_name)!r}: expected an existing folder, or one of "
@@ -367,13 +405,16 @@ class EmotionRecognizer:
             )
         # As many samples as make the number of frames that the network was trained on.
         length = (self.artifact.window_frames - 1) * self.artifact.features.hop_length
+        # Statistics over time are those of the recording alone, without silence around it.
+        if self.artifact.features.functionals:
+            length = min(length, len(waveform.samples))
         windows = _audible(_cut(waveform.samples, length))
         # One at a time: together they would take longer, and an hour of them much memory.
         answers = [
-            self._session.run(None, {"features": self._extract(window)[np.newaxis]})[0]
+            self._session.run(None, {"features": np.atleast_2d(self._extract(window))[np.newaxis]})
             for window in windows
         ]
-        mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
+        mean: NDArray[np.float32] = np.concatenate([answer[0] for answer in answers]).mean(axis=0)
         return mean
 
 
@@ -394,7 +435,7 @@ def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
         ) from error
     inputs = [(node.name, node.shape[-1:]) for node in session.get_inputs()]
     outputs = [node.shape[-1:] for node in session.get_outputs()]
-    n_features, n_labels = artifact.features.n_mels, len(artifact.labels)
+    n_features, n_labels = len(artifact.features.feature_names), len(artifact.labels)
     if inputs != [("features", [n_features])] or outputs != [[n_labels]]:
         raise ModelError(
             f"the network of recogniser {artifact.name!r} is not the one described beside it: "
@@ -405,12 +446,20 @@ def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
     return session
 
 
+def surround(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Put as much silence around samples as makes `length` of them; none if there are as many."""
+    spare = length - len(samples)
+    if spare <= 0:
+        return samples
+    # Without its mean, for a constant offset would end in a step that can be heard.
+    return np.pad(samples - samples.mean(), (spare // 2, spare - spare // 2))
+
+
 def _cut(samples: NDArray[np.float32], length: int) -> list[NDArray[np.float32]]:
     """Cut a recording into windows that half overlap, or surround a short one with silence."""
     spare = length - len(samples)
     if spare >= 0:
-        # Without its mean, for a constant offset would end in a step that can be heard.
-        return [np.pad(samples - samples.mean(), (spare // 2, spare - spare // 2))]
+        return [surround(samples, length)]
     count = 1 + math.ceil(-spare / (length / 2))
     starts = np.linspace(0, -spare, count).round().astype(int)
     return [samples[start : start + length] for start in starts]

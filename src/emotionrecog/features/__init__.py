@@ -2,6 +2,7 @@
 
 from emotionrecog.features.descriptors import (
     band_energy_ratio,
+    chroma,
     delta,
     magnitude_spectrum,
     mfcc,
@@ -9,26 +10,41 @@ from emotionrecog.features.descriptors import (
     rms,
     spectral_bandwidth,
     spectral_centroid,
+    spectral_contrast,
     spectral_flatness,
     spectral_rolloff,
     zero_crossing_rate,
 )
-from emotionrecog.features.mel import FeatureSpec, LogMel, mel_filterbank, melspectrogram
+from emotionrecog.features.extractor import Extractor, Statistics
+from emotionrecog.features.functionals import FUNCTIONALS, functionals
+from emotionrecog.features.mel import mel_filterbank, melspectrogram
+from emotionrecog.features.pitch import f0, pyin, voicing, yin
+from emotionrecog.features.spec import PRESETS, FeatureSpec
 
 __all__ = [
+    "FUNCTIONALS",
+    "PRESETS",
+    "Extractor",
     "FeatureSpec",
-    "LogMel",
+    "Statistics",
     "band_energy_ratio",
+    "chroma",
     "delta",
+    "f0",
+    "functionals",
     "magnitude_spectrum",
     "mel_filterbank",
     "melspectrogram",
     "mfcc",
     "power_to_db",
+    "pyin",
     "rms",
     "spectral_bandwidth",
     "spectral_centroid",
+    "spectral_contrast",
     "spectral_flatness",
     "spectral_rolloff",
+    "voicing",
+    "yin",
     "zero_crossing_rate",
 ]

@@ -10,25 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.fft
 
-from emotionrecog.features.mel import (
-    _power_spectrogram,
-    _require_fitting_window,
-    _require_positive_int,
-    _signal,
-    _stft,
-    melspectrogram,
-)
+from emotionrecog.features import frames
+from emotionrecog.features.mel import _signal, melspectrogram
+from emotionrecog.features.spec import require_fitting_window, require_positive_int
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "band_energy_ratio",
+    "chroma",
     "delta",
     "magnitude_spectrum",
     "mfcc",
@@ -36,13 +33,11 @@ __all__ = [
     "rms",
     "spectral_bandwidth",
     "spectral_centroid",
+    "spectral_contrast",
     "spectral_flatness",
     "spectral_rolloff",
     "zero_crossing_rate",
 ]
-
-# `band_energy_ratio` takes the energy above the split as at least this share of the one below.
-_SMALLEST_SHARE = 1e-10
 
 
 def _require_one_of(y: ArrayLike | None, S: ArrayLike | None) -> None:
@@ -92,7 +87,7 @@ def _spectrum(
     """Return |STFT|**power of `y`, or ``S**power``, frames first, and the transform's size."""
     _require_one_of(y, S)
     _require_supported(window, pad_mode)
-    _require_positive_int("n_fft", n_fft)
+    require_positive_int("n_fft", n_fft)
     if S is not None:
         magnitude = _frames_of(S)
         bins = magnitude.shape[1]
@@ -101,13 +96,13 @@ def _spectrum(
     else:
         assert y is not None
         win_length = n_fft if win_length is None else win_length
-        _require_positive_int("hop_length", hop_length)
-        _require_positive_int("win_length", win_length)
-        _require_fitting_window(win_length, n_fft)
+        require_positive_int("hop_length", hop_length)
+        require_positive_int("win_length", win_length)
+        require_fitting_window(win_length, n_fft)
         samples = _signal(y, shortest=1 if center else n_fft)
         if power == 2:
-            return _power_spectrogram(samples, n_fft, hop_length, win_length, center), n_fft
-        magnitude = np.abs(_stft(samples, n_fft, hop_length, win_length, center))
+            return frames.power_spectrogram(samples, n_fft, hop_length, win_length, center), n_fft
+        magnitude = np.abs(frames.stft(samples, n_fft, hop_length, win_length, center))
     return (magnitude if power == 1 else magnitude**power), n_fft
 
 
@@ -129,18 +124,6 @@ def _frequencies(freq: ArrayLike | None, sr: float, n_fft: int, n_bins: int) -> 
 def _per_frame(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return one value for each frame in librosa's orientation, shape (1, n_frames)."""
     return values.astype(np.float32, copy=False)[np.newaxis]
-
-
-def _shares(spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Divide each frame by its sum; silent frames stay zero."""
-    total = spectrum.sum(axis=1, keepdims=True)
-    total[total < np.finfo(np.float32).tiny] = 1.0
-    shares: NDArray[np.float32] = spectrum / total
-    return shares
-
-
-def _centroid(shares: NDArray[np.float32], freq: NDArray[np.float64]) -> NDArray[np.float32]:
-    return shares @ freq.astype(np.float32)
 
 
 def magnitude_spectrum(
@@ -246,8 +229,8 @@ def rms(
     """
     _require_one_of(y, S)
     _require_supported("hann", pad_mode)
-    _require_positive_int("frame_length", frame_length)
-    _require_positive_int("hop_length", hop_length)
+    require_positive_int("frame_length", frame_length)
+    require_positive_int("hop_length", hop_length)
     if S is not None:
         power = np.square(_frames_of(S))
         if power.shape[1] != 1 + frame_length // 2:
@@ -260,11 +243,10 @@ def rms(
             power[:, -1] *= 0.5
         return _per_frame(np.sqrt(2.0 * power.sum(axis=1) / frame_length**2))
     assert y is not None
-    squares = np.square(_signal(y, shortest=1 if center else frame_length))
+    samples = _signal(y, shortest=1 if center else frame_length)
     if center:
-        squares = np.pad(squares, frame_length // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(squares, frame_length)[::hop_length]
-    return _per_frame(np.sqrt(frames.mean(axis=1)))
+        samples = np.pad(samples, frame_length // 2)
+    return _per_frame(frames.rms(samples, frame_length, hop_length))
 
 
 def zero_crossing_rate(
@@ -309,25 +291,20 @@ def zero_crossing_rate(
 
     Examples
     --------
-    >>> zero_crossing_rate([1, -1, 1, 1], frame_length=4, hop_length=4, center=False)
+    >>> zero_crossing_rate([1.0, -1.0, 1.0, 1.0], frame_length=4, hop_length=4, center=False)
     array([[0.5]], dtype=float32)
     """
-    _require_positive_int("frame_length", frame_length)
-    _require_positive_int("hop_length", hop_length)
+    require_positive_int("frame_length", frame_length)
+    require_positive_int("hop_length", hop_length)
     if not 0 <= threshold < math.inf:
         raise ValueError(f"`threshold` must be at least 0, got {threshold!r}")
     samples = _signal(y, shortest=1 if center else frame_length)
     if center:
         samples = np.pad(samples, frame_length // 2, mode="edge")
-    negative, positive = samples < -threshold, samples > threshold
-    crossing = negative[1:] != negative[:-1]
-    if not zero_pos:
-        crossing |= positive[1:] != positive[:-1]
-    # Crossings before each sample. The first of a frame is compared with none before the frame.
-    before = np.concatenate([[0, 0], np.cumsum(crossing)])
-    first = np.arange(0, len(samples) - frame_length + 1, hop_length)
-    crossings = before[first + frame_length] - before[first + 1] + bool(pad)
-    return _per_frame(crossings / frame_length)
+    crossings = frames.zero_crossings(
+        samples, frame_length, hop_length, threshold=threshold, zero_pos=zero_pos
+    )
+    return _per_frame((crossings + bool(pad)) / frame_length)
 
 
 def spectral_centroid(
@@ -391,7 +368,7 @@ def spectral_centroid(
         pad_mode=pad_mode,
     )
     frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
-    return _per_frame(_centroid(_shares(spectrum), frequencies))
+    return _per_frame(frames.centroid(spectrum, frames.total(spectrum), frequencies))
 
 
 def spectral_bandwidth(
@@ -453,9 +430,9 @@ def spectral_bandwidth(
         pad_mode=pad_mode,
     )
     frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
-    shares = _shares(spectrum)
+    total = frames.total(spectrum)
     if centroid is None:
-        middle = _centroid(shares, frequencies)
+        middle = frames.centroid(spectrum, total, frequencies)
     else:
         given = np.asarray(centroid, dtype=np.float32)
         if given.shape != (1, len(spectrum)) or not np.isfinite(given).all():
@@ -464,10 +441,8 @@ def spectral_bandwidth(
                 f"got {given.shape}"
             )
         middle = given[0]
-    deviation = frequencies.astype(np.float32) - middle[:, np.newaxis]
-    deviation = np.square(deviation) if p == 2 else np.abs(deviation) ** p
-    spread = np.einsum("tf,tf->t", shares if norm else spectrum, deviation)
-    return _per_frame(np.sqrt(spread) if p == 2 else spread ** (1.0 / p))
+    divisor = total if norm else np.ones_like(total)
+    return _per_frame(frames.bandwidth(spectrum, divisor, frequencies, middle, p))
 
 
 def spectral_rolloff(
@@ -524,9 +499,7 @@ def spectral_rolloff(
         pad_mode=pad_mode,
     )
     frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
-    total = np.cumsum(spectrum, axis=1)
-    reached = np.count_nonzero(total < roll_percent * total[:, -1:], axis=1)
-    return _per_frame(frequencies[reached])
+    return _per_frame(frames.rolloff(spectrum, frequencies, roll_percent))
 
 
 def spectral_flatness(
@@ -584,8 +557,7 @@ def spectral_flatness(
         pad_mode=pad_mode,
         power=power,
     )
-    spectrum = np.maximum(spectrum, np.float32(amin))
-    return _per_frame(np.exp(np.log(spectrum).mean(axis=1)) / spectrum.mean(axis=1))
+    return _per_frame(frames.flatness(spectrum, amin))
 
 
 def band_energy_ratio(
@@ -653,10 +625,334 @@ def band_energy_ratio(
         power=2.0,
     )
     split = int(np.searchsorted(_frequencies(None, sr, n_fft, power.shape[1]), split_frequency))
-    below = power[:, :split].sum(axis=1, dtype=np.float64)
-    above = power[:, split:].sum(axis=1, dtype=np.float64)
-    floor = np.maximum(_SMALLEST_SHARE * below, np.finfo(np.float64).tiny)
-    return _per_frame(below / np.maximum(above, floor))
+    return _per_frame(frames.band_energy_ratio(power, split))
+
+
+def spectral_contrast(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+    freq: ArrayLike | None = None,
+    fmin: float = 200.0,
+    n_bands: int = 6,
+    quantile: float = 0.02,
+    linear: bool = False,
+) -> NDArray[np.float32]:
+    """Compute how far the peaks of the spectrum stand above its valleys, octave by octave.
+
+    Drop-in for ``librosa.feature.spectral_contrast``: the measure of Jiang et al. [1]_. A clear
+    voice, whose harmonics stand apart, has much contrast; a breathy or noisy one has little.
+
+    Parameters
+    ----------
+    y, sr, S, n_fft, hop_length, win_length, window, center, pad_mode, freq
+        As in `spectral_centroid`.
+    fmin
+        Upper edge of the first band in Hz; each further band is an octave, and the last reaches
+        to the end of the spectrum.
+    n_bands
+        Number of bands above the first.
+    quantile
+        Share of the bins of a band that are its peak, and its valley; at least one bin.
+    linear
+        Give the difference of the magnitudes instead of decibels.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_bands + 1, n_frames)
+        In dB, of magnitudes as if they were powers, as in librosa: half of what a level meter
+        shows. 0 where a frame is silent. In the unit of the spectrum where `linear` is true.
+
+    Raises
+    ------
+    ValueError
+        As in `spectral_centroid`; if a band begins above ``sr / 2`` or holds too few bins, or
+        another argument is out of its bounds.
+
+    References
+    ----------
+    .. [1] D.-N. Jiang, L. Lu, H.-J. Zhang, J.-H. Tao, L.-H. Cai: "Music type classification by
+       spectral contrast feature", ICME 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spectral_contrast(y=np.ones(16000), sr=16000, n_fft=512, hop_length=160).shape
+    (7, 101)
+    """
+    spectrum, n_fft = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+    )
+    return _contrast(
+        spectrum,
+        sr,
+        n_fft,
+        freq=freq,
+        fmin=fmin,
+        n_bands=n_bands,
+        quantile=quantile,
+        linear=linear,
+    ).T
+
+
+def _contrast(
+    magnitude: NDArray[np.float32],
+    sr: float,
+    n_fft: int,
+    *,
+    freq: ArrayLike | None = None,
+    fmin: float = 200.0,
+    n_bands: int = 6,
+    quantile: float = 0.02,
+    linear: bool = False,
+) -> NDArray[np.float32]:
+    """Compute `spectral_contrast` of magnitudes, frames first, shape (n_frames, n_bands + 1)."""
+    _require_rate(sr)
+    require_positive_int("n_bands", n_bands)
+    if not 0 < fmin < math.inf:
+        raise ValueError(f"`fmin` must be a positive number of Hz, got {fmin!r}")
+    if not 0 < quantile < 1:
+        raise ValueError(f"`quantile` must lie between 0 and 1, got {quantile!r}")
+    if fmin * 2.0 ** (n_bands - 1) >= sr / 2:
+        raise ValueError(
+            f"the last band of {n_bands} above {fmin:g} Hz begins at "
+            f"{fmin * 2.0 ** (n_bands - 1):g} Hz, not below sr / 2 = {sr / 2:g} Hz; make `n_bands` "
+            "or `fmin` smaller"
+        )
+    if freq is None:
+        # As librosa rounds them, for a bin just on an edge belongs to both bands.
+        freq = np.fft.rfftfreq(max(n_fft, 1), 1.0 / sr)
+    bins = _frequencies(freq, sr, n_fft, magnitude.shape[1])
+    edges = [0.0, *(fmin * 2.0**octave for octave in range(n_bands + 1))]
+    valleys = np.empty((len(magnitude), n_bands + 1), dtype=np.float32)
+    peaks = np.empty_like(valleys)
+    for band in range(n_bands + 1):
+        first = int(np.searchsorted(bins, edges[band], side="left"))
+        end = int(np.searchsorted(bins, edges[band + 1], side="right"))
+        inside = end - first
+        # A band takes in the bin below it, and leaves its last one to the band above.
+        if band > 0:
+            first = max(first - 1, 0)
+        if band == n_bands:
+            end = len(bins)
+        n_bins = end - first
+        if band < n_bands:
+            end -= 1
+        if inside < 1 or end <= first:
+            raise ValueError(
+                f"the band from {edges[band]:g} to {edges[band + 1]:g} Hz holds too few bins to "
+                "have a peak and a valley; make `n_fft` or `fmin` larger"
+            )
+        ordered = np.sort(magnitude[:, first:end], axis=1)
+        extreme = max(1, round(quantile * n_bins))
+        valleys[:, band] = ordered[:, :extreme].mean(axis=1)
+        peaks[:, band] = ordered[:, -extreme:].mean(axis=1)
+    if linear:
+        return peaks - valleys
+    options: dict[str, Any] = {"zero_db": 0.0, "amin": 1e-10, "top_db": 80.0}
+    return frames.decibels(peaks, **options) - frames.decibels(valleys, **options)
+
+
+def chroma(
+    *,
+    y: ArrayLike | None = None,
+    sr: float = 22_050,
+    S: ArrayLike | None = None,
+    norm: float | None = np.inf,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+    tuning: float | None = None,
+    n_chroma: int = 12,
+    ctroct: float = 5.0,
+    octwidth: float | None = 2.0,
+    base_c: bool = True,
+) -> NDArray[np.float32]:
+    """Compute how much of the power lies on each note of the scale, whatever its octave.
+
+    Drop-in for ``librosa.feature.chroma_stft``, after Ellis [1]_.
+
+    Parameters
+    ----------
+    y
+        Samples, shape (n_samples,), taken as float32.
+    sr
+        Sampling rate in Hz.
+    S
+        Instead of `y`: powers, shape (n_bins, n_frames). `n_fft` is taken from it where it does
+        not fit.
+    norm
+        Divide each frame by its largest value (infinity) or by its norm of that order; `None`
+        divides nothing.
+    n_fft, hop_length, win_length, window, center, pad_mode
+        As in `magnitude_spectrum`.
+    tuning
+        How far the notes lie above those of A = 440 Hz, in steps of the scale; estimated from
+        the strongest peaks of the spectrum if not given.
+    n_chroma
+        Number of notes in an octave.
+    ctroct, octwidth
+        Notes weigh most `ctroct` octaves above 27.5 Hz, and fade with a deviation of `octwidth`
+        octaves; all weigh the same if `octwidth` is `None`.
+    base_c
+        Begin with C; otherwise with A.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_chroma, n_frames)
+        Between 0 and 1, without unit, unless `norm` is `None`; 0 where a frame is silent.
+
+    Raises
+    ------
+    ValueError
+        As in `spectral_centroid`; if another argument is out of its bounds.
+
+    References
+    ----------
+    .. [1] D. P. W. Ellis: "Chroma feature analysis and synthesis", 2007,
+       https://www.ee.columbia.edu/~dpwe/resources/matlab/chroma-ansyn/
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.sin(2 * np.pi * 440.0 * np.arange(8192) / 16000)
+    >>> int(chroma(y=a, sr=16000).mean(axis=1).argmax())  # C, C sharp, ... A
+    9
+    """
+    power, n_fft = _spectrum(
+        y=y,
+        S=S,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        window=window,
+        center=center,
+        pad_mode=pad_mode,
+        power=2.0 if S is None else 1.0,
+    )
+    return _chroma(
+        power,
+        sr,
+        n_fft,
+        norm=norm,
+        tuning=tuning,
+        n_chroma=n_chroma,
+        ctroct=ctroct,
+        octwidth=octwidth,
+        base_c=base_c,
+    ).T
+
+
+def _chroma(
+    power: NDArray[np.float32],
+    sr: float,
+    n_fft: int,
+    *,
+    norm: float | None = np.inf,
+    tuning: float | None = None,
+    n_chroma: int = 12,
+    ctroct: float = 5.0,
+    octwidth: float | None = 2.0,
+    base_c: bool = True,
+) -> NDArray[np.float32]:
+    """Compute `chroma` of powers, frames first, shape (n_frames, n_chroma)."""
+    _require_rate(sr)
+    require_positive_int("n_chroma", n_chroma)
+    if n_fft < 2:
+        raise ValueError("a spectrum of one bin holds no note; make `n_fft` larger")
+    if norm is not None and not norm > 0:
+        raise ValueError(f"`norm` must be None or above 0 (infinity is the largest), got {norm!r}")
+    if octwidth is not None and not 0 < octwidth < math.inf:
+        raise ValueError(f"`octwidth` must be None or a positive number, got {octwidth!r}")
+    for name, value in (("tuning", tuning), ("ctroct", ctroct)):
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"`{name}` must be a finite number, got {value!r}")
+    if tuning is None:
+        tuning = _tuning(power, sr, n_chroma)
+    bands = _chroma_bands(sr, n_fft, n_chroma, float(tuning), ctroct, octwidth, base_c)
+    notes: NDArray[np.float32] = power @ bands.T
+    if norm is None:
+        return notes
+    if norm == math.inf:
+        length = notes.max(axis=1, keepdims=True)
+    else:
+        length = (notes.astype(np.float64) ** norm).sum(axis=1, keepdims=True) ** (1.0 / norm)
+    length[length < np.finfo(np.float32).tiny] = 1.0
+    return np.asarray(notes / length, dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _chroma_bands(
+    sr: float,
+    n_fft: int,
+    n_chroma: int,
+    tuning: float,
+    ctroct: float,
+    octwidth: float | None,
+    base_c: bool,
+) -> NDArray[np.float32]:
+    """Return the matrix that sums powers into notes, shape (n_chroma, 1 + n_fft // 2)."""
+    lowest = 27.5 * 2.0 ** (tuning / n_chroma)
+    steps = n_chroma * np.log2(np.arange(1, n_fft) * sr / n_fft / lowest)
+    # Bin 0 is none of the notes in particular: it is put an octave and a half below bin 1.
+    steps = np.concatenate([[steps[0] - 1.5 * n_chroma], steps])
+    width = np.append(np.maximum(np.diff(steps), 1.0), 1.0)
+    half = round(n_chroma / 2)
+    distance = (steps - np.arange(n_chroma)[:, np.newaxis] + half) % n_chroma - half
+    weights = np.exp(-0.5 * (2.0 * distance / width) ** 2)
+    weights /= np.sqrt(np.square(weights).sum(axis=0))
+    if octwidth is not None:
+        weights *= np.exp(-0.5 * ((steps / n_chroma - ctroct) / octwidth) ** 2)
+    if base_c:
+        weights = np.roll(weights, -3 * (n_chroma // 12), axis=0)
+    result = np.ascontiguousarray(weights[:, : 1 + n_fft // 2], dtype=np.float32)
+    result.setflags(write=False)
+    return result
+
+
+def _tuning(power: NDArray[np.float32], sr: float, n_chroma: int) -> float:
+    """Return how far the strongest peaks lie above the notes, in hundredths of a step.
+
+    What ``librosa.estimate_tuning`` finds: of the peaks between 150 Hz and 4 kHz that reach a tenth
+    of the loudest bin of their frame, those above the median; 0 if there are none.
+    """
+    n_fft = 2 * (power.shape[1] - 1)
+    frequencies = np.fft.rfftfreq(n_fft, 1.0 / sr)
+    heard = np.where(power > 0.1 * power.max(axis=1, keepdims=True), power, 0.0)
+    peak = np.zeros(power.shape, dtype=bool)
+    peak[:, 1:-1] = (heard[:, 1:-1] > heard[:, :-2]) & (heard[:, 1:-1] >= heard[:, 2:])
+    peak &= (frequencies >= 150.0) & (frequencies < min(4_000.0, sr / 2))
+    row, bin_ = np.nonzero(peak)
+    if not len(row):
+        return 0.0
+    # The top of the parabola through the peak and its neighbours, if it lies between them.
+    middle, before, after = (power[row, bin_ + i].astype(np.float64) for i in (0, -1, 1))
+    bend, slope = after + before - 2.0 * middle, (after - before) / 2.0
+    inside = np.abs(slope) < np.abs(bend)
+    shift = np.where(inside, -slope / np.where(inside, bend, 1.0), 0.0).astype(np.float32)
+    height = (middle + 0.5 * slope * shift).astype(np.float32)
+    frequency = ((bin_ + shift) * float(sr) / n_fft).astype(np.float32)
+    steps = n_chroma * np.log2(frequency[height >= np.median(height)] / 27.5) % 1.0
+    steps[steps >= 0.5] -= 1.0
+    counts, edges = np.histogram(steps, np.linspace(-0.5, 0.5, 101))
+    return float(edges[counts.argmax()])
 
 
 def power_to_db(
@@ -710,12 +1006,7 @@ def power_to_db(
     if not np.isfinite(powers).all() or (powers < 0).any():
         raise ValueError("`S` must be finite and not negative: it holds powers")
     zero_db = 10.0 * math.log10(max(amin, abs(float(ref(powers) if callable(ref) else ref))))
-    decibels: NDArray[np.float32] = np.log10(np.maximum(powers, np.float32(amin)))
-    decibels *= np.float32(10.0)
-    decibels -= np.float32(zero_db)
-    if top_db is not None:
-        np.maximum(decibels, decibels.max() - np.float32(top_db), out=decibels)
-    return decibels
+    return frames.decibels(powers, zero_db=zero_db, amin=amin, top_db=top_db)
 
 
 def mfcc(
@@ -772,7 +1063,7 @@ def mfcc(
     (13, 101)
     """
     _require_one_of(y, S)
-    _require_positive_int("n_mfcc", n_mfcc)
+    require_positive_int("n_mfcc", n_mfcc)
     if dct_type not in (1, 2, 3):
         raise ValueError(f"`dct_type` must be 1, 2 or 3, got {dct_type!r}")
     if norm not in ("ortho", None):
@@ -841,8 +1132,8 @@ def delta(
     >>> delta([[0.0, 2.0, 4.0, 6.0]], width=3)
     array([[2., 2., 2., 2.]], dtype=float32)
     """
-    _require_positive_int("width", width)
-    _require_positive_int("order", order)
+    require_positive_int("width", width)
+    require_positive_int("order", order)
     if width < 3 or width % 2 == 0:
         raise ValueError(f"`width` must be odd and at least 3, got {width}")
     if order >= width:

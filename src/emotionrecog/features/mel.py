@@ -1,140 +1,36 @@
-"""The mel front end: the same numbers as librosa's, without the cost of importing librosa.
+"""Mel spectra: the same numbers as librosa's, without the cost of importing librosa.
 
 `melspectrogram` and `mel_filterbank` are drop-in for ``librosa.feature.melspectrogram`` and
 ``librosa.filters.mel`` (same keyword arguments, same orientation ``(n_mels, n_frames)``, same
-numbers within float32 rounding). `LogMel` builds on them what a network is fed: frames first,
-logarithmic, and independent of the level at which the voice was recorded.
+numbers within float32 rounding).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.fft
 
-from emotionrecog.errors import AudioError
+from emotionrecog.features.frames import power_spectrogram
+from emotionrecog.features.spec import require_fitting_window, require_positive_int
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FeatureSpec", "LogMel", "mel_filterbank", "melspectrogram"]
+__all__ = ["mel_filterbank", "melspectrogram"]
 
 # Frames more than this far below the loudest one do not count as voice when the level is measured.
 ACTIVE_RANGE_DB = 30.0
-
-# Neighbouring bands that `LogMel` sums in one product.
-_BANDS_TOGETHER = 8
 
 # Slaney's mel scale is linear up to 1 kHz (200/3 Hz a mel) and logarithmic above.
 _SLANEY_HZ_PER_MEL = 200.0 / 3
 _SLANEY_BREAK_HZ = 1000.0
 _SLANEY_LOG_STEP = math.log(6.4) / 27.0
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FeatureSpec:
-    """Everything that fixes the numbers a network is fed.
-
-    The defaults keep the time and frequency resolution of the AudioSet networks of Schmid et al.
-    [1]_ (frames of 25 ms every 10 ms; mel bands 27 mel apart), cut at the 8 kHz that 16 kHz
-    recordings hold.
-
-    Parameters
-    ----------
-    sampling_rate
-        In Hz; recordings are resampled to it.
-    n_fft, win_length, hop_length
-        Transform size, Hann window and step, in samples.
-    n_mels
-        Number of mel bands.
-    fmin, fmax
-        Lower edge of the first and upper edge of the last band, in Hz.
-    preemphasis
-        Coefficient c of the first difference ``y[n] - c y[n-1]``, applied to the power spectrum.
-    log_offset
-        Added to the level-normalised mel power before the logarithm: the floor below which
-        nothing is heard, as a ratio to the mean power of the voice.
-
-    Raises
-    ------
-    ValueError
-        If a value is of the wrong type or out of its bounds; the message names it.
-
-    References
-    ----------
-    .. [1] F. Schmid, K. Koutini, G. Widmer: "Efficient large-scale audio tagging via
-       Transformer-to-CNN knowledge distillation", ICASSP 2023.
-
-    Examples
-    --------
-    >>> spec = FeatureSpec()
-    >>> spec.sampling_rate, spec.n_mels
-    (16000, 104)
-    >>> FeatureSpec.from_dict(spec.to_dict()) == spec
-    True
-    """
-
-    sampling_rate: int = 16_000
-    n_fft: int = 512
-    win_length: int = 400
-    hop_length: int = 160
-    n_mels: int = 104
-    fmin: float = 0.0
-    fmax: float = 8_000.0
-    preemphasis: float = 0.97
-    log_offset: float = 1e-5
-
-    def __post_init__(self) -> None:
-        """Refuse values that no spectrum can be computed with."""
-        for name in ("sampling_rate", "n_fft", "win_length", "hop_length", "n_mels"):
-            _require_positive_int(name, getattr(self, name))
-        for name in ("fmin", "fmax", "preemphasis", "log_offset"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"`{name}` must be a number, got {value!r}")
-        _require_fitting_window(self.win_length, self.n_fft)
-        if not 0 <= self.fmin < self.fmax <= self.sampling_rate / 2:
-            raise ValueError(
-                "`fmin` and `fmax` must satisfy 0 <= fmin < fmax <= sampling_rate / 2 = "
-                f"{self.sampling_rate / 2:g} Hz, got fmin = {self.fmin!r} and fmax = {self.fmax!r}"
-            )
-        if not 0 <= self.preemphasis < 1:
-            raise ValueError(f"`preemphasis` must be in [0, 1), got {self.preemphasis!r}")
-        if not 0 < self.log_offset < 1:
-            raise ValueError(f"`log_offset` must be in (0, 1), got {self.log_offset!r}")
-
-    def to_dict(self) -> dict[str, int | float]:
-        """Return the values under their names, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a spec from `to_dict`.
-
-        Raises
-        ------
-        ValueError
-            If an entry is missing, unknown, of the wrong type or out of bounds.
-        """
-        expected = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(values, Mapping) or set(values) != set(expected):
-            raise ValueError(f"a feature spec must have the entries {expected}, got {values!r}")
-        return cls(**values)
-
-
-def _require_positive_int(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be a positive int, got {value!r}")
-
-
-def _require_fitting_window(win_length: int, n_fft: int) -> None:
-    if win_length > n_fft:
-        raise ValueError(f"`win_length` must be at most n_fft = {n_fft}, got {win_length}")
+# In Hz: a frequency this close to the edge of a band is on it.
+_ON_EDGE = 1e-6
 
 
 def _hz_to_mel(frequencies: float, htk: bool) -> float:
@@ -159,6 +55,37 @@ def _mel_to_hz(mels: NDArray[np.float64], htk: bool) -> NDArray[np.float64]:
     )
 
 
+def _band_edges(n_mels: int, fmin: float, fmax: float, htk: bool) -> NDArray[np.float64]:
+    """Return where bands begin and end, shape (n_mels + 2,): band i from edge i to edge i + 2."""
+    return _mel_to_hz(np.linspace(_hz_to_mel(fmin, htk), _hz_to_mel(fmax, htk), n_mels + 2), htk)
+
+
+def _count_empty(edges: NDArray[np.float64], bins: NDArray[np.float64]) -> int:
+    """Count the bands that no bin lies inside of; one on an edge has no weight but rounding's."""
+    first = np.searchsorted(bins, edges[:-2] + _ON_EDGE, side="right")
+    end = np.searchsorted(bins, edges[2:] - _ON_EDGE, side="left")
+    return int(np.count_nonzero(end <= first))
+
+
+def _largest_n_mels(bins: NDArray[np.float64], fmin: float, fmax: float, htk: bool) -> int:
+    """Return the largest number of bands of which none is empty; 0 if there is none.
+
+    A bin lies inside two bands at most, so the first k bins, and the range up to the next one,
+    cannot fill more than 2 k bands. That bounds the number from above closely enough for trying.
+    Emptiness does not simply grow with the number of bands, so nothing can be halved.
+    """
+    inside = bins[(bins > fmin + _ON_EDGE) & (bins < fmax - _ON_EDGE)]
+    bottom, top = _hz_to_mel(fmin, htk), _hz_to_mel(fmax, htk)
+    largest = 2 * len(inside)
+    for k, frequency in enumerate(inside):
+        # 2 k + 1 bands end at edge 2 k + 2, which must be beyond bin k + 1.
+        height = _hz_to_mel(float(frequency), htk) - bottom
+        largest = min(largest, math.ceil((2 * k + 2) * (top - bottom) / height))
+    while largest and _count_empty(_band_edges(largest, fmin, fmax, htk), bins):
+        largest -= 1
+    return largest
+
+
 def mel_filterbank(
     *,
     sr: float,
@@ -172,7 +99,7 @@ def mel_filterbank(
     """Build the matrix that sums the bins of a spectrum into mel bands.
 
     Drop-in for ``librosa.filters.mel``: triangles, linear in Hz, on Slaney's mel scale or on
-    HTK's. A low band narrower than the distance of two bins can be empty; that is no error.
+    HTK's. Where librosa warns of empty bands or leaves out what is above ``sr / 2``, this refuses.
 
     Parameters
     ----------
@@ -199,24 +126,30 @@ def mel_filterbank(
     ------
     ValueError
         If a size is not a positive int, `norm` is neither of the two, or the frequencies do not
-        satisfy ``0 <= fmin < fmax``.
+        satisfy ``0 <= fmin < fmax <= sr / 2``; if there are so many bands that some lie between
+        two bins and are empty. The message names the largest `n_mels` that leaves none empty.
 
     Examples
     --------
     >>> mel_filterbank(sr=16000, n_fft=512, n_mels=40).shape
     (40, 257)
     """
-    _require_positive_int("n_fft", n_fft)
-    _require_positive_int("n_mels", n_mels)
+    require_positive_int("n_fft", n_fft)
+    require_positive_int("n_mels", n_mels)
     if norm not in ("slaney", None):
         raise ValueError(f"`norm` must be 'slaney' or None, got {norm!r}")
     if not 0 < sr < math.inf:
         raise ValueError(f"`sr` must be a positive number of Hz, got {sr!r}")
     top = sr / 2 if fmax is None else fmax
-    if not 0 <= fmin < top < math.inf:
+    if top > sr / 2:
         raise ValueError(
-            f"`fmin` and `fmax` must satisfy 0 <= fmin < fmax, got fmin = {fmin!r} and "
-            f"fmax = {top!r}"
+            f"`fmax` must be at most sr / 2 = {sr / 2:g} Hz, the Nyquist frequency, above which "
+            f"the samples hold nothing, got {top!r}; lower it, or leave it out for sr / 2"
+        )
+    if not 0 <= fmin < top:
+        raise ValueError(
+            f"`fmin` and `fmax` must satisfy 0 <= fmin < fmax <= sr / 2 = {sr / 2:g} Hz, got "
+            f"fmin = {fmin!r} and fmax = {top!r}"
         )
     return _mel_bands(sr, n_fft, n_mels, fmin, top, htk, norm)
 
@@ -225,8 +158,21 @@ def mel_filterbank(
 def _mel_bands(
     sr: float, n_fft: int, n_mels: int, fmin: float, fmax: float, htk: bool, norm: str | None
 ) -> NDArray[np.float32]:
-    edges = _mel_to_hz(np.linspace(_hz_to_mel(fmin, htk), _hz_to_mel(fmax, htk), n_mels + 2), htk)
-    bins = np.fft.rfftfreq(n_fft, 1.0 / sr)
+    bins = np.asarray(np.fft.rfftfreq(n_fft, 1.0 / sr), dtype=np.float64)
+    edges = _band_edges(n_mels, fmin, fmax, htk)
+    n_empty = _count_empty(edges, bins)
+    if n_empty:
+        largest = _largest_n_mels(bins, fmin, fmax, htk)
+        raise ValueError(
+            f"`n_mels` = {n_mels} leaves {n_empty} empty: so many bands lie between two of the "
+            f"frequencies of a transform of n_fft = {n_fft}, which are {sr / n_fft:g} Hz apart; "
+            + (
+                f"the largest `n_mels` that leaves none empty is {largest}; use it, or "
+                if largest
+                else "no `n_mels` leaves none empty; use "
+            )
+            + "a larger `n_fft` or a wider range of `fmin` and `fmax`"
+        )
     width = np.diff(edges)[:, np.newaxis]
     distance = edges[:, np.newaxis] - bins
     rising = -distance[:-2] / width[:-1]
@@ -239,21 +185,17 @@ def _mel_bands(
     return result
 
 
-@lru_cache(maxsize=16)
-def _hann(win_length: int, n_fft: int) -> NDArray[np.float32]:
-    """Return a periodic Hann window, padded on both sides to the size of the transform."""
-    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(win_length) / win_length)
-    if win_length == 1:
-        window[:] = 1.0  # as in librosa; the formula has nothing but its zero left
-    before = (n_fft - win_length) // 2
-    result = np.pad(window, (before, n_fft - win_length - before)).astype(np.float32)
-    result.setflags(write=False)
-    return result
-
-
 def _signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
     """Return `y` as float32, or say why it is no signal."""
-    samples = np.asarray(y, dtype=np.float32)
+    given = np.asarray(y)
+    if given.size and not np.issubdtype(given.dtype, np.floating):
+        raise ValueError(
+            f"`y` must be floating-point, relative to full scale, got {given.dtype}; "
+            "emotionrecog.audio.load((samples, sampling_rate)) converts integers, or divide them "
+            "by their full scale, which is 32768 for 16 bits"
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        samples = given.astype(np.float32, copy=False)
     if samples.ndim != 1 or len(samples) < shortest:
         raise ValueError(
             f"`y` must have one dimension and at least {shortest} samples, "
@@ -262,27 +204,6 @@ def _signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
     if not np.isfinite(samples).all():
         raise ValueError("`y` must be finite, got NaN or infinite samples")
     return samples
-
-
-def _stft(
-    y: NDArray[np.float32], n_fft: int, hop_length: int, win_length: int, center: bool
-) -> NDArray[np.complex64]:
-    """Return the short-time Fourier transform, shape (n_frames, 1 + n_fft // 2)."""
-    if center:
-        y = np.pad(y, n_fft // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop_length]
-    spectrum: NDArray[np.complex64] = scipy.fft.rfft(frames * _hann(win_length, n_fft), axis=1)
-    return spectrum
-
-
-def _power_spectrogram(
-    y: NDArray[np.float32], n_fft: int, hop_length: int, win_length: int, center: bool
-) -> NDArray[np.float32]:
-    """Return |STFT|², shape (n_frames, 1 + n_fft // 2)."""
-    spectrum = _stft(y, n_fft, hop_length, win_length, center)
-    power: NDArray[np.float32] = np.square(spectrum.real)
-    power += np.square(spectrum.imag)
-    return power
 
 
 def melspectrogram(
@@ -337,119 +258,11 @@ def melspectrogram(
         sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, norm=norm
     )
     win_length = n_fft if win_length is None else win_length
-    _require_positive_int("hop_length", hop_length)
-    _require_positive_int("win_length", win_length)
-    _require_fitting_window(win_length, n_fft)
+    require_positive_int("hop_length", hop_length)
+    require_positive_int("win_length", win_length)
+    require_fitting_window(win_length, n_fft)
     samples = _signal(y, shortest=1 if center else n_fft)
-    return bands @ _power_spectrogram(samples, n_fft, hop_length, win_length, center).T
-
-
-def _group_bands(
-    weights: NDArray[np.float32],
-) -> list[tuple[slice, slice, NDArray[np.float32]]]:
-    """Split a filterbank, shape (n_bins, n_mels), into blocks without most of its zeros.
-
-    Each block is its bins, its bands and its weights. Triangles next to each other share a narrow
-    range of bins, so that a tenth of the products is left; and blocks are so small that BLAS does
-    not wake its threads for them, which would cost more than the products where many recordings
-    are judged side by side.
-    """
-    blocks = []
-    for first in range(0, weights.shape[1], _BANDS_TOGETHER):
-        bands = slice(first, first + _BANDS_TOGETHER)
-        used = np.flatnonzero(weights[:, bands].any(axis=1))
-        bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
-        blocks.append((bins, bands, np.ascontiguousarray(weights[bins, bands])))
-    return blocks
-
-
-class LogMel:
-    """The front end of the networks: log-mel frames whose numbers do not depend on the level.
-
-    The mean of the samples is removed, for some recordings carry a constant offset larger than
-    their silence. Mel power (HTK scale, triangles of equal height) is divided by its mean over the
-    frames within 30 dB of the loudest, so that the same voice gives the same features at any
-    microphone gain. Then the logarithm is taken of the ratio plus ``spec.log_offset``.
-
-    Parameters
-    ----------
-    spec
-        What to compute.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tone = np.sin(np.arange(16000, dtype=np.float32) * 0.1)
-    >>> extract = LogMel(FeatureSpec())
-    >>> loud, quiet = extract(tone), extract(tone * 0.001)
-    >>> loud.shape, bool(np.allclose(loud, quiet, atol=1e-3))
-    ((101, 104), True)
-    """
-
-    def __init__(self, spec: FeatureSpec) -> None:
-        self.spec = spec
-        # A first difference scales each bin's power, so it is a factor of the filterbank's columns.
-        phase = 2.0 * np.pi * np.arange(1 + spec.n_fft // 2) / spec.n_fft
-        emphasis = 1.0 + spec.preemphasis**2 - 2.0 * spec.preemphasis * np.cos(phase)
-        bands = mel_filterbank(
-            sr=spec.sampling_rate,
-            n_fft=spec.n_fft,
-            n_mels=spec.n_mels,
-            fmin=spec.fmin,
-            fmax=spec.fmax,
-            htk=True,
-            norm=None,
-        )
-        self._groups = _group_bands((bands * emphasis).T.astype(np.float32))
-
-    def power(self, samples: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Return mel power relative to the level of the voice, before the logarithm.
-
-        Parameters and errors are those of a call; so is the shape of what is returned.
-        """
-        y = np.asarray(samples, dtype=np.float32)
-        if y.ndim != 1 or len(y) == 0:
-            raise AudioError(
-                f"samples must have one dimension and at least one sample, got shape {y.shape}"
-            )
-        if not np.isfinite(y).all():
-            raise AudioError("samples must be finite, got NaN or infinite ones")
-        y = y - y.mean(dtype=np.float64).astype(np.float32)
-        peak = np.abs(y).max()
-        if peak == 0:
-            raise AudioError("silent: all samples are equal; expected a voice")
-        # Brought to full scale first, so that no power overflows or underflows.
-        spec = self.spec
-        spectrum = _power_spectrogram(
-            y / peak, spec.n_fft, spec.hop_length, spec.win_length, center=True
-        )
-        power = np.empty((len(spectrum), spec.n_mels), dtype=np.float32)
-        for bins, bands, weights in self._groups:
-            np.matmul(spectrum[:, bins], weights, out=power[:, bands])
-        return relative_to_voice(power)
-
-    def __call__(self, samples: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Return the features of a mono signal at ``spec.sampling_rate``.
-
-        Parameters
-        ----------
-        samples
-            Shape (n_samples,), taken as float32.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_frames, n_mels)
-            ``n_frames`` is ``1 + n_samples // spec.hop_length``.
-
-        Raises
-        ------
-        AudioError
-            If the samples are not one-dimensional and finite, all equal, or none at all.
-        """
-        features: NDArray[np.float32] = np.log(
-            self.power(samples) + np.float32(self.spec.log_offset)
-        )
-        return features
+    return bands @ power_spectrogram(samples, n_fft, hop_length, win_length, center).T
 
 
 def relative_to_voice(power: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
-"""Transforms of mel power spectrograms that make a network indifferent to who, where and how loud.
+"""Variations of spectrograms and features: `Augmentation`, SpecAugment and mixup.
 
-They work on batches of *linear* mel power, where sources add and rooms and microphones multiply,
-and are used in training only. The level needs no augmentation: the front end removes it.
+`Augmentation` makes a network indifferent to who, where and how loud. It works on batches of
+*linear* mel power, where sources add and rooms and microphones multiply, and is used in training
+only. The level needs no augmentation: the front end removes it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Augmentation", "fit_length"]
+__all__ = ["Augmentation", "fit_length", "mixup", "spec_augment"]
 
 _SILENCE = np.float32(1e-12)  # mel power, relative to the voice, of a frame that holds nothing
 
@@ -138,31 +139,162 @@ class Augmentation:
         """
         if not self.mixup:
             return inputs, targets
-        partner = _shuffle_within(groups, rng)
-        share = rng.beta(self.mixup, self.mixup, len(inputs)).astype(np.float32)
-        share = np.maximum(share, 1 - share)
-
-        def mixed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-            own = share.reshape(-1, *[1] * (values.ndim - 1))
-            return own * values + (1 - own) * values[partner]
-
-        return mixed(inputs), mixed(targets)
+        return mixup(inputs, targets, rng, alpha=self.mixup, groups=groups)
 
     def features(
         self, log_power: NDArray[np.float32], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Hide stripes of the features, in place (SpecAugment)."""
-        _, n_frames, n_mels = log_power.shape
-        floor = log_power.min(axis=(1, 2))
-        for clip, lowest in zip(log_power, floor, strict=True):
-            for _ in range(self.masks):
-                width = rng.integers(self.mask_bands + 1)
-                low = rng.integers(n_mels - width + 1)
-                clip[:, low : low + width] = lowest
-                width = rng.integers(self.mask_frames + 1)
-                low = rng.integers(n_frames - width + 1)
-                clip[low : low + width] = lowest
-        return log_power
+        """Hide stripes of the features, shape (n_clips, n_frames, n_mels): `spec_augment`."""
+        return spec_augment(
+            log_power,
+            rng,
+            masks=self.masks,
+            mask_bands=self.mask_bands,
+            mask_frames=self.mask_frames,
+        )
+
+
+def spec_augment(
+    features: NDArray[np.floating],
+    rng: np.random.Generator,
+    *,
+    masks: int = 1,
+    mask_bands: int = 12,
+    mask_frames: int = 24,
+) -> NDArray[np.float32]:
+    """Hide random stripes of features along both axes (SpecAugment [1]_, without its warping).
+
+    Each stripe is as wide as a draw from 0 to its largest width says, and filled with the smallest
+    value of its clip: what is hidden looks silent.
+
+    Parameters
+    ----------
+    features
+        Log-mel spectra or other features, shape (n_frames, n_features), or several clips' of
+        shape (n_clips, n_frames, n_features). They are not changed.
+    rng
+        Source of all randomness.
+    masks
+        Number of stripes along each axis.
+    mask_bands, mask_frames
+        Largest widths of the stripes, in features and in frames; no wider than there are.
+
+    Returns
+    -------
+    ndarray of float32, of the same shape
+
+    Raises
+    ------
+    ValueError
+        If the features have another number of axes or no values, or a number is negative or not
+        whole.
+
+    References
+    ----------
+    .. [1] D. S. Park et al.: "SpecAugment: a simple data augmentation method for automatic speech
+       recognition", Interspeech 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> features = np.random.default_rng(0).normal(size=(100, 40))
+    >>> hidden = spec_augment(features, np.random.default_rng(1), mask_bands=8, mask_frames=20)
+    >>> stripes = hidden == features.min().astype(np.float32)
+    >>> int(stripes.all(axis=0).sum()), int(stripes.all(axis=1).sum())  # features, frames
+    (4, 15)
+    """
+    for name, number in (
+        ("masks", masks),
+        ("mask_bands", mask_bands),
+        ("mask_frames", mask_frames),
+    ):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ValueError(f"`{name}` must be a whole number from 0 on, got {number!r}")
+    result = np.array(features, dtype=np.float32)
+    if result.ndim not in (2, 3) or result.size == 0:
+        raise ValueError(
+            "`features` must have the shape (n_frames, n_features) or (n_clips, n_frames, "
+            f"n_features), got {result.shape}"
+        )
+    clips = result if result.ndim == 3 else result[np.newaxis]
+    _, n_frames, n_bands = clips.shape
+    for clip, lowest in zip(clips, clips.min(axis=(1, 2)), strict=True):
+        for _ in range(masks):
+            width = rng.integers(min(mask_bands, n_bands) + 1)
+            low = rng.integers(n_bands - width + 1)
+            clip[:, low : low + width] = lowest
+            width = rng.integers(min(mask_frames, n_frames) + 1)
+            low = rng.integers(n_frames - width + 1)
+            clip[low : low + width] = lowest
+    return result
+
+
+def mixup(
+    inputs: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    alpha: float = 0.2,
+    groups: NDArray[np.intp] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Superpose pairs of clips, and their targets in the same proportion (mixup [1]_).
+
+    Parameters
+    ----------
+    inputs
+        Features, shape (n_clips, ...). Powers add as sounds do, logarithms of them do not.
+    targets
+        Probabilities of the emotions, shape (n_clips, n_targets).
+    rng
+        Source of all randomness.
+    alpha
+        Both parameters of the Beta distribution that shares are drawn from: 1 for any share alike,
+        less for clips that stay nearly themselves.
+    groups
+        Only clips of equal number here are superposed, such as those of one corpus; shape
+        (n_clips,). By default any.
+
+    Returns
+    -------
+    inputs, targets
+        Of the same shapes. Every clip keeps at least half of itself.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is not positive, or the arrays are not of as many clips.
+
+    References
+    ----------
+    .. [1] H. Zhang et al.: "mixup: beyond empirical risk minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one_hot = np.eye(2, dtype=np.float32)
+    >>> inputs, targets = mixup(one_hot, one_hot, np.random.default_rng(3), alpha=1.0)
+    >>> targets.round(2)
+    array([[0.86, 0.14],
+           [0.47, 0.53]], dtype=float32)
+    """
+    if not 0 < alpha < np.inf:
+        raise ValueError(f"`alpha` must be a positive number, got {alpha!r}")
+    if groups is None:
+        groups = np.zeros(len(inputs), dtype=np.intp)
+    if not len(inputs) == len(targets) == len(groups):
+        raise ValueError(
+            "`inputs`, `targets` and `groups` must be of as many clips, got "
+            f"{len(inputs)}, {len(targets)} and {len(groups)}"
+        )
+    partner = _shuffle_within(groups, rng)
+    share = rng.beta(alpha, alpha, len(inputs)).astype(np.float32)
+    share = np.maximum(share, 1 - share)
+
+    def mixed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        own = share.reshape(-1, *[1] * (values.ndim - 1))
+        return own * values + (1 - own) * values[partner]
+
+    return mixed(inputs), mixed(targets)
 
 
 def fit_length(clip: NDArray[np.floating], n_frames: int) -> NDArray[np.float32]:

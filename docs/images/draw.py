@@ -1,0 +1,97 @@
+"""Draw the pictures of the gallery and of the page of features: ``python docs/images/draw.py``.
+
+They show the example clip, and signals that are made up here. ``distributions.png`` needs the
+corpora and is drawn by ``emotionrecog corpus check``.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.signal import lfilter
+
+from emotionrecog import audio, plots
+from emotionrecog.audio import Waveform
+
+HERE = Path(__file__).parent
+CLIP = HERE.parents[1] / "examples" / "clip.wav"
+RATE = 16_000
+
+# Of the vowels a, i and u: the formants in Hz, the last two of which they share.
+VOWELS = tuple(
+    (*formants, 3500, 4500) for formants in ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240))
+)
+
+
+def voice(pitch, swing, syllable, tilt, level):
+    """Return three vowels that nobody spoke.
+
+    Pitch in Hz falls from syllable to syllable and swings in each by the share `swing`; `syllable`
+    is a duration in s, and overtone k is weaker than the first by ``k ** -tilt``.
+    """
+    n_samples = round(syllable * RATE)
+    where = np.arange(n_samples) / n_samples
+    parts = []
+    for number, formants in enumerate(VOWELS):
+        hertz = pitch * (1 - 0.07 * number) * (1 + swing * np.sin(np.pi * where))
+        phase = 2 * np.pi * np.cumsum(hertz) / RATE
+        overtones = range(1, int(RATE / 2 / hertz.max()))
+        sound = np.sum([np.sin(k * phase) * k**-tilt for k in overtones], axis=0)
+        for formant in formants:
+            radius = np.exp(-np.pi * 90 / RATE)
+            poles = [1, -2 * radius * np.cos(2 * np.pi * formant / RATE), radius**2]
+            sound = lfilter([sum(poles)], poles, sound)
+        sound *= np.sin(np.pi * where) / np.abs(sound).max()
+        parts += [sound, np.zeros(n_samples // 4)]
+    sound = level * np.concatenate([np.zeros(RATE // 10), *parts])
+    return waveform(sound + 1e-4 * np.random.default_rng(0).normal(size=len(sound)))
+
+
+def waveform(sound):
+    """Return samples at 16 kHz as a recording."""
+    return Waveform(np.asarray(sound, dtype=np.float32), RATE)
+
+
+def signals():
+    """Return a second of a sine, of a buzz that rises, and of noise, each with a title."""
+    times = np.arange(RATE) / RATE
+    phase = 2 * np.pi * (120 * times + 60 * times**2)
+    buzz = np.sum([np.sin(k * phase) / k for k in range(1, 30)], axis=0)
+    noise = np.random.default_rng(0).normal(size=RATE)
+    return {
+        "sine of 440 Hz": waveform(0.5 * np.sin(2 * np.pi * 440 * times)),
+        "buzz from 120 to 240 Hz": waveform(0.25 * buzz),
+        "white noise": waveform(0.15 * noise),
+    }
+
+
+def save(figure, name):
+    """Write a picture of 256 colours, which takes a third of the space."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    picture = Image.open(png).convert("RGB")
+    # Of 256 colours, with which none is off by more than 6 of 255.
+    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
+    picture.save(HERE / f"{name}.png", optimize=True)
+
+
+def main():
+    """Draw all of them."""
+    clip = audio.load(CLIP)
+    for kind in plots.KINDS:
+        save(plots.plot(clip, kind, titles=[CLIP.name]), kind)
+    save(plots.plot(clip, titles=[CLIP.name]), "default")
+    kinds = ["log_spectrogram", "zero_crossing_rate", "spectral_flatness", "voicing"]
+    save(plots.plot(list(signals().values()), kinds, titles=list(signals())), "signals")
+    voices = {
+        "low, slow, dull, quiet": voice(100, 0.05, 0.42, 1.8, 0.1),
+        "between": voice(130, 0.15, 0.3, 1.0, 0.3),
+        "high, fast, bright, loud": voice(210, 0.4, 0.2, 0.2, 0.8),
+    }
+    kinds = ["waveform", "f0", "spectral_centroid"]
+    save(plots.plot(list(voices.values()), kinds, titles=list(voices)), "voices")
+
+
+if __name__ == "__main__":
+    main()
