@@ -1,5 +1,8 @@
 """Networks: their parts against what they stand for, and ONNX Runtime's answers against Keras'."""
 
+import itertools
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,23 +17,55 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 import keras
 
 from emotionrecog.errors import ModelError
-from emotionrecog.models import ARCHITECTURES, build, mobilenet, require_tensorflow
+from emotionrecog.cli import main
+from emotionrecog.features import PRESETS
+from emotionrecog.models import (
+    ARCHITECTURES,
+    ParallelModel,
+    build,
+    default_sizes,
+    load,
+    losses,
+    mobilenet,
+    require_tensorflow,
+)
+from emotionrecog.models.cost import cost, multiply_adds
 from emotionrecog.models.export import restore, to_onnx, weights_of, with_probabilities
 from emotionrecog.models.layers import (
     FusedBatchNormalization,
+    FusedGRU,
+    PaddingMask,
+    ReverseFrames,
     attend,
-    masked_crossentropy,
+    average,
     mean_and_deviation,
+    normalization,
+    pool,
+    recurrent,
 )
 from emotionrecog.recognizer import EmotionRecognizer
 
 ATOL = 1e-4
 BATCH_SIZES = (1, 3)
-# Small networks of every architecture.
-SIZES: dict[str, dict[str, float]] = {
+N_FRAMES = 32  # of what cannot be of any length
+# Small networks of every architecture; one number for all features, or one for each.
+OF_EACH = {"mean": [-5.0 - 0.01 * i for i in range(40)], "deviation": [3.0] * 40}
+SIZES: dict[str, dict[str, Any]] = {
     "mobilenet": {"hidden": 8, "mean": -5.0, "deviation": 3.0},
     "crnn": {"filters": 4, "recurrent": 8, "mean": -5.0, "deviation": 3.0},
+    "cnn1d": {"filters": [4, 6, 4, 3], "hidden": 8, "n_frames": N_FRAMES, **OF_EACH},
+    "cnn2d": {"filters": 2, "hidden": 8, "mean": -5.0, "deviation": 3.0},
+    "lstm": {"units": 5, "hidden": 8, **OF_EACH},
+    "gru": {"units": 5, "hidden": 8, **OF_EACH},
+    "cnn_lstm": {"filters": 8, "units": 5, "hidden": 8, "n_frames": N_FRAMES, **OF_EACH},
+    "resnet_bilstm_attention": {"filters": 8, "recurrent_units": 4, "heads": 2, "hidden": 8}
+    | OF_EACH,
+    "parallel_cnn_lstm": {"filters": [2, 2, 4, 4], "recurrent_units": 4}
+    | {"mean": -5.0, "deviation": 3.0},
+    "linear": OF_EACH,
 }
+FREE = sorted(name for name, about in ARCHITECTURES.items() if not about.fixed_length)
+MASKED = sorted(name for name, about in ARCHITECTURES.items() if about.masked)
 
 
 def features(n_clips: int, n_frames: int, n_features: int) -> np.ndarray:
@@ -48,25 +83,28 @@ def answers_of_keras(model: keras.Model, x: np.ndarray) -> np.ndarray:
 def enliven(model: keras.Model) -> None:
     """Give an untrained network normalisation that does something, and answers that differ."""
     rng = np.random.default_rng(0)
+    normalised = False
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
+            normalised = True
             layer.momentum = 0.0  # one batch sets the statistics
             layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
             layer.beta.assign(rng.normal(0.0, 0.3, layer.beta.shape))
-    model(features(8, 101, 40), training=True)
+    if not normalised:
+        for variable in model.trainable_variables:
+            variable.assign(2.0 * variable + rng.normal(0.0, 0.2, variable.shape))
+    model(features(8, N_FRAMES, 40), training=True)
 
 
-@pytest.mark.parametrize("duration", ["shortest", "6 s"])
-@pytest.mark.parametrize("n_clips", BATCH_SIZES)
-def test_bundled_network_answers_in_onnx_as_in_keras(n_clips: int, duration: str) -> None:
+def test_bundled_network_answers_in_onnx_as_in_keras() -> None:
     recognizer = EmotionRecognizer()
     artifact = recognizer.artifact
     spec = artifact.features
-    seconds = artifact.minimum_duration if duration == "shortest" else 6.0
-    x = features(n_clips, 1 + int(seconds * spec.sampling_rate) // spec.hop_length, spec.n_mels)
     model = with_probabilities(restore(artifact), artifact.temperature)
-    (found,) = recognizer._session.run(None, {"features": x})
-    np.testing.assert_allclose(found, answers_of_keras(model, x), rtol=0, atol=ATOL)
+    for n_clips, seconds in itertools.product(BATCH_SIZES, (artifact.minimum_duration, 6.0)):
+        x = features(n_clips, 1 + int(seconds * spec.sampling_rate) // spec.hop_length, spec.n_mels)
+        (found,) = recognizer._session.run(None, {"features": x})
+        np.testing.assert_allclose(found, answers_of_keras(model, x), rtol=0, atol=ATOL)
 
 
 @pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
@@ -78,13 +116,13 @@ def exported(request: pytest.FixtureRequest) -> tuple[str, keras.Model, bytes]:
     return request.param, model, to_onnx(model, 1.7)
 
 
-@pytest.mark.parametrize("n_frames", [41, 601])
 def test_every_architecture_answers_in_onnx_as_in_keras(
-    exported: tuple[str, keras.Model, bytes], n_frames: int
+    exported: tuple[str, keras.Model, bytes],
 ) -> None:
-    _, model, onnx = exported
+    name, model, onnx = exported
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-    for n_clips in BATCH_SIZES:
+    lengths = (N_FRAMES,) if ARCHITECTURES[name].fixed_length else (41, 301)
+    for n_frames, n_clips in itertools.product(lengths, BATCH_SIZES):
         x = features(n_clips, n_frames, 40)
         logits = answers_of_keras(model, x).astype(np.float64) / 1.7
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -97,11 +135,13 @@ def test_every_architecture_answers_in_onnx_as_in_keras(
 def test_every_architecture_fits_what_the_recogniser_asks_of_it(
     exported: tuple[str, keras.Model, bytes],
 ) -> None:
-    _, _, onnx = exported
+    name, _, onnx = exported
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     (node,), (output,) = session.get_inputs(), session.get_outputs()
     assert (node.name, node.type, node.shape[2]) == ("features", "tensor(float)", 40)
-    assert [type(size) for size in node.shape[:2]] == [str, str]  # free
+    fixed = ARCHITECTURES[name].fixed_length
+    assert [type(size) for size in node.shape[:2]] == [str, int if fixed else str]  # str: free
+    assert not fixed or node.shape[1] == N_FRAMES
     assert output.shape[1] == 5
 
 
@@ -110,7 +150,7 @@ def test_clips_of_a_batch_do_not_hear_each_other(
 ) -> None:
     _, _, onnx = exported
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-    x = features(3, 101, 40)
+    x = features(3, N_FRAMES, 40)
     (together,) = session.run(None, {"features": x})
     for i in range(3):
         (alone,) = session.run(None, {"features": x[i : i + 1]})
@@ -127,7 +167,7 @@ def test_weights_travel_through_an_artifact(exported: tuple[str, keras.Model, by
         "sizes": SIZES[name],
     }
     artifact = replace(artifact, **described, onnx=onnx, weights=weights_of(model))
-    x = features(3, 101, 40)
+    x = features(3, N_FRAMES, 40)
     np.testing.assert_array_equal(
         answers_of_keras(restore(artifact), x), answers_of_keras(model, x)
     )
@@ -154,7 +194,7 @@ def test_weights_of_a_network_without_some_layers_are_refused() -> None:
 
 def test_temperature_flattens(exported: tuple[str, keras.Model, bytes]) -> None:
     _, model, _ = exported
-    x = features(3, 101, 40)
+    x = features(3, N_FRAMES, 40)
     sharp = answers_of_keras(with_probabilities(model, 1.0), x)
     flat = answers_of_keras(with_probabilities(model, 3.0), x)
     assert (flat.max(axis=1) < sharp.max(axis=1)).all()
@@ -166,13 +206,13 @@ def test_unknown_architecture_is_refused_with_the_known() -> None:
         build("x", 40, 5)
 
 
-@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
-@pytest.mark.parametrize("n_frames", [26, 27, 48, 250])
-def test_every_architecture_takes_any_batch_of_any_length(architecture: str, n_frames: int) -> None:
-    model = build(architecture, 33, 3, **SIZES[architecture])
-    answers = answers_of_keras(model, features(2, n_frames, 33))
-    assert answers.shape == (2, 3)
-    assert np.isfinite(answers).all()
+@pytest.mark.parametrize("architecture", FREE)
+def test_most_architectures_take_any_batch_of_any_length(architecture: str) -> None:
+    model = build(architecture, 33, 3, **SIZES[architecture] | {"mean": -5.0, "deviation": 3.0})
+    for n_frames in (26, 27, 48, 250):
+        answers = answers_of_keras(model, features(2, n_frames, 33))
+        assert answers.shape == (2, 3)
+        assert np.isfinite(answers).all()
 
 
 @pytest.mark.parametrize("missing", ["tensorflow", "keras"])
@@ -186,65 +226,308 @@ def test_missing_tensorflow_is_said_with_what_to_do(
         build("crnn", 40, 5)
 
 
-# Layers and the loss ----------------------------------------------------------------------------
+# Padding ----------------------------------------------------------------------------------------
 
 
-def loss_and_gradient(y_true: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def padded(clips: list[np.ndarray], n_frames: int) -> np.ndarray:
+    return np.stack([np.pad(clip, ((0, n_frames - len(clip)), (0, 0))) for clip in clips])
+
+
+@pytest.mark.parametrize("exported", sorted(set(MASKED) & set(FREE)), indirect=True)
+def test_padding_changes_no_answer(exported: tuple[str, keras.Model, bytes]) -> None:
+    """Not in Keras, and not in ONNX, where the converter must not forget how long clips are."""
+    _, model, onnx = exported
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    lengths = (31, 20, 9, 1)
+    clips = [clip[:length] for clip, length in zip(features(4, 31, 40), lengths, strict=True)]
+    batch = padded(clips, 40)
+    logits = answers_of_keras(model, batch)
+    (probabilities,) = session.run(None, {"features": batch})
+    for i, clip in enumerate(clips):
+        alone = answers_of_keras(model, clip[np.newaxis])
+        np.testing.assert_allclose(logits[i : i + 1], alone, rtol=0, atol=ATOL)
+        (found,) = session.run(None, {"features": clip[np.newaxis]})
+        np.testing.assert_allclose(probabilities[i : i + 1], found, rtol=0, atol=ATOL)
+    # The test would fail if padding were heard.
+    batch[:, -1] = 1e-3
+    assert np.abs(answers_of_keras(model, batch) - logits).max() > 100 * ATOL
+
+
+@pytest.mark.parametrize("name", sorted(set(MASKED) - set(FREE)))
+def test_what_padding_is_normalised_to_reaches_no_weight(name: str) -> None:
+    """Of networks of one length: normalisation would turn the zeros into something else."""
+    keras.utils.set_random_seed(0)
+    sizes = SIZES[name] | {"mean": 0.0, "deviation": 1.0}
+    plain, shifted = build(name, 40, 5, **sizes), build(name, 40, 5, **sizes | {"mean": 5.0})
+    enliven(plain)
+    shifted.set_weights(plain.get_weights())
+    clip = features(1, 60, 40)[0]
+    np.testing.assert_allclose(
+        answers_of_keras(shifted, padded([clip + 5.0], N_FRAMES)),
+        answers_of_keras(plain, padded([clip], N_FRAMES)),
+        rtol=0,
+        atol=ATOL,
+    )
+
+
+def test_clip_ends_with_its_last_frame_that_is_not_zero() -> None:
+    x = np.zeros((4, 5, 2), dtype=np.float32)
+    x[0, 3, 1] = 1e-30
+    x[1, 0] = x[1, 4] = -2.0  # silence in between is no padding
+    x[2] = 1.0
+    mask = np.asarray(PaddingMask()(x))
+    expected = [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(mask, np.array(expected)[..., np.newaxis])
+
+
+def test_clips_are_turned_round_within_their_length() -> None:
+    x = np.arange(8, dtype=np.float32).reshape(2, 4, 1)
+    mask = np.array([[1, 1, 1, 0], [1, 1, 1, 1]], dtype=np.float32)[..., np.newaxis]
+    found = np.asarray(ReverseFrames()(x, mask))[..., 0]
+    np.testing.assert_array_equal(found, [[2, 1, 0, 3], [7, 6, 5, 4]])
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_recurrent_layers_do_what_masked_ones_of_keras_do(cell: str) -> None:
+    inputs, lengths = keras.Input((None, 3)), (9, 4)
+    mask = PaddingMask()(inputs)
+    model = keras.Model(inputs, recurrent(inputs, mask, 5, cell=cell))
+    plain = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell](5, return_sequences=True)
+    masked = keras.Sequential([keras.layers.Masking(), keras.layers.Bidirectional(plain)])
+    x = padded([features(1, length, 3)[0] for length in lengths], 9)
+    masked(x)
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(0.0, 0.5, w.shape) for w in masked.weights]
+    masked.set_weights(weights)
+    order = {tuple(w.shape): [] for w in masked.weights}
+    for variable, values in zip(masked.weights, weights, strict=True):
+        order["backward" in variable.path, variable.name] = values
+    layers_ = [layer for layer in model.layers if hasattr(layer, "cell")]
+    found = []
+    for swapped in (False, True):  # which of the two runs backwards is not told by their names
+        for layer, backward in zip(layers_, (swapped, not swapped), strict=True):
+            names = ("kernel", "recurrent_kernel", "bias")
+            layer.set_weights([order[backward, name] for name in names])
+        found.append(answers_of_keras(model, x))
+    expected = np.asarray(masked(x))
+    for i, length in enumerate(lengths):
+        errors = [np.abs(f[i, :length] - expected[i, :length]).max() for f in found]
+        assert min(errors) < 1e-6 < max(errors)
+        assert not found[0][i, length:].any()
+
+
+def test_unknown_cell_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`cell` must be one of lstm, gru, got 'rnn'"):
+        build("lstm", 3, 2, cell="rnn")
+
+
+def test_fused_gru_is_that_of_keras() -> None:
     import tensorflow as tf
 
-    y_pred = tf.constant(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(y_pred)
-        loss = masked_crossentropy(y_true, y_pred)
-    return loss.numpy(), tape.gradient(loss, y_pred).numpy()
-
-
-def targets_and_logits() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    targets = rng.dirichlet(np.ones(8), 16).astype(np.float32)
-    return targets, rng.normal(0.0, 3.0, (16, 8)).astype(np.float32)
+    x = tf.constant(rng.normal(size=(2, 7, 3)).astype(np.float32))
+    weights = [rng.normal(0.0, 0.5, shape) for shape in ((3, 15), (5, 15), (2, 15))]
+    answers, gradients = [], []
+    for layer in (FusedGRU(5, return_sequences=True), keras.layers.GRU(5, return_sequences=True)):
+        layer.build(x.shape)
+        layer.set_weights(weights)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(y**2)
+        answers.append(y)
+        gradients.append(tape.gradient(loss, [x, *layer.trainable_variables]))
+    np.testing.assert_allclose(*answers, rtol=0, atol=1e-6)
+    for fused, plain in zip(*gradients, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-5)
 
 
-def test_loss_is_the_plain_one_where_every_emotion_counts() -> None:
-    targets, logits = targets_and_logits()
-    found, _ = loss_and_gradient(np.hstack([targets, np.ones_like(targets)]), logits)
-    expected = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+@pytest.mark.parametrize("exported", ["lstm", "gru", "cnn_lstm"], indirect=True)
+def test_recurrent_layers_are_no_loops_in_onnx(exported: tuple[str, keras.Model, bytes]) -> None:
+    """A loop of single steps would take ONNX Runtime about ten times as long."""
+    import onnx
+
+    name, _, network = exported
+    kinds = [node.op_type for node in onnx.load_from_string(network).graph.node]
+    assert kinds.count("GRU" if name == "gru" else "LSTM") == 4
+    assert not {"Loop", "Scan"} & set(kinds)
 
 
-def test_emotion_of_weight_zero_takes_no_part() -> None:
-    targets, logits = targets_and_logits()
-    absent = [1, 7]
-    weights = np.ones_like(targets)
-    targets[:, absent] = weights[:, absent] = 0.0
-    targets /= targets.sum(axis=1, keepdims=True)
-    loss, gradient = loss_and_gradient(np.hstack([targets, weights]), logits)
-    np.testing.assert_allclose(gradient[:, absent], 0.0, atol=1e-12)
-    assert (np.abs(np.delete(gradient, absent, axis=1)).max(axis=1) > 1e-3).all()
-    others = np.delete(logits, absent, axis=1)
-    expected = keras.losses.categorical_crossentropy(
-        np.delete(targets, absent, axis=1), others, from_logits=True
+def test_pooling_counts_what_is_left_over() -> None:
+    x = np.array([[[1.0], [2.0], [3.0], [0.0]], [[4.0], [0.0], [0.0], [0.0]]], dtype=np.float32)
+    mask = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=np.float32)[..., np.newaxis]
+    pooled, left = pool(x, mask, 2)
+    np.testing.assert_array_equal(np.asarray(pooled)[..., 0], [[2, 3], [4, 0]])
+    np.testing.assert_array_equal(np.asarray(left)[..., 0], [[1, 1], [1, 0]])
+    odd, _ = pool(x[:, :3], mask[:, :3], 2)
+    np.testing.assert_array_equal(odd, pooled)
+    np.testing.assert_array_equal(average(x, mask), [[2.0], [4.0]])
+
+
+def test_attention_and_normalisation_of_features_leave_padding_out() -> None:
+    inputs, mask = keras.Input((None, 3)), keras.Input((None, 1))
+    model = keras.Model([inputs, mask], attend(inputs, 5, mask))
+    x, ones = features(1, 9, 3), np.ones((1, 9, 1), dtype=np.float32)
+    alone = answers_of_keras(model, [x, ones])
+    longer = [np.pad(a, ((0, 0), (0, 4), (0, 0)), constant_values=v) for a, v in ((x, 7), (ones, 0))]
+    np.testing.assert_allclose(answers_of_keras(model, longer), alone, atol=1e-5)
+
+
+def test_features_are_normalised_one_by_one() -> None:
+    x = features(2, 9, 3)
+    mean, deviation = [1.0, 2.0, -3.0], [0.5, 2.0, 10.0]
+    found = np.asarray(normalization(mean, deviation)(x))
+    np.testing.assert_allclose(found, (x - mean) / deviation, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        normalization(2.0, deviation)(x), (x - 2.0) / np.array(deviation), rtol=1e-5, atol=1e-5
     )
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    elsewhere = logits.copy()
-    elsewhere[:, absent] = 40.0
-    again, _ = loss_and_gradient(np.hstack([targets, weights]), elsewhere)
-    np.testing.assert_allclose(again, loss, rtol=1e-5)
 
 
-def test_emotion_of_small_weight_counts_by_its_weight() -> None:
-    """The loss is that of a softmax over weight times exp(logit)."""
-    logits = np.array([[0.5, -0.5, 2.0]], dtype=np.float32)
-    y_true = np.array([[1.0, 0.0, 0.0, 1.0, 1.0, 0.05]], dtype=np.float32)
-    loss, gradient = loss_and_gradient(y_true, logits)
-    parts = np.array([1.0, 1.0, 0.05]) * np.exp(logits[0].astype(np.float64))
-    assert loss[0] == pytest.approx(-np.log(parts[0] / parts.sum()), rel=1e-5)
-    assert gradient[0, 2] == pytest.approx(parts[2] / parts.sum(), rel=1e-5)
-    # Where it is as likely as what was acted, it is hardly pushed; where far likelier, it is.
-    logits[0, 2] = 0.5
-    assert 0.0 < loss_and_gradient(y_true, logits)[1][0, 2] < 0.04
-    logits[0, 2] = 8.0
-    assert loss_and_gradient(y_true, logits)[1][0, 2] > 0.9
+# All architectures --------------------------------------------------------------------------------
+
+
+def test_table_says_of_each_architecture_what_is_so() -> None:
+    for name, about in ARCHITECTURES.items():
+        assert about.features in PRESETS
+        assert about.summary
+        sizes = default_sizes(name)
+        assert json.loads(json.dumps(sizes)) == sizes
+        assert {"mean", "deviation"} <= set(sizes)
+        assert about.fixed_length == ("n_frames" in sizes)
+        assert json.loads(json.dumps(about.to_dict())) == about.to_dict()
+    assert default_sizes("gru") == default_sizes("lstm") | {"cell": "gru"}
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_every_architecture_learns(architecture: str) -> None:
+    """Two emotions that differ in the level of one feature."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    own = {"mean": 0.0, "deviation": 1.0, "dropout": 0.0, "recurrent_dropout": 0.0, "n_frames": 8}
+    sizes = SIZES[architecture] | {k: v for k, v in own.items() if k in default_sizes(architecture)}
+    model = build(architecture, 12, 2, **sizes)
+    emotions = np.arange(16) % 2
+    x = rng.normal(size=(16, 8, 12)).astype(np.float32)
+    x[:, :, 3:6] += 3.0 * (2 * emotions - 1)[:, np.newaxis, np.newaxis]
+    y = np.hstack([np.eye(2)[emotions], np.ones((16, 2))]).astype(np.float32)
+    model.compile(keras.optimizers.Adam(0.01), losses.Focal(1.0), run_eagerly=True)
+    history = model.fit(x, y, batch_size=16, epochs=6, verbose=0).history["loss"]
+    assert history[-1] < 0.8 * history[0]
+
+
+def test_networks_load_in_a_new_process(tmp_path: Path) -> None:
+    """Without any code of one's own, and compiled with a loss of the library."""
+    answers = {}
+    for name in ARCHITECTURES:
+        keras.utils.set_random_seed(0)
+        model = build(name, 40, 5, **SIZES[name])
+        loss = losses.Focal(1.5, [1.0] * 5) if name == "gru" else losses.Crossentropy()
+        model.compile("adam", loss)
+        model.save(tmp_path / f"{name}.keras")
+        answers[name] = answers_of_keras(model, features(2, N_FRAMES, 40))
+    np.savez(tmp_path / "answers.npz", x=features(2, N_FRAMES, 40), **answers)
+    code = f"""
+import numpy as np
+from pathlib import Path
+from emotionrecog import models
+folder = Path({str(tmp_path)!r})
+with np.load(folder / "answers.npz") as saved:
+    for name in models.ARCHITECTURES:
+        model = models.load(folder / f"{{name}}.keras")
+        np.testing.assert_allclose(np.asarray(model(saved["x"])), saved[name], atol=1e-5)
+        loss = model.loss.get_config()
+        assert loss["class_weights"] == ([1.0] * 5 if name == "gru" else None), loss
+        assert loss.get("gamma") == (1.5 if name == "gru" else None), loss
+    print("all", len(models.ARCHITECTURES))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == f"all {len(ARCHITECTURES)}", done.stderr
+
+
+def test_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*none\.keras"):
+        load(tmp_path / "none.keras")
+    path = tmp_path / "x.keras"
+    path.write_bytes(b"no network")
+    with pytest.raises(ModelError, match=r"x\.keras': expected a network that Keras saved"):
+        load(path)
+
+
+def test_parallel_model_answers_eight_emotions() -> None:
+    model = ParallelModel()
+    assert model.input.shape == (None, None, 128)
+    assert answers_of_keras(model, features(1, 87, 128)).shape == (1, 8)
+    assert ParallelModel(num_emotions=6, recurrent_units=4).output.shape == (None, 6)
+
+
+def test_options_of_cnn_lstm() -> None:
+    sizes = {"filters": 4, "units": 3, "hidden": 4, "n_frames": 20}
+    plain = build("cnn_lstm", 6, 2, **sizes)
+    both = build("cnn_lstm", 6, 2, **sizes, bidirectional=True, l2=0.01)
+    names = [type(layer).__name__ for layer in plain.layers]
+    assert names.count("LSTM") == 4
+    assert [type(layer).__name__ for layer in both.layers].count("LSTM") == 8
+    assert plain.losses == []
+    kernels = [w for w in both.trainable_variables if w.name == "kernel"]
+    expected = 0.01 * sum(float((np.asarray(w) ** 2).sum()) for w in kernels)
+    assert float(sum(both.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_networks_train_in_half_precision() -> None:
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+    try:
+        names = ("gru", "resnet_bilstm_attention", "parallel_cnn_lstm")
+        sizes = {name: SIZES[name] | {"mean": 0.0, "deviation": 1.0} for name in names}
+        models = [build(name, 12, 2, **sizes[name]) for name in names]
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+    for model in models:
+        x = features(2, 8, 12)
+        answers = model(padded([x[0], x[1, :5]], 8), training=True)
+        assert answers.dtype == "float32"
+        assert np.isfinite(np.asarray(answers)).all()
+
+
+# Cost -------------------------------------------------------------------------------------------
+
+
+def test_multiply_adds_are_those_counted_by_hand() -> None:
+    inputs = keras.Input((None, 6))
+    x = keras.layers.Conv1D(4, 3, padding="same")(inputs)  # 10 × 3 × 6 × 4
+    x = keras.layers.MaxPooling1D(2)(x)
+    x = keras.layers.LSTM(5, return_sequences=True)(x)  # 5 × 4 × 5 × (4 + 5)
+    x = keras.layers.Bidirectional(FusedGRU(2, return_sequences=True))(x)  # 2 × 5 × 3 × 2 × (5 + 2)
+    x = keras.layers.MultiHeadAttention(2, 3)(x, x)  # 5 × 4 × (4 × 6) + 2 × 5 × 5 × 6
+    x = keras.layers.Reshape((-1, 2, 2))(x)
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)  # 5 × 2 × 9 × 2
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    two = keras.Input((2,))
+    head = keras.Model(two, keras.layers.Dense(7)(two))  # 2 × 7
+    model = keras.Model(inputs, head(x))
+    expected = 720 + 900 + 420 + 480 + 300 + 180 + 14
+    assert multiply_adds(model, 10) == expected
+
+
+def test_cost_of_the_bundled_recogniser_s_network() -> None:
+    found = cost("mobilenet")
+    assert found.parameters == 912_121
+    assert found.n_frames == 301
+    longer = multiply_adds(build("mobilenet", 104, 8), 602)
+    assert 1.9 < longer / found.multiply_adds < 2.1
+
+
+def test_models_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["name"] for row in rows] == list(ARCHITECTURES)
+    for row in rows:
+        assert row["parameters"] > 0
+        assert row["multiply_adds"] > 0
+        assert row["sizes"] == default_sizes(row["name"])
+
+
+# Layers ---------------------------------------------------------------------------------------
 
 
 def two_normalisations() -> tuple[keras.layers.Layer, keras.layers.Layer]:

@@ -12,15 +12,17 @@ import soundfile
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 import keras
+import tensorflow as tf
 
-from emotionrecog import modelcard, training
+from emotionrecog import modelcard
 from emotionrecog.augmentation import Augmentation
 from emotionrecog.datasets import EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError, LeakageError, ModelError
-from emotionrecog.features import FeatureSpec, LogMel
+from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.models.layers import FusedBatchNormalization
 from emotionrecog.recognizer import EmotionRecognizer
-from emotionrecog.training import Batches, Clips, Recipe, train
+from emotionrecog.training import Recipe, data, loop, train
+from emotionrecog.training.data import Batches, Clips
 
 RATE = 16_000
 PITCHES = {"neutral": 150.0, "happy": 600.0, "angry": 2400.0}
@@ -79,7 +81,7 @@ def trained(recordings: list[Utterance]) -> EmotionRecognizer:
 
 @pytest.fixture(scope="module")
 def clips(recordings: list[Utterance]) -> Clips:
-    return training.read_clips(recordings, CRNN.features, 1)[0]
+    return data.read_clips(recordings, CRNN, 1)[0]
 
 
 def small_network(n_features: int, n_emotions: int, dropout: float = 0.5) -> keras.Model:
@@ -99,12 +101,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(architecture: str, n_features: int, n_emotions: int, **_: float) -> keras.Model:
         return small_network(n_features, n_emotions)
 
-    monkeypatch.setattr(training.models, "build", build)
+    monkeypatch.setattr(loop.models, "build", build)
 
 
 def fit(clips: Clips, recipe: Recipe, checkpoints: Path | None = None) -> list[np.ndarray]:
     """Train without the rest; return the weights."""
-    network, _ = training.fit(clips, recipe, None, checkpoints)
+    network, _, _ = loop.fit(clips, recipe, checkpoints=checkpoints)
     values: list[np.ndarray] = network.get_weights()
     return values
 
@@ -155,9 +157,9 @@ def test_result_says_what_it_was_trained_on(trained: EmotionRecognizer) -> None:
 def test_normalisation_is_that_of_the_training_features(
     trained: EmotionRecognizer, recordings: list[Utterance]
 ) -> None:
-    clips, _ = training.read_clips(recordings, CRNN.features, 1)
+    clips, _ = data.read_clips(recordings, CRNN, 1)
     batches = Batches(clips, CRNN)
-    values = np.concatenate([batches[i][0].ravel() for i in range(len(batches))])
+    values = np.concatenate([batches.batch(0, i)[0].ravel() for i in range(len(batches))])
     assert trained.artifact.sizes["mean"] == pytest.approx(values.mean(), abs=1e-3)
     assert trained.artifact.sizes["deviation"] == pytest.approx(values.std(), abs=1e-3)
 
@@ -167,7 +169,7 @@ def test_temperature_goes_into_the_artifact(
 ) -> None:
     recipe = dataclasses.replace(CRNN, features=FeatureSpec(n_mels=8))
     network = small_network(8, 8)
-    monkeypatch.setattr(training, "fit", lambda *_: (network, {}))
+    monkeypatch.setattr(loop, "fit", lambda *_, **__: (network, {}, []))
     sharp, flat = (
         train(recordings[:8], recipe=dataclasses.replace(recipe, temperature=value), n_jobs=1)
         for value in (1.0, 3.0)
@@ -179,9 +181,9 @@ def test_temperature_goes_into_the_artifact(
 
 @pytest.mark.usefixtures("small")
 def test_training_learns_what_is_easy(clips: Clips) -> None:
-    recipe = dataclasses.replace(CRNN, epochs=12, learning_rate=1e-2)
-    network, _ = training.fit(clips, recipe, None, None)
-    extract = LogMel(CRNN.features)
+    recipe = dataclasses.replace(CRNN, epochs=20, learning_rate=1e-2)
+    network, _, _ = loop.fit(clips, recipe)
+    extract = Extractor(CRNN.features)
     x = np.stack([extract(tone(PITCHES[e], 7777 + i)) for e in PITCHES for i in range(4)])
     answers = [EMOTIONS[i] for i in network.predict_on_batch(x[:, 6:54]).argmax(axis=1)]
     hits = sum(answer == e for answer, e in zip(answers, np.repeat(list(PITCHES), 4), strict=True))
@@ -199,41 +201,51 @@ def test_seed_decides_the_network(clips: Clips) -> None:
 
 
 def interrupt_in_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = training._Progress.on_train_batch_end
-    batches = 0
+    original = Batches.batch
 
-    def interrupted(self: Any, batch: int, logs: Any = None) -> None:
-        nonlocal batches
-        batches += 1
-        if batches == 7:  # five are an epoch
+    def interrupted(self: Batches, epoch: int, index: int) -> Any:
+        if (epoch, index) == (1, 2):
             raise KeyboardInterrupt
-        original(self, batch, logs)
+        return original(self, epoch, index)
 
-    monkeypatch.setattr(training._Progress, "on_train_batch_end", interrupted)
+    monkeypatch.setattr(Batches, "batch", interrupted)
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("patience", [None, 5])
 def test_interrupted_run_goes_on_as_if_it_had_not_been(
-    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int | None
 ) -> None:
-    expected = fit(clips, CRNN)
+    recipe = dataclasses.replace(CRNN, epochs=3, patience=patience)
+    validation = None if patience is None else clips
+
+    def run(folder: Path | None) -> tuple[list[np.ndarray], list[dict[str, float]]]:
+        network, _, history = loop.fit(clips, recipe, validation, checkpoints=folder)
+        timed = ("seconds", "waiting")
+        rows = [{k: v for k, v in row.items() if k not in timed} for row in history]
+        return network.get_weights(), rows
+
+    expected, history = run(None)
     with monkeypatch.context() as patch:
         interrupt_in_second_epoch(patch)
-        with pytest.raises(KeyboardInterrupt):
-            fit(clips, CRNN, tmp_path)
+        with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
+            run(tmp_path)
     epochs: list[int] = []
-    original = training._Progress.on_epoch_begin
+    original = loop._Loop._epoch
 
-    def noted(self: Any, epoch: int, logs: Any = None) -> None:
+    def noted(self: Any, epoch: int, *rest: Any) -> None:
         epochs.append(epoch)
-        original(self, epoch, logs)
+        original(self, epoch, *rest)
 
-    monkeypatch.setattr(training._Progress, "on_epoch_begin", noted)
-    assert_same(fit(clips, CRNN, tmp_path), expected)
-    assert epochs == [1]
+    monkeypatch.setattr(loop._Loop, "_epoch", noted)
+    found, rows = run(tmp_path)
+    assert_same(found, expected)
+    for row, other in zip(rows, history, strict=True):
+        assert row == pytest.approx(other, rel=1e-3)
+    assert epochs == [1, 2]
     # Now the run is over: what it came to is there without another step.
-    assert_same(fit(clips, CRNN, tmp_path), expected)
-    assert epochs == [1]
+    assert_same(run(tmp_path)[0], expected)
+    assert epochs == [1, 2]
 
 
 @pytest.mark.usefixtures("small")
@@ -243,17 +255,17 @@ def test_state_of_another_run_is_refused(
     folder, weights = tmp_path / "checkpoints", tmp_path / "mn04.npz"
     random_mn04(weights)
     once = dataclasses.replace(MOBILENET, epochs=1)
-    training.fit(clips, once, None, folder)
+    fit(clips, once, folder)
     for recipe in (dataclasses.replace(once, learning_rate=1e-4), CRNN):
         with pytest.raises(ValueError, match="holds the state of another recipe"):
             fit(clips, recipe, folder)
     fewer = dataclasses.replace(
-        clips, log_power=clips.log_power[1:], emotions=clips.emotions[1:], groups=clips.groups[1:]
+        clips, frames=clips.frames[1:], emotions=clips.emotions[1:], groups=clips.groups[1:]
     )
     with pytest.raises(ValueError, match="or of other recordings"):
-        training.fit(fewer, once, None, folder)
+        fit(fewer, once, folder)
     with pytest.raises(ValueError, match="holds the state of another recipe"):
-        training.fit(clips, once, weights, folder)
+        loop.fit(clips, once, start=loop.Start(name="mn04", weights=weights), checkpoints=folder)
 
 
 # Recordings -------------------------------------------------------------------------------------
@@ -266,7 +278,7 @@ def test_bad_recording_is_left_out_with_a_warning(
     damaged.write_text("no sound")
     bad = [dataclasses.replace(recordings[0], path=path) for path in (damaged, gone)]
     with caplog.at_level(logging.WARNING, "emotionrecog"):
-        clips, used = training.read_clips([*bad, *recordings[:3]], CRNN.features, 2)
+        clips, used = data.read_clips([*bad, *recordings[:3]], CRNN, 2)
     assert used == recordings[:3]
     assert len(clips) == 3
     assert [
@@ -279,15 +291,15 @@ def test_bad_recording_is_left_out_with_a_warning(
 
 def test_clips_are_read_in_order_and_grouped(recordings: list[Utterance]) -> None:
     song = dataclasses.replace(recordings[0], style="song")
-    clips, used = training.read_clips([*recordings, song], CRNN.features, 2)
+    clips, used = data.read_clips([*recordings, song], CRNN, 2)
     assert used == [*recordings, song]
     assert [EMOTIONS[i] for i in clips.emotions] == [u.emotion for u in used]
     assert clips.groups.tolist() == [0] * 30 + [1] * 10 + [2]
     present = [[e for e, p in zip(EMOTIONS, row, strict=True) if p] for row in clips.present]
     assert present == [list(PITCHES), list(OTHER), ["neutral"]]
-    assert {power.shape for power in clips.log_power} == {(61, 32)}
+    assert {power.shape for power in clips.frames} == {(61, 32)}
     # The loudest band of each emotion's clips rises with its pitch.
-    loudest = [int(power.mean(axis=0).argmax()) for power in clips.log_power[:30:10]]
+    loudest = [int(power.mean(axis=0).argmax()) for power in clips.frames[:30:10]]
     assert loudest == sorted(set(loudest))
 
 
@@ -308,7 +320,7 @@ def test_leak_that_was_allowed_is_told(
 ) -> None:
     """By the artefact and its card; nothing is told where nothing leaks."""
     network = small_network(32, 8)
-    monkeypatch.setattr(training, "fit", lambda *_: (network, {}))
+    monkeypatch.setattr(loop, "fit", lambda *_, **__: (network, {}, []))
     options = {"recipe": CRNN, "listen": False, "n_jobs": 1, "allow_leakage": True}
     leaky = train(recordings[:8], test_set=recordings[8:20], **options).artifact
     assert leaky.training["leakage"].startswith("training and test share 3 speakers (first/0")
@@ -340,14 +352,15 @@ def made_up_clips() -> Clips:
     emotions = np.concatenate([np.repeat([0, 2], [810, 90]), np.repeat([0, 2, 4, 5], 25)])
     present = np.zeros((2, 8), dtype=np.float32)
     present[groups, emotions] = 1
-    log_power = [np.zeros((48, 8), dtype=np.float16)] * 1000
-    return Clips(log_power, emotions, groups, present)
+    frames = [np.zeros((48, 8), dtype=np.float16)] * 1000
+    return Clips(frames, emotions, groups, present)
 
 
 def test_corpora_are_drawn_by_the_root_of_their_size_and_their_emotions_equally() -> None:
     clips, share = made_up_clips(), np.zeros((2, 8))
+    batches = Batches(clips, CRNN)
     for epoch in range(40):
-        drawn = Batches(clips, CRNN, epoch)._order
+        drawn = batches.order(epoch)
         assert drawn.shape == (1000,)
         np.add.at(share, (clips.groups[drawn], clips.emotions[drawn]), 1 / 40_000)
     expected = np.zeros((2, 8))
@@ -358,15 +371,15 @@ def test_corpora_are_drawn_by_the_root_of_their_size_and_their_emotions_equally(
 
 def test_batches_depend_on_seed_epoch_and_index_alone() -> None:
     clips = made_up_clips()
-    straight = Batches(clips, CRNN)
-    first = straight[3][0]
-    straight.on_epoch_end()
-    np.testing.assert_array_equal(straight[3][1], Batches(clips, CRNN, 1)[3][1])
-    np.testing.assert_array_equal(straight[3][0], Batches(clips, CRNN, 1)[3][0])
-    assert not np.array_equal(straight._order, Batches(clips, CRNN)._order)
-    np.testing.assert_array_equal(first, Batches(clips, CRNN)[3][0])
+    some, others = Batches(clips, CRNN), Batches(clips, CRNN)
+    first = some.batch(0, 3)
+    for found, expected in zip(some.batch(1, 3), others.batch(1, 3), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(some.order(1), some.order(0))
+    for found, expected in zip(others.batch(0, 3), first, strict=True):
+        np.testing.assert_array_equal(found, expected)
     other_seed = Batches(clips, dataclasses.replace(CRNN, seed=1))
-    assert not np.array_equal(other_seed._order, Batches(clips, CRNN)._order)
+    assert not np.array_equal(other_seed.order(0), some.order(0))
 
 
 def test_targets_are_smoothed_over_the_emotions_of_the_corpus() -> None:
@@ -386,11 +399,11 @@ def test_batch_holds_what_the_trunk_said_of_its_clips() -> None:
         np.arange(3)[:, np.newaxis, np.newaxis] * 0.25 + np.arange(1000)[:, np.newaxis]
     ).astype(np.float16)
     batches = Batches(clips, CRNN, pooled=pooled)
-    inputs, targets = batches[2]
-    chosen = batches._order[16:24]
+    inputs, targets, _ = batches.batch(0, 2)
+    chosen = batches.order(0)[16:24]
     np.testing.assert_array_equal(np.floor(inputs[:, 0]), chosen)
     np.testing.assert_array_equal(targets, batches.targets[chosen])
-    copies = {float(v) % 1 for i in range(len(batches)) for v in batches[i][0].ravel()}
+    copies = {float(v) % 1 for i in range(len(batches)) for v in batches.batch(0, i)[0].ravel()}
     assert copies == {0.0, 0.25, 0.5}
 
 
@@ -413,9 +426,11 @@ def test_pretrained_trunk_stays_as_it_is_and_its_heads_learn(
 ) -> None:
     path = tmp_path / "mn04.npz"
     tensors = random_mn04(path)
-    network, sizes = training.fit(clips, MOBILENET, path, tmp_path / "checkpoints")
-    untrained = training.models.build("mobilenet", 32, 8, **sizes)
-    training.mobilenet.load_audioset_weights(untrained, path)
+    start = loop.Start(name="mn04", weights=path)
+    folder = tmp_path / "checkpoints"
+    network, sizes, _ = loop.fit(clips, MOBILENET, start=start, checkpoints=folder)
+    untrained = loop.models.build("mobilenet", 32, 8, **sizes)
+    loop.mobilenet.load_audioset_weights(untrained, path)
     for learnt, given in zip(network.layers, untrained.layers, strict=True):
         if learnt.name.endswith("_head"):
             bias = learnt.get_layer("logits").bias.numpy()
@@ -425,7 +440,7 @@ def test_pretrained_trunk_stays_as_it_is_and_its_heads_learn(
     stem = network.get_layer("stem_conv").get_weights()[0]
     np.testing.assert_array_equal(stem, tensors["features.0.0.weight"].transpose(3, 2, 1, 0))
     # What is over is there without another step.
-    again, _ = training.fit(clips, MOBILENET, path, tmp_path / "checkpoints")
+    again, _, _ = loop.fit(clips, MOBILENET, start=start, checkpoints=folder)
     assert_same(again.get_weights(), network.get_weights())
 
 
@@ -433,10 +448,10 @@ def test_trunk_is_asked_about_clips_as_they_are_and_about_copies(clips: Clips) -
     """A trunk that hands back the mean of each band shows what it was asked about."""
     inputs = keras.Input((None, 32))
     trunk = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
-    said = training._listen(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
+    said = loop.listen(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
     assert said.shape == (3, len(clips), 32)
     for i in (0, len(clips) - 1):
-        power = np.exp(clips.log_power[i][6:54].astype(np.float32))  # the middle 48 of 61 frames
+        power = np.exp(clips.frames[i][6:54].astype(np.float32))  # the middle 48 of 61 frames
         expected = np.log(power + CRNN.features.log_offset).mean(axis=0)
         np.testing.assert_allclose(said[0, i], expected, atol=0.02)
     gaps = [np.abs(said[a] - said[b]).max(axis=1).min() for a, b in ((0, 1), (0, 2), (1, 2))]

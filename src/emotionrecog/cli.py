@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import io
 import json
 import logging
 import os
 import shutil
 import sys
+import tempfile
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emotionrecog import __version__
 from emotionrecog.errors import DatasetError, EmotionRecogError
@@ -23,9 +26,17 @@ from emotionrecog.errors import DatasetError, EmotionRecogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from tqdm import tqdm
+
     from emotionrecog.datasets import Utterance
+    from emotionrecog.features import FeatureSpec
     from emotionrecog.protocols import Fold
     from emotionrecog.recognizer import EmotionRecognizer, Prediction
+
+    _Rows = Iterator[tuple[str, NDArray[np.float32]]]  # recordings and their features
 
 __all__ = ["main"]
 
@@ -40,6 +51,17 @@ BAR_WIDTH = 40
 
 # Of pictures.
 PLOT_EXTENSIONS = (".png", ".svg", ".pdf")
+
+# Those of `emotionrecog.plots.KINDS`, which takes time to import; a test compares the two.
+PLOT_KINDS = (
+    *("waveform", "spectrum", "spectrogram", "log_spectrogram", "melspectrogram", "mfcc"),
+    *("mfcc_delta", "rms", "zero_crossing_rate", "band_energy_ratio", "spectral_centroid"),
+    *("spectral_bandwidth", "spectral_rolloff", "spectral_flatness", "spectral_contrast"),
+    *("chroma", "f0", "voicing"),
+)
+
+# Those of `emotionrecog.features.PRESETS`, likewise.
+PRESETS = ("log-mel", "log-mel-functionals", "mel-128x87", "mfcc", "descriptors")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -201,19 +223,23 @@ def _answers(
             answer = error
         yield answer
         return
-    from tqdm import tqdm
-
-    with tqdm(
-        total=len(recordings),
-        disable=None,  # where standard error is no terminal
-        leave=False,
-        dynamic_ncols=True,
-        bar_format="{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]",
-    ) as bar:
+    with _progress(len(recordings)) as bar:
         for answer in recognizer.predict_batch(sources, n_jobs=n_jobs, on_error="keep"):
             bar.update()
             with bar.external_write_mode():  # the bar is gone while the answer is written
                 yield answer
+
+
+def _progress(n_recordings: int) -> tqdm:
+    from tqdm import tqdm
+
+    return tqdm(
+        total=n_recordings,
+        disable=None,  # where standard error is no terminal
+        leave=False,
+        dynamic_ncols=True,
+        bar_format="{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]",
+    )
 
 
 def _reason(error: EmotionRecogError | OSError, path: str) -> str:
@@ -497,7 +523,7 @@ def _corpus_check(arguments: argparse.Namespace) -> int:
         utterances = [u for corpus in checked.corpora for u in corpus.utterances]
         durations = [d for corpus in checked.corpora for d in corpus.durations]
         if utterances:
-            plots.distributions(utterances, durations).savefig(arguments.plot)
+            _save_picture(plots.distributions(utterances, durations), arguments.plot)
         else:
             _complain(f"drew nothing to {str(arguments.plot)!r}: no recording can be used")
     return 0 if checked.ok else FAILED
@@ -532,12 +558,17 @@ def _corpus_list(arguments: argparse.Namespace) -> int:
         _write("".join(json.dumps(row) + "\n" for row in rows))
         return 0
     columns = ("name", "recordings", "language", "licence", "title")
-    table = [columns, *(tuple(str(row[column] or "") for column in columns) for row in rows)]
+    _write_table(columns, ([str(row[column] or "") for column in columns] for row in rows))
+    return 0
+
+
+def _write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write columns as wide as what is in them."""
+    table = [columns, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
         cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
         _write("  ".join(cells).rstrip() + "\n")
-    return 0
 
 
 def _add_audit_arguments(parser: argparse.ArgumentParser) -> None:
@@ -632,6 +663,436 @@ def _gap(arguments: argparse.Namespace) -> int:
     text = json.dumps(found.to_dict()) if arguments.format == "json" else str(found)
     _write(f"{text}\n")
     return 0 if found.rows else FAILED
+
+
+# --- models -------------------------------------------------------------------------------------
+
+
+def _add_models_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table, or one JSON object a line with sizes and their defaults "
+        "(default: %(default)s)",
+    )
+    parser.epilog = (
+        "Counted with default sizes and eight emotions, for 3 s of speech or the length that the "
+        "features fix. Mmult: millions of multiplications, each with its addition, that one clip "
+        "takes."
+    )
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from emotionrecog import models
+
+    models.require_tensorflow()
+    from emotionrecog.models.cost import cost
+
+    rows = [
+        {"name": name, **about.to_dict(), **dataclasses.asdict(cost(name))}
+        for name, about in models.ARCHITECTURES.items()
+    ]
+    if arguments.format == "json":
+        for row in rows:
+            sizes = models.default_sizes(row["name"])
+            _write(json.dumps({**row, "sizes": sizes}) + "\n")
+        return 0
+    _write_table(
+        ("name", "features", "frames", "parameters", "Mmult", "what it is"),
+        (
+            (
+                row["name"],
+                row["features"],
+                str(row["n_frames"]),
+                f"{row['parameters']:,}",
+                f"{row['multiply_adds'] / 1e6:.3g}",
+                row["summary"],
+            )
+            for row in rows
+        ),
+    )
+    return 0
+
+
+# --- plot ---------------------------------------------------------------------------------------
+
+
+def _add_plot_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="+", type=_path, metavar="CLIP", help="recording; several get a column each"
+    )
+    parser.add_argument(
+        "--kind",
+        action="append",
+        choices=PLOT_KINDS,
+        metavar="KIND",
+        help=f"what to draw; several get a row each: {', '.join(PLOT_KINDS)} "
+        "(default: waveform and log_spectrogram)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_picture,
+        required=True,
+        metavar="FILE",
+        help=f"where to draw to, as {', '.join(PLOT_EXTENSIONS)}",
+    )
+    parser.add_argument(
+        "--by-emotion",
+        action="store_true",
+        help="a column for each emotion, which the names of the files tell; they must be those of "
+        "a known corpus",
+    )
+    parser.add_argument(
+        "--sampling-rate",
+        type=_count,
+        metavar="HZ",
+        help="resample first (default: the lowest rate of the recordings)",
+    )
+    parser.epilog = (
+        "Needs the extra plots. Exit status: 0 if the picture was drawn, 1 if it was not, 2 if the "
+        "command was called wrongly."
+    )
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from emotionrecog import audio, plots
+
+    plots.require_matplotlib()
+    if not arguments.output.parent.is_dir():  # before the work rather than after it
+        raise FileNotFoundError(f"no such folder to draw to: {str(arguments.output.parent)!r}")
+    kinds = arguments.kind or ("waveform", "log_spectrogram")
+    rate = arguments.sampling_rate
+    utterances = [_utterance(path) for path in arguments.paths]
+    if arguments.by_emotion:
+        for path, utterance in zip(arguments.paths, utterances, strict=True):
+            if utterance is None:
+                raise DatasetError(
+                    f"{_printable(path)}: the name is of no known corpus and tells no emotion; "
+                    "draw it without --by-emotion"
+                )
+        figure = plots.compare([u for u in utterances if u], kinds, sampling_rate=rate)
+    else:
+        titles = [
+            f"{utterance.emotion if utterance else ''}\n{_printable(Path(path).name)}".lstrip()
+            for path, utterance in zip(arguments.paths, utterances, strict=True)
+        ]
+        clips = [audio.load(path, sampling_rate=rate) for path in arguments.paths]
+        figure = plots.plot(clips, kinds, titles=titles)
+    _save_picture(figure, arguments.output)
+    return 0
+
+
+def _utterance(path: str) -> Utterance | None:
+    """Read a file's name as that of a known corpus."""
+    from emotionrecog import datasets
+
+    for corpus in datasets.CORPORA.values():
+        try:
+            found = corpus.parse(Path(path))
+        except DatasetError:
+            continue
+        if isinstance(found, datasets.Utterance):
+            return found
+    return None
+
+
+def _save_picture(figure: Figure, path: Path) -> None:
+    """Draw beside the file and move it into place, so that no half of a picture is ever there."""
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands for it
+        new = Path(beside, path.name)
+        figure.savefig(new)
+        new.replace(path)
+
+
+# --- weights ------------------------------------------------------------------------------------
+
+
+def _add_weights_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_commands(parser, WEIGHTS_COMMANDS, dest="weights_command")
+    parser.epilog = (
+        "The environment says which others than the bundled ones there are and where: "
+        "EMOTIONRECOG_REGISTRY, EMOTIONRECOG_BASE_URL, EMOTIONRECOG_CACHE, EMOTIONRECOG_OFFLINE."
+    )
+
+
+def _weights(arguments: argparse.Namespace) -> int:
+    return WEIGHTS_COMMANDS[arguments.weights_command].run(arguments)
+
+
+def _add_weights_list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="table, or one JSON object a line (default: %(default)s)",
+    )
+
+
+def _weights_list(arguments: argparse.Namespace) -> int:
+    from emotionrecog import pretrained
+
+    known = pretrained.catalogue()
+    _set_encoding(arguments.format)
+    if arguments.format == "json":
+        for name, weights in known.items():
+            row = {"name": name, "state": pretrained.state(name), "size": weights.size}
+            _write(json.dumps({**row, **weights.to_dict()}) + "\n")
+        return 0
+    _write_table(
+        ("name", "state", "size", "description"),
+        (
+            (name, pretrained.state(name), f"{weights.size / 1e6:.1f} MB", weights.description)
+            for name, weights in known.items()
+        ),
+    )
+    _write("\nLicences of the recordings that they learnt from:\n")
+    for name, weights in known.items():
+        licences = [f"{corpus}: {licence}" for corpus, licence in weights.licences.items()]
+        _write(f"  {name}: {'; '.join(licences) or 'not stated'}\n")
+    return 0
+
+
+def _add_weights_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="+", metavar="NAME", help="as the command list names it")
+
+
+def _weights_fetch(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import pretrained
+
+    return _each(arguments.names, pretrained.folder)
+
+
+def _add_weights_path_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="as the command list names it")
+
+
+def _weights_path(arguments: argparse.Namespace) -> int:
+    from emotionrecog import pretrained
+
+    _write(f"{pretrained.folder(arguments.name, offline=True)}\n")
+    return 0
+
+
+def _add_weights_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="as the command list names it (default: all that are bundled or were fetched)",
+    )
+
+
+def _weights_verify(arguments: argparse.Namespace) -> int:
+    from emotionrecog import pretrained
+
+    names = arguments.names or [
+        name for name in pretrained.catalogue() if pretrained.state(name) != "not fetched"
+    ]
+    return _each(names, pretrained.verify, done="whole")
+
+
+def _weights_remove(arguments: argparse.Namespace) -> int:
+    from emotionrecog import pretrained
+
+    return _each(arguments.names, pretrained.remove, done="removed")
+
+
+def _each(names: Iterable[str], work: Callable[[str], object], done: str = "") -> int:
+    """Do something with each recogniser, and write what came of it; go on if it fails."""
+    status = 0
+    for name in names:
+        try:
+            outcome = work(name)
+        except (EmotionRecogError, OSError) as error:
+            _complain(str(error))
+            status = FAILED
+        else:
+            _write(f"{name}: {done or outcome}\n")
+    return status
+
+
+# --- features -----------------------------------------------------------------------------------
+
+
+def _add_features_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=_path,
+        metavar="PATH",
+        help="recording, or folder that is searched for recordings",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="descriptors",
+        help="what to measure, and how (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--features",
+        type=_names,
+        metavar="NAME,...",
+        help="what to measure instead of the features of the preset, with its sampling rate and "
+        "frames: rms,mfcc or any others that the documentation lists",
+    )
+    parser.add_argument(
+        "--functionals",
+        type=_names,
+        metavar="NAME,...",
+        help="statistics over time, such as mean,std: one row for each recording instead of one "
+        "for each frame",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_table,
+        required=True,
+        metavar="FILE",
+        help=f"where to write to, as {', '.join(TABLES)}",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=-1,
+        metavar="N",
+        help="recordings to read at once (default: one on each core)",
+    )
+    parser.epilog = (
+        "Parquet needs the extra tables. Exit status: 0 if every recording was measured, 1 if any "
+        "could not be, 2 if the command was called wrongly."
+    )
+
+
+def _features(arguments: argparse.Namespace) -> int:
+    from emotionrecog.extraction import extract_files
+    from emotionrecog.features import PRESETS
+
+    output = arguments.output
+    if output.suffix.lower() == ".parquet":  # before the work rather than after it
+        _require_pyarrow()
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"no such folder to write to: {str(output.parent)!r}")
+    if output.is_dir():
+        raise IsADirectoryError(f"expected a file to write, got a folder: {str(output)!r}")
+    chosen = {name: getattr(arguments, name) for name in ("features", "functionals")}
+    spec = dataclasses.replace(
+        PRESETS[arguments.preset], **{name: value for name, value in chosen.items() if value}
+    )
+    recordings, n_failed = _recordings(arguments.paths)
+    measured = 0
+
+    def rows() -> _Rows:
+        nonlocal n_failed, measured
+        with _progress(len(recordings)) as bar:
+            answers = extract_files(recordings, spec, n_jobs=arguments.jobs)
+            for path, answer in zip(recordings, answers, strict=True):
+                bar.update()
+                if isinstance(answer, str):
+                    with bar.external_write_mode():
+                        _complain(f"{_printable(path)}: {answer}")
+                    n_failed += 1
+                else:
+                    measured += 1
+                    yield path, answer
+
+    # Beside the file and then moved into place, so that no half of a table is ever there.
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as beside:
+        new = Path(beside, output.name)
+        TABLES[output.suffix.lower()](new, spec, rows())
+        if measured:
+            new.replace(output)
+    return FAILED if n_failed else 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _table(text: str) -> Path:
+    if Path(text).suffix.lower() not in TABLES:
+        expected = ", ".join(TABLES)
+        raise argparse.ArgumentTypeError(f"expected a file with one of {expected}, got {text!r}")
+    return Path(text)
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pandas  # noqa: F401
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise EmotionRecogError(
+            f"Parquet needs pandas and pyarrow, which are not both installed here ({error}): "
+            "pip install 'emotionrecog[tables]'; .csv and .npz need neither"
+        ) from error
+
+
+def _times(features: NDArray[np.float32], spec: FeatureSpec) -> list[float]:
+    """Return the middle of each frame, in s."""
+    return [round(t * spec.hop_length / spec.sampling_rate, 6) for t in range(len(features))]
+
+
+def _write_csv(target: Path, spec: FeatureSpec, rows: _Rows) -> None:
+    with target.open(
+        "w", encoding="utf-8", errors=sys.getfilesystemencodeerrors(), newline=""
+    ) as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["path", *([] if spec.functionals else ["time"]), *spec.feature_names])
+        for path, features in rows:
+            if spec.functionals:
+                table.writerow([path, *features])
+            else:
+                for time, frame in zip(_times(features, spec), features, strict=True):
+                    table.writerow([path, time, *frame])
+
+
+def _write_npz(target: Path, spec: FeatureSpec, rows: _Rows) -> None:
+    import numpy as np
+
+    paths, features = [], []
+    for path, of_one in rows:
+        paths.append(path)
+        features.append(of_one)
+    arrays: dict[str, Any] = (
+        {"features": np.array(features)}
+        if spec.functionals
+        else {f"features_{i}": of_one for i, of_one in enumerate(features)}
+    )
+    np.savez(
+        target,
+        paths=np.array(paths, dtype=np.str_),
+        feature_names=np.array(spec.feature_names),
+        spec=np.array(json.dumps(spec.to_dict())),
+        **arrays,
+    )
+
+
+def _write_parquet(target: Path, spec: FeatureSpec, rows: _Rows) -> None:
+    import numpy as np
+    import pandas
+
+    names, parts = list(spec.feature_names), []
+    for path, features in rows:
+        part = pandas.DataFrame(np.atleast_2d(features), columns=names)
+        if not spec.functionals:
+            part.insert(0, "time", _times(features, spec))
+        part.insert(0, "path", path)
+        parts.append(part)
+    if parts:
+        pandas.concat(parts).to_parquet(target, engine="pyarrow", index=False)
+
+
+TABLES: Mapping[str, Callable[[Path, FeatureSpec, _Rows], None]] = {
+    ".csv": _write_csv,
+    ".npz": _write_npz,
+    ".parquet": _write_parquet,
+}
 
 
 # --- how predictions are written ----------------------------------------------------------------
@@ -757,11 +1218,37 @@ COMMANDS = {
         add_arguments=_add_evaluate_arguments,
         run=_evaluate,
     ),
+    "models": Command(
+        summary="list the kinds of network that can be trained",
+        description="List the kinds of network that can be trained: what each is meant for and "
+        "costs. Needs TensorFlow.",
+        add_arguments=_add_models_arguments,
+        run=_models,
+    ),
+    "plot": Command(
+        summary="draw recordings and their features",
+        description="Draw recordings and their features, one or several side by side.",
+        add_arguments=_add_plot_arguments,
+        run=_plot,
+    ),
+    "features": Command(
+        summary="measure recordings, frame by frame or summed up, into a table",
+        description="Measure recordings, frame by frame or summed up over time, and write a table.",
+        add_arguments=_add_features_arguments,
+        run=_features,
+    ),
     "corpus": Command(
         summary="check and compare corpora",
         description="Look at corpora before anything is trained on them.",
         add_arguments=_add_corpus_arguments,
         run=_corpus,
+    ),
+    "weights": Command(
+        summary="list, fetch and verify recognisers by name",
+        description="Look after the recognisers that go by name: those that come with the package, "
+        "and others that are fetched.",
+        add_arguments=_add_weights_arguments,
+        run=_weights,
     ),
 }
 
@@ -793,5 +1280,40 @@ CORPUS_COMMANDS = {
         "splits that keep its speakers apart, and compare. Takes a few minutes.",
         add_arguments=_add_gap_arguments,
         run=_gap,
+    ),
+}
+
+WEIGHTS_COMMANDS = {
+    "list": Command(
+        summary="name the recognisers, where they are, and their licences",
+        description="Name the recognisers: where each is, its size, what it does, and the licences "
+        "of the recordings it learnt from.",
+        add_arguments=_add_weights_list_arguments,
+        run=_weights_list,
+    ),
+    "fetch": Command(
+        summary="fetch recognisers",
+        description="Fetch recognisers into the cache, unless they are there, and name their "
+        "folders. What an interrupted command had fetched is kept and gone on with.",
+        add_arguments=_add_weights_names,
+        run=_weights_fetch,
+    ),
+    "path": Command(
+        summary="print the folder of a recogniser",
+        description="Print the folder of a recogniser. Nothing is fetched.",
+        add_arguments=_add_weights_path_arguments,
+        run=_weights_path,
+    ),
+    "verify": Command(
+        summary="compare recognisers with their hashes",
+        description="Compare the files of recognisers with their hashes, and read them.",
+        add_arguments=_add_weights_verify_arguments,
+        run=_weights_verify,
+    ),
+    "remove": Command(
+        summary="delete recognisers that were fetched",
+        description="Delete recognisers that were fetched. Those that come with the package stay.",
+        add_arguments=_add_weights_names,
+        run=_weights_remove,
     ),
 }

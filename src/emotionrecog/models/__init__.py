@@ -1,14 +1,16 @@
-"""Networks by name: each builder turns a feature spec into a Keras model that answers logits.
+"""Networks by name: each builder turns a number of features into a Keras model of logits.
 
 Importing this package is light; building loads Keras.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
+import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotionrecog.errors import ModelError
 
@@ -17,18 +19,108 @@ if TYPE_CHECKING:
 
     import keras
 
-__all__ = ["ARCHITECTURES", "build", "default_sizes", "require_tensorflow"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "ParallelModel",
+    "build",
+    "default_sizes",
+    "load",
+    "require_tensorflow",
+]
 
-# Name of an architecture -> the module whose ``build`` makes it.
-ARCHITECTURES: Mapping[str, str] = MappingProxyType(
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What there is to know of an architecture before it is built.
+
+    Parameters
+    ----------
+    module
+        Whose ``build`` makes it; its sizes are described there.
+    summary
+        What it is, in one line.
+    features
+        What it is meant for: a name in `emotionrecog.features.PRESETS`.
+    masked
+        Whether frames after the end of a clip, zeros throughout, leave its answer as it is.
+    fixed_length
+        Whether all clips must have as many frames as its size `n_frames` says.
+    """
+
+    module: str
+    summary: str
+    features: str
+    masked: bool = True
+    fixed_length: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values under their names, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
-        "mobilenet": "emotionrecog.models.mobilenet",
-        "crnn": "emotionrecog.models.crnn",
+        "mobilenet": Architecture(
+            module="emotionrecog.models.mobilenet",
+            summary="MobileNetV3 read out twice in its middle; the bundled recogniser's",
+            features="log-mel",
+            masked=False,
+        ),
+        "crnn": Architecture(
+            module="emotionrecog.models.crnn",
+            summary="residual 2-D convolutions, bidirectional GRU, attention",
+            features="log-mel",
+            masked=False,
+        ),
+        "cnn1d": Architecture(
+            module="emotionrecog.models.cnn1d",
+            summary="four 1-D convolutions over time, flattened",
+            features="mel-128x87",
+            fixed_length=True,
+        ),
+        "cnn2d": Architecture(
+            module="emotionrecog.models.cnn2d",
+            summary="four 2-D convolutions, averaged over time",
+            features="log-mel",
+        ),
+        "lstm": Architecture(
+            module="emotionrecog.models.lstm",
+            summary="stacked LSTM layers, averaged over time",
+            features="descriptors",
+        ),
+        "gru": Architecture(
+            module="emotionrecog.models.gru",
+            summary="stacked GRU layers, averaged over time",
+            features="descriptors",
+        ),
+        "cnn_lstm": Architecture(
+            module="emotionrecog.models.cnn_lstm",
+            summary="a 1-D convolution and four LSTM layers, flattened",
+            features="mfcc",
+            fixed_length=True,
+        ),
+        "resnet_bilstm_attention": Architecture(
+            module="emotionrecog.models.resnet_bilstm_attention",
+            summary="residual 1-D convolutions, bidirectional LSTM, multi-head attention",
+            features="log-mel",
+        ),
+        "parallel_cnn_lstm": Architecture(
+            module="emotionrecog.models.parallel_cnn_lstm",
+            summary="2-D convolutions beside a bidirectional LSTM with attention",
+            features="mel-128x87",
+        ),
+        "linear": Architecture(
+            module="emotionrecog.models.linear",
+            summary="logistic regression on the mean over time; no hidden layer",
+            features="log-mel-functionals",
+        ),
     }
 )
+"""The architectures, by name; read-only."""
 
 
-def build(architecture: str, n_features: int, n_emotions: int, **sizes: float) -> keras.Model:
+def build(architecture: str, n_features: int, n_emotions: int, **sizes: Any) -> keras.Model:
     """Build an untrained network.
 
     Parameters
@@ -46,7 +138,8 @@ def build(architecture: str, n_features: int, n_emotions: int, **sizes: float) -
     -------
     keras.Model
         From features, float32 of shape (batch, n_frames, n_features), to logits of shape
-        (batch, n_emotions). `n_frames` is free.
+        (batch, n_emotions). Any number of frames will do, unless the architecture has a size
+        `n_frames`.
 
     Raises
     ------
@@ -60,16 +153,71 @@ def build(architecture: str, n_features: int, n_emotions: int, **sizes: float) -
             f"`architecture` must be one of {sorted(ARCHITECTURES)}, got {architecture!r}"
         )
     require_tensorflow()
-    module = importlib.import_module(ARCHITECTURES[architecture])
+    module = importlib.import_module(ARCHITECTURES[architecture].module)
     model: keras.Model = module.build(n_features, n_emotions, **sizes)
     return model
 
 
-def default_sizes(architecture: str) -> dict[str, float]:
-    """Return what an architecture lets one choose, with the values it has unless told otherwise."""
-    module = importlib.import_module(ARCHITECTURES[architecture])
+def ParallelModel(  # called like the class that people know it as
+    num_emotions: int = 8, *, n_features: int = 128, **sizes: Any
+) -> keras.Model:
+    """Build the architecture ``parallel_cnn_lstm``, for the features ``mel-128x87`` by default.
+
+    Parameters
+    ----------
+    num_emotions
+        Number of logits; `emotionrecog.models.export.with_probabilities` adds the softmax.
+    n_features
+        Mel bands per frame.
+    **sizes
+        As in `emotionrecog.models.parallel_cnn_lstm.build`.
+
+    Returns
+    -------
+    keras.Model
+        As in `build`.
+    """
+    return build("parallel_cnn_lstm", n_features, num_emotions, **sizes)
+
+
+def default_sizes(architecture: str) -> dict[str, Any]:
+    """Return what an architecture lets one choose, with the values it has unless told otherwise.
+
+    All are numbers, texts or lists, ready for JSON.
+    """
+    module = importlib.import_module(ARCHITECTURES[architecture].module)
     parameters = inspect.signature(module.build).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    defaults = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()}
+
+
+def load(path: str | os.PathLike[str]) -> keras.Model:
+    """Load a network that Keras saved: ``model.save("network.keras")``.
+
+    The library's own layers and losses are made known to Keras first; nothing else that the file
+    may name is run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ModelError
+        If it is none of Keras', or TensorFlow is not installed.
+    """
+    require_tensorflow()
+    import keras
+
+    for module in ("layers", "losses"):
+        importlib.import_module(f"{__name__}.{module}")
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")
+    try:
+        model: keras.Model = keras.saving.load_model(path)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{os.fspath(path)!r}: expected a network that Keras saved as .keras, found: {error}"
+        ) from error
+    return model
 
 
 def require_tensorflow() -> None:

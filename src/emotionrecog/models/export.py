@@ -1,24 +1,43 @@
-"""From a trained Keras network to what an artefact holds, and back."""
+"""From a trained Keras network to what an artefact holds, back, and on to other formats."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
+import math
 import tempfile
+import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import keras
-from keras import layers
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from emotionrecog.errors import ModelError
-from emotionrecog.models import build
+from emotionrecog.models import build, require_tensorflow
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    import keras
+
     from emotionrecog.artifact import Artifact
 
-__all__ = ["restore", "to_onnx", "weights_of", "with_probabilities"]
+__all__ = ["FORMATS", "export", "restore", "to_onnx", "weights_of", "with_probabilities"]
+
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {"onnx": ".onnx", "onnx-int8": ".onnx", "keras": ".keras", "litert": ".tflite"}
+)
+"""The formats of `export`, each with how its files end; read-only."""
+
+# Under which an ONNX file tells what the network is fed and answers.
+METADATA_KEY = "emotionrecog"
+
+# Operators that are quantised. Convolutions are not: they took longer in 8 bits than in 32 and lost
+# accuracy; see docs/artefact.md.
+_QUANTISED = ("MatMul", "LSTM")
 
 
 def with_probabilities(model: keras.Model, temperature: float = 1.0) -> keras.Model:
@@ -31,16 +50,20 @@ def with_probabilities(model: keras.Model, temperature: float = 1.0) -> keras.Mo
     temperature
         What the logits are divided by; above 1 the answers become less confident.
     """
-    scaled = layers.Rescaling(1.0 / temperature)(model.output)
-    return keras.Model(model.input, layers.Softmax(name="probabilities")(scaled))
+    import keras
+
+    scaled = keras.layers.Rescaling(1.0 / temperature)(model.output)
+    return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(scaled))
 
 
 def to_onnx(model: keras.Model, temperature: float) -> bytes:
     """Convert a network from features to logits into an ONNX network to probabilities.
 
-    Its input ``features`` is float32 of shape (batch, n_frames, n_features), batch and n_frames
-    free.
+    Its input ``features`` is float32 of shape (batch, n_frames, n_features), batch free, and
+    n_frames too where it is in `model`.
     """
+    import keras
+
     signature = [keras.InputSpec(shape=model.input.shape, dtype="float32", name="features")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
@@ -60,6 +83,9 @@ def weights_of(model: keras.Model) -> bytes:
         return path.read_bytes()
 
 
+# An artefact back in Keras -----------------------------------------------------------------------
+
+
 def restore(artifact: Artifact) -> keras.Model:
     """Rebuild the Keras network of an artefact, from features to logits, with its weights.
 
@@ -68,21 +94,264 @@ def restore(artifact: Artifact) -> keras.Model:
     ModelError
         If the network cannot be rebuilt, or the weights are not its own.
     """
+    require_tensorflow()
+    n_features, n_emotions = len(artifact.features.feature_names), len(artifact.labels)
     try:
-        model = build(
-            artifact.architecture, artifact.features.n_mels, len(artifact.labels), **artifact.sizes
-        )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.weights.h5")
             path.write_bytes(artifact.weights)
+            with _at_most(_n_bytes_of_arrays(path)):
+                model = build(artifact.architecture, n_features, n_emotions, **artifact.sizes)
             with warnings.catch_warnings():
                 # Keras merely warns of layers that it finds no weights for.
                 warnings.filterwarnings("error", "Skipping", UserWarning)
                 model.load_weights(path)
-    except (KeyError, OSError, TypeError, UserWarning, ValueError) as error:
+    except Exception as error:  # sizes and weights of anybody's make builders fail in any way
         raise ModelError(
             f"the Keras network of recogniser {artifact.name!r} cannot be rebuilt: expected an "
             f"{artifact.architecture!r} of the sizes {dict(artifact.sizes)} and its weights, "
             f"found: {error}. Save or fetch the recogniser again"
         ) from error
     return model
+
+
+def _n_bytes_of_arrays(path: Path) -> int:
+    """Return how much the arrays in an HDF5 file take, once it is sure that it holds nothing else.
+
+    HDF5 can do more than Keras needs: refer to other files, hold less than it says it does
+    (compressed or not at all), objects of Python.
+    """
+    import h5py
+
+    size = path.stat().st_size
+    n_bytes, n_items = 0, 0
+    with h5py.File(path, "r") as file:
+        groups = [file]
+        while groups:
+            group = groups.pop()
+            for name in group:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise ValueError(f"the weights {name!r} are in another place")
+                item = group[name]
+                n_items += 1
+                if isinstance(item, h5py.Group):
+                    groups.append(item)
+                    continue
+                if (
+                    not isinstance(item, h5py.Dataset)
+                    or item.dtype.kind not in "biuf"
+                    or item.chunks
+                    or item.external
+                    or item.is_virtual
+                ):
+                    raise ValueError(f"the weights {item.name!r} are no plain array of numbers")
+                n_bytes += item.nbytes
+                if max(n_bytes, n_items) > size:  # nothing is there, or the same more than once
+                    raise ValueError(f"the weights {item.name!r} are more than the file holds")
+            if n_items > size:
+                raise ValueError("the groups of weights contain each other")
+    return n_bytes
+
+
+_one_at_a_time = threading.Lock()
+
+
+@contextlib.contextmanager
+def _at_most(n_bytes: int) -> Iterator[None]:
+    """Let this thread build a network of so many bytes of weights, and stop it at the next.
+
+    Sizes may be anybody's. Nothing else can tell how large a network they make before its weights
+    are in memory.
+    """
+    import keras
+
+    add_weight, thread, left = keras.Layer.add_weight, threading.get_ident(), n_bytes
+
+    def count(layer: keras.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
+        nonlocal left
+        if threading.get_ident() == thread:
+            left -= 4 * math.prod(shape or ())  # single precision
+            if left < 0:
+                raise ValueError(f"a network of more than {n_bytes} bytes, which the weights take")
+        return add_weight(layer, shape, *args, **options)
+
+    with _one_at_a_time:
+        keras.Layer.add_weight = count
+        try:
+            yield
+        finally:
+            keras.Layer.add_weight = add_weight
+
+
+# Other formats -----------------------------------------------------------------------------------
+
+
+def export(artifact: Artifact, path: str | os.PathLike[str], *, format: str = "onnx") -> None:
+    """Write the network of an artefact to one file that other programs use.
+
+    The file appears complete or not at all; one already there is replaced. What the network must be
+    fed and what it answers, the licences of its data and its limits (see `describe`) are in the
+    metadata of an ONNX file, and beside others in a file of the same name and ``.json``.
+
+    Parameters
+    ----------
+    artifact
+        What to export, for example ``recognizer.artifact``.
+    path
+        Where to. Its ending must be that of the format; its folders are made.
+    format
+        One of `FORMATS`:
+
+        ``"onnx"``
+            Single precision; the network that the library itself uses.
+        ``"onnx-int8"``
+            Matrices in 8 bits, quantised while it runs (dynamically).
+        ``"keras"``
+            For `emotionrecog.models.load`, or for `keras.saving.load_model` after importing
+            `emotionrecog.models.layers`.
+        ``"litert"``
+            For LiteRT (TensorFlow Lite) with its built-in operators alone: one window of
+            ``artifact.window_frames`` frames at a time.
+
+    Raises
+    ------
+    ModelError
+        If what the format needs is not installed, or the network cannot be converted.
+    ValueError
+        If the format is unknown, or `path` does not end as its files do.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, got {format!r}")
+    target = Path(path)
+    if target.suffix != FORMATS[format]:
+        raise ValueError(
+            f"`path` must end in {FORMATS[format]} for the format {format!r}, got {str(path)!r}"
+        )
+    if target.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder; expected the name of a file")
+    content = {"onnx": _onnx, "onnx-int8": _int8, "keras": _keras, "litert": _litert}[format](
+        artifact
+    )
+    files = {target: content}
+    if target.suffix != ".onnx":
+        text = json.dumps(describe(artifact), indent=2, ensure_ascii=False) + "\n"
+        files = {target.with_name(f"{target.name}.json"): text.encode(), **files}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
+        for file, data in files.items():
+            Path(beside, file.name).write_bytes(data)
+        for file in files:
+            Path(beside, file.name).replace(file)
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+    """Return what must be known to use the network of an artefact elsewhere, ready for JSON.
+
+    Returns
+    -------
+    dict
+        ``name``, ``labels`` in the order of the probabilities, ``features`` (the entries of
+        `emotionrecog.features.FeatureSpec`), ``feature_names`` (columns of the input),
+        ``window_frames``, ``minimum_duration`` in s, ``card`` (the model card).
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> described = describe(EmotionRecognizer().artifact)
+    >>> described["labels"][:3], described["window_frames"], len(described["feature_names"])
+    (['neutral', 'calm', 'happy'], 256, 104)
+    """
+    spec = artifact.features
+    return {
+        "name": artifact.name,
+        "labels": list(artifact.labels),
+        "features": spec.to_dict(),
+        "feature_names": list(spec.feature_names),
+        "window_frames": artifact.window_frames,
+        "minimum_duration": artifact.minimum_duration,
+        "card": artifact.card,
+    }
+
+
+def _onnx(artifact: Artifact) -> bytes:
+    return _described(artifact.onnx, artifact)
+
+
+def _int8(artifact: Artifact) -> bytes:
+    _require_onnx()
+    from onnxruntime.quantization import QuantType, quant_pre_process, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        given, prepared, quantised = (Path(folder, f"{name}.onnx") for name in "abc")
+        given.write_bytes(artifact.onnx)
+        try:
+            quant_pre_process(given, prepared, skip_optimization=True, skip_symbolic_shape=True)
+            quantize_dynamic(
+                prepared,
+                quantised,
+                op_types_to_quantize=list(_QUANTISED),
+                weight_type=QuantType.QInt8,
+            )
+        except Exception as error:  # they have no common base class
+            raise _not_converted(artifact, "ONNX with 8-bit weights", error) from error
+        return _described(quantised.read_bytes(), artifact)
+
+
+def _described(content: bytes, artifact: Artifact) -> bytes:
+    """Return an ONNX file with the artefact's description in its metadata."""
+    _require_onnx()
+    import onnx
+
+    try:
+        model = onnx.load_from_string(content)
+    except Exception as error:  # protobuf's, which is no package of ours
+        raise _not_converted(artifact, "ONNX", error) from error
+    kept = {p.key: p.value for p in model.metadata_props if p.key != METADATA_KEY}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: json.dumps(describe(artifact))})
+    result: bytes = model.SerializeToString()
+    return result
+
+
+def _require_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"exporting needs the package onnx, which is not installed here ({error}): "
+            "pip install onnx"
+        ) from error
+
+
+def _keras(artifact: Artifact) -> bytes:
+    model = with_probabilities(restore(artifact), artifact.temperature)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        return path.read_bytes()
+
+
+def _litert(artifact: Artifact) -> bytes:
+    model = with_probabilities(restore(artifact), artifact.temperature)
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frames = 1 if artifact.features.functionals else artifact.window_frames
+    shape = (1, frames, model.input.shape[-1])
+    try:
+        function = tf.function(lambda features: model(features, training=False))
+        concrete = function.get_concrete_function(tf.TensorSpec(shape, name="features"))
+        # The converter fails on weights that are variables within a loop, as recurrent layers have.
+        frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+        result: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen], model).convert()
+    except Exception as error:  # the converter has no base class of its errors
+        raise _not_converted(artifact, "LiteRT", error) from error
+    return result
+
+
+def _not_converted(artifact: Artifact, to: str, error: Exception) -> ModelError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ModelError(
+        f"recogniser {artifact.name!r}, a network of the architecture {artifact.architecture!r}, "
+        f"cannot be converted to {to}: {reason}. Export it as another of {', '.join(FORMATS)}"
+    )

@@ -1,0 +1,126 @@
+"""Train every architecture with the same small budget, and print what came of it as a table.
+
+    python benchmarks/architectures.py --corpora corpora --epochs 30 --output results
+
+Two folds whose test speakers no other fold of theirs has: ``ravdess/subject5/1`` and
+``cremad/emosuperb5/5``. Each network learns from the fold's training speakers with the recipe that
+`Recipe.of` has for it, stops by the fold's validation speakers, and is tested once. A row is
+written as soon as it is known, and not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotionrecog import audio, datasets, models, protocols, training
+from emotionrecog.evaluation import evaluate
+from emotionrecog.features import Extractor
+from emotionrecog.models import export
+from emotionrecog.recognizer import EmotionRecognizer
+
+FOLDS = {"ravdess/subject5/1": "ravdess", "cremad/emosuperb5/5": "crema_d"}
+CLIP = Path(__file__).parents[1] / "examples" / "clip.wav"
+
+
+def warm(call: Any, n_runs: int = 50) -> float:
+    """Return the median time of a call in ms, after three that do not count."""
+    times = []
+    for _ in range(n_runs + 3):
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[3:])
+
+
+def prediction_times(recognizer: EmotionRecognizer) -> dict[str, float]:
+    """Time 3 s of speech in memory: the recogniser, and the same features through Keras."""
+    spec = recognizer.artifact.features
+    samples = audio.load(CLIP, sampling_rate=spec.sampling_rate).samples[: 3 * spec.sampling_rate]
+    source = (np.asarray(samples), spec.sampling_rate)
+    extract = Extractor(spec)
+    network = export.with_probabilities(export.restore(recognizer.artifact))
+    length = (recognizer.artifact.window_frames - 1) * spec.hop_length
+
+    def through_keras() -> None:
+        window = samples if spec.functionals else samples[:length]
+        network(np.atleast_2d(extract(window))[np.newaxis], training=False)
+
+    return {
+        "onnx_ms": warm(lambda: recognizer.predict(source)),
+        "keras_ms": warm(through_keras, n_runs=10),
+    }
+
+
+def row(architecture: str, fold: protocols.Fold, epochs: int, seed: int) -> dict[str, Any]:
+    """Train, test and time one architecture on one fold."""
+    recipe = training.Recipe.of(architecture, epochs=epochs, seed=seed)
+    validation = fold.validation if recipe.patience is not None else None
+    start = time.perf_counter()
+    recognizer = training.train(fold.train, validation, recipe=recipe, n_jobs=2)
+    seconds = time.perf_counter() - start
+    report = evaluate(recognizer, fold.test)
+    network = export.restore(recognizer.artifact)
+    return {
+        "architecture": architecture,
+        "fold": fold.name,
+        "seed": seed,
+        "epochs": len(recognizer.artifact.training["history"]),
+        "uar": report.uar,
+        "wa": report.wa,
+        "parameters": network.count_params(),
+        "training_s": seconds,
+        **prediction_times(recognizer),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Lay rows out, a line for each architecture and fold."""
+    lines = [
+        "| architecture | fold | UAR | WA | parameters | epochs | training | ONNX | Keras |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{r['architecture']}` | {r['fold']} | {100 * r['uar']:.1f} | {100 * r['wa']:.1f} "
+        f"| {r['parameters']:,} | {r['epochs']} | {r['training_s']:.0f} s "
+        f"| {r['onnx_ms']:.1f} ms | {r['keras_ms']:.0f} ms |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Do what is not done yet, then print all of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpora", default=os.environ.get("EMOTIONRECOG_CORPORA"))
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the rows")
+    parser.add_argument("--only", nargs="+", choices=models.ARCHITECTURES)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for name, corpus in FOLDS.items():
+        utterances = datasets.read(Path(arguments.corpora, corpus))
+        protocol = protocols.get(name.rpartition("/")[0])
+        fold = next(fold for fold in protocol.folds(utterances) if fold.name == name)
+        for architecture in arguments.only or models.ARCHITECTURES:
+            path = arguments.output / f"{architecture}-{corpus}-{arguments.seed}.json"
+            if not path.exists():
+                found = row(architecture, fold, arguments.epochs, arguments.seed)
+                path.with_suffix(".new").write_text(json.dumps(found, indent=2) + "\n")
+                path.with_suffix(".new").replace(path)
+            rows.append(json.loads(path.read_text()))
+            print(table(rows[-1:]).splitlines()[-1], flush=True)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

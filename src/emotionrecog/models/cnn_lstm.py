@@ -1,0 +1,72 @@
+"""One convolution over MFCCs and four LSTM layers, flattened.
+
+It flattens, so that it knows one length of clip alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+from keras import layers
+
+from emotionrecog.models.layers import decay, logits, normalized, recurrent, within
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["build"]
+
+
+def build(
+    n_features: int,
+    n_emotions: int,
+    *,
+    mean: float | Sequence[float] = 0.0,
+    deviation: float | Sequence[float] = 1.0,
+    n_frames: int = 130,
+    filters: int = 256,
+    kernel: int = 5,
+    units: int = 128,
+    n_layers: int = 4,
+    bidirectional: bool = False,
+    hidden: int = 64,
+    dropout: float = 0.3,
+    l2: float = 0.0,
+) -> keras.Model:
+    """Build the network; see `emotionrecog.models.build`.
+
+    Parameters
+    ----------
+    n_features, n_emotions
+        Values per frame and number of logits.
+    mean, deviation
+        Of the features of the training data: two numbers, or two for each feature.
+    n_frames
+        Length of all clips; shorter ones are padded with zeros. The default are 3 s of the
+        features ``mfcc``.
+    filters, kernel
+        Channels of the convolution, and frames it sees at once.
+    units, n_layers
+        Of each LSTM layer, in each direction; number of layers.
+    bidirectional
+        Whether the LSTM layers run backwards as well.
+    hidden
+        Units of the layer between the frames, laid side by side, and the logits.
+    dropout
+        Fraction hidden before and after that layer in training.
+    l2
+        Factor of the sum of squared weights, but those from step to step, in the loss.
+    """
+    inputs = layers.Input((n_frames, n_features), name="features")
+    x, mask = normalized(inputs, mean, deviation)
+    convolve = layers.Conv1D(
+        filters, kernel, padding="same", activation="relu", kernel_regularizer=decay(l2)
+    )
+    x = within(convolve(x), mask)
+    for _ in range(n_layers):
+        x = recurrent(x, mask, units, bidirectional=bidirectional, l2=l2)
+    x = layers.Dropout(dropout)(layers.Flatten()(x))
+    x = layers.Dense(hidden, activation="relu", kernel_regularizer=decay(l2))(x)
+    x = layers.Dropout(dropout)(x)
+    return keras.Model(inputs, logits(x, n_emotions, l2), name="cnn_lstm")

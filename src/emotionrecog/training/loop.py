@@ -1,0 +1,463 @@
+"""The training loop, which loads TensorFlow.
+
+It is written out, for `keras.Model.fit` cannot run under every strategy of ``tf.distribute`` (not
+under ``MultiWorkerMirroredStrategy``), and clips gradients before they are added up over replicas.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from tqdm import tqdm
+
+from emotionrecog import models
+from emotionrecog.models import mobilenet
+from emotionrecog.models.losses import Crossentropy, Focal
+from emotionrecog.training.data import Batches, Clips, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from emotionrecog.training.recipe import Recipe
+
+    Array = NDArray[np.float32]
+
+__all__: list[str] = []
+
+_logger = logging.getLogger("emotionrecog")
+
+_CLIPS_AT_ONCE = 32  # that a pretrained trunk is asked about
+
+# Gradients of a weight are made no longer than this.
+_LONGEST_GRADIENT = 5.0
+
+# What a row of the history holds besides the number of its epoch.
+HISTORY = (*("loss", "validation_loss", "validation_uar", "learning_rate", "seconds", "waiting"),)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a network begins with besides random weights, and what of it is kept.
+
+    Parameters
+    ----------
+    name
+        For the checkpoints and the artefact.
+    weights
+        The ``.npz`` of EfficientAT ``mn04``, for the trunk of a ``"mobilenet"``, which keeps them.
+    network, sizes
+        A trained network of the same architecture, and its sizes.
+    frozen
+        Only the layers called ``logits`` learn.
+    """
+
+    name: str | None = None
+    weights: Path | None = None
+    network: keras.Model | None = None
+    sizes: Mapping[str, Any] | None = None
+    frozen: bool = False
+
+
+def fit(
+    clips: Clips,
+    recipe: Recipe,
+    validation: Clips | None = None,
+    *,
+    start: Start | None = None,
+    checkpoints: Path | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
+    """Fit a network; return it, the arguments that rebuild it, and what each epoch came to."""
+    start = start or Start()
+    strategy = strategy or tf.distribute.get_strategy()
+    state = None if checkpoints is None else _State(checkpoints, recipe, len(clips), start.name)
+    batches = Batches(clips, recipe)
+    n_features = clips.frames[0].shape[1]
+    n_emotions = clips.present.shape[1]
+    keras.utils.set_random_seed(recipe.seed)
+    known = models.default_sizes(recipe.architecture)
+    sizes = known | dict(recipe.sizes)
+    sizes |= statistics(batches) if start.sizes is None else start.sizes
+    if "n_frames" in known:
+        sizes["n_frames"] = recipe.crop_frames
+    watched = None
+    with strategy.scope(), _precision(recipe):
+        network = models.build(recipe.architecture, n_features, n_emotions, **sizes)
+        model = network
+        if validation is not None:
+            of_validation = Batches(validation, recipe)
+            watched = of_validation.fixed(range(len(validation))), of_validation.targets
+        if start.network is not None:
+            network.set_weights(start.network.get_weights())
+        if start.weights is not None:
+            mobilenet.load_audioset_weights(network, start.weights)
+            trunk, model = mobilenet.split(network, recipe.crop_frames)
+            batches = Batches(clips, recipe, listen(trunk, clips, recipe))
+            if watched is not None:
+                watched = _in_parts(trunk, watched[0]), watched[1]
+        if start.frozen:
+            _freeze(model)
+        history = _Loop(model, batches, watched, recipe, state, strategy).run()
+    if recipe.mixed_precision:
+        learnt = network.get_weights()
+        network = models.build(recipe.architecture, n_features, n_emotions, **sizes)
+        network.set_weights(learnt)
+    return network, sizes, history
+
+
+@contextlib.contextmanager
+def _precision(recipe: Recipe) -> Iterator[None]:
+    """Build layers that compute in bfloat16, if so wished."""
+    before = keras.config.dtype_policy()
+    if recipe.mixed_precision:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _freeze(model: keras.Model) -> None:
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if not isinstance(layer, keras.Model):
+            layer.trainable = layer.name.startswith("logits")
+
+
+def _in_parts(trunk: keras.Model, inputs: Array) -> Array:
+    parts = [
+        trunk.predict_on_batch(inputs[first : first + _CLIPS_AT_ONCE])
+        for first in range(0, len(inputs), _CLIPS_AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def listen(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.float16]:
+    """Ask a pretrained trunk about each clip and its augmented copies.
+
+    Returns
+    -------
+    ndarray of float16, shape (1 + recipe.copies, n_clips, n_values)
+    """
+    augmentation = recipe.augmentation
+    shape = (1 + (recipe.copies if augmentation else 0), len(clips), trunk.output.shape[-1])
+    pooled = np.empty(shape, dtype=np.float16)
+    starts = range(0, len(clips), _CLIPS_AT_ONCE)
+    extract = Batches(clips, recipe)
+    with tqdm(total=shape[0] * len(starts), desc="listening", disable=None) as progress:
+        for copy in range(shape[0]):
+            for first in starts:
+                some = range(first, min(first + _CLIPS_AT_ONCE, len(clips)))
+                if copy == 0 or augmentation is None:
+                    features = extract.fixed(some)
+                else:
+                    rng = np.random.default_rng((recipe.seed, copy, first))
+                    frames = [clips.frames[i] for i in some]
+                    power = augmentation.power(frames, recipe.crop_frames, rng)
+                    features = np.log(power + np.float32(recipe.features.log_offset))
+                pooled[copy, first : first + len(some)] = trunk.predict_on_batch(features)
+                progress.update()
+    return pooled
+
+
+class _Loop:
+    """Epoch after epoch, with the best weights kept."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        batches: Batches,
+        validation: tuple[Array, Array] | None,
+        recipe: Recipe,
+        state: _State | None,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        self.model, self.batches, self.validation = model, batches, validation
+        self.recipe, self.state, self.strategy = recipe, state, strategy
+        self.optimizer = _optimizer(recipe, len(batches))
+        self.optimizer.build(model.trainable_variables)
+        self.loss = (
+            Focal(recipe.focal_gamma, reduction=None)
+            if recipe.loss == "focal"
+            else Crossentropy(reduction=None)
+        )
+        self.history: list[dict[str, float]] = []
+        self.best: list[Any] | None = None
+        self.best_loss, self.waited = np.inf, 0
+        n_replicas = strategy.num_replicas_in_sync
+        if recipe.batch_size % n_replicas:
+            raise ValueError(
+                f"`batch_size` must be a multiple of the {n_replicas} replicas of the strategy, "
+                f"got {recipe.batch_size}"
+            )
+
+    def run(self) -> list[dict[str, float]]:
+        """Train to the end, from where the last run stopped."""
+        recipe, n_batches = self.recipe, len(self.batches)
+        if self.state:
+            self.state.restore(self)
+        first = len(self.history)
+        with tqdm(
+            total=recipe.epochs * n_batches,
+            initial=first * n_batches,
+            desc="training",
+            unit="step",
+            disable=None,
+        ) as progress:
+            step = self._step()
+            for epoch in range(first, recipe.epochs):
+                if self._has_waited():
+                    break
+                self._epoch(epoch, step, progress)
+                if self.state:
+                    self.state.save(self)
+        self._take_the_best()
+        return self.history
+
+    def _has_waited(self) -> bool:
+        return self.recipe.patience is not None and self.waited >= self.recipe.patience
+
+    def _epoch(self, epoch: int, step: Callable[..., Any], progress: Any) -> None:
+        began = time.perf_counter()
+        losses, waiting = [], 0.0
+        parts = iter(self._dataset(epoch))
+        for _ in range(len(self.batches)):
+            asked = time.perf_counter()
+            batch = next(parts)
+            waiting += time.perf_counter() - asked
+            losses.append(float(step(*batch)))
+            progress.set_postfix(epoch=epoch + 1, loss=f"{losses[-1]:.3f}", refresh=False)
+            progress.update()
+        row = {
+            "epoch": epoch + 1,
+            "loss": float(np.mean(losses)),
+            "learning_rate": float(ops.convert_to_numpy(self.optimizer.learning_rate)),
+        }
+        if self.validation is not None:
+            row |= self._validate()
+            if row["validation_loss"] < self.best_loss:
+                self.best_loss, self.waited = row["validation_loss"], 0
+                self.best = self._weights()
+            else:
+                self.waited += 1
+        row |= {"seconds": time.perf_counter() - began, "waiting": waiting}
+        self.history.append(row)
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {row[name]:.4f}" for name in HISTORY[:3] if name in row
+        )
+        _logger.info("epoch %d/%d: %s", epoch + 1, self.recipe.epochs, told)
+
+    def _dataset(self, epoch: int) -> Any:
+        """Return the batches of an epoch, made on all cores ahead of the steps."""
+        batches, strategy = self.batches, self.strategy
+        n_replicas = strategy.num_replicas_in_sync
+        size = self.recipe.batch_size // n_replicas
+        batches.order(epoch)  # drawn once, not by each thread
+        shapes = [array.shape for array in batches.batch(epoch, 0)]
+
+        def part(number: NDArray[np.int64], first: int) -> tuple[Array, ...]:
+            """Return what one replica is given of a batch."""
+            rows = slice(first * size, (first + 1) * size)
+            return tuple(array[rows] for array in batches.batch(epoch, int(number)))
+
+        def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            n_local = n_replicas // context.num_input_pipelines
+            own = range(
+                context.input_pipeline_id * n_local, (context.input_pipeline_id + 1) * n_local
+            )
+
+            def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+                # Batch after batch, and of each the parts of the replicas that read from here.
+                tensors = tf.numpy_function(
+                    lambda i: part(i // n_local, own[int(i) % n_local]), [index], [tf.float32] * 3
+                )
+                return tuple(
+                    tf.ensure_shape(tensor, (size, *shape[1:]))
+                    for tensor, shape in zip(tensors, shapes, strict=True)
+                )
+
+            dataset = tf.data.Dataset.range(len(batches) * n_local)
+            dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            return dataset.prefetch(tf.data.AUTOTUNE)
+
+        if n_replicas == 1:
+            return pipeline(tf.distribute.InputContext())
+        return strategy.distribute_datasets_from_function(pipeline)
+
+    def _step(self) -> Callable[..., Any]:
+        model, optimizer, loss = self.model, self.optimizer, self.loss
+        n_replicas, n_clips = self.strategy.num_replicas_in_sync, self.recipe.batch_size
+
+        def on_replica(inputs: Any, targets: Any, weights: Any) -> Any:
+            with tf.GradientTape() as tape:
+                answers = ops.cast(model(inputs, training=True), "float32")
+                of_clips = ops.sum(loss(targets, answers) * weights) / n_clips
+                total = of_clips + sum(ops.cast(x, "float32") for x in model.losses) / n_replicas
+            gradients = tape.gradient(total, model.trainable_variables)
+            if n_replicas > 1:
+                context = tf.distribute.get_replica_context()
+                gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            # The optimiser adds up what the replicas have, which is now the same.
+            gradients = [tf.clip_by_norm(g, _LONGEST_GRADIENT) / n_replicas for g in gradients]
+            optimizer.apply(gradients, model.trainable_variables)
+            return total
+
+        def step(inputs: Any, targets: Any, weights: Any) -> Any:
+            if n_replicas == 1:
+                return on_replica(inputs, targets, weights)
+            losses = self.strategy.run(on_replica, args=(inputs, targets, weights))
+            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+        compiled: Callable[..., Any] = tf.function(step, reduce_retracing=True)
+        return compiled
+
+    def _validate(self) -> dict[str, float]:
+        """Measure the weights that would be kept now."""
+        assert self.validation is not None
+        inputs, targets = self.validation
+        before = self._weights(averaged=False)
+        self._assign(self._weights())
+        answers = np.concatenate(
+            [
+                ops.convert_to_numpy(
+                    ops.cast(self.model(inputs[i : i + 64], training=False), "float32")
+                )
+                for i in range(0, len(inputs), 64)
+            ]
+        )
+        self._assign(before)
+        losses = ops.convert_to_numpy(self.loss(targets, answers))
+        target, weight = np.split(targets, 2, axis=1)
+        if answers.ndim == 3:  # heads, whose log-probabilities are averaged
+            answers = ops.convert_to_numpy(ops.log_softmax(answers, axis=-1)).mean(axis=1)
+        answered = (answers + np.log(np.maximum(weight, 1e-30))).argmax(axis=1)
+        acted = target.argmax(axis=1)
+        recalls = [np.mean(answered[acted == e] == e) for e in np.unique(acted)]
+        return {"validation_loss": float(losses.mean()), "validation_uar": float(np.mean(recalls))}
+
+    def _weights(self, *, averaged: bool = True) -> list[Any]:
+        """Return all weights, the moving averages of those that learn where there are any."""
+        values = [ops.convert_to_numpy(variable) for variable in self.model.variables]
+        if averaged and self.optimizer.use_ema:
+            of = {id(v): i for i, v in enumerate(self.model.variables)}
+            pairs = zip(
+                self.model.trainable_variables,
+                self.optimizer._model_variables_moving_average,
+                strict=True,
+            )
+            for variable, average in pairs:
+                values[of[id(variable)]] = ops.convert_to_numpy(average)
+        return values
+
+    def _assign(self, values: list[Any]) -> None:
+        for variable, value in zip(self.model.variables, values, strict=True):
+            variable.assign(value)
+
+    def _take_the_best(self) -> None:
+        watched = self.recipe.patience is not None and self.best is not None
+        self._assign(self.best if watched and self.best is not None else self._weights())
+
+
+def _optimizer(recipe: Recipe, n_batches: int) -> keras.optimizers.Optimizer:
+    n_steps = n_batches * recipe.epochs
+    rising = max(1, n_steps // 10)
+    if recipe.schedule == "cosine":
+        rate: Any = keras.optimizers.schedules.CosineDecay(
+            recipe.learning_rate / 100,
+            decay_steps=n_steps - n_steps // 10,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=n_steps // 10,
+        )
+    else:
+        rate = keras.optimizers.schedules.PolynomialDecay(
+            recipe.learning_rate / 100,
+            decay_steps=min(rising, 2 * n_batches),
+            end_learning_rate=recipe.learning_rate,
+        )
+    kind = keras.optimizers.AdamW if recipe.optimizer == "adamw" else keras.optimizers.Adam
+    options: dict[str, Any] = {}
+    if recipe.optimizer == "adamw":
+        options["weight_decay"] = recipe.weight_decay
+    if recipe.averaging:
+        options |= {"use_ema": True, "ema_momentum": recipe.averaging}
+    return kind(rate, **options)
+
+
+class _State:
+    """All that changes in training, saved after each epoch, to go on from."""
+
+    def __init__(self, folder: Path, recipe: Recipe, n_clips: int, start: str | None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "state.npz"
+        run = {**recipe.to_dict(), "n_clips": n_clips, "initial_weights": start}
+        description = json.dumps(run, indent=2)
+        path = folder / "recipe.json"
+        if path.exists() and path.read_text(encoding="utf-8") != description:
+            raise ValueError(
+                f"`checkpoints`: {str(folder)!r} holds the state of another recipe or of other "
+                "recordings (see its recipe.json); name another folder, or remove it to start anew"
+            )
+        path.write_text(description, encoding="utf-8")
+
+    def restore(self, loop: _Loop) -> None:
+        """Bring a loop to the state that was saved."""
+        if not self.path.exists():
+            return
+        with np.load(self.path, allow_pickle=False) as saved:
+            for name, variable in _variables(loop).items():
+                variable.assign(saved[name])
+            progress = json.loads(str(saved["progress"]))
+            n_best = progress.pop("n_best")
+            loop.best = [saved[f"best-{i}"] for i in range(n_best)] or None
+        loop.history = progress["history"]
+        loop.best_loss = progress["best_loss"]
+        loop.waited = progress["waited"]
+        _logger.info("going on after epoch %d, from %s", len(loop.history), self.path)
+
+    def save(self, loop: _Loop) -> None:
+        """Write the state beside the last one, and put it in its place."""
+        if not _is_chief(loop.strategy):
+            return
+        best = loop.best or []
+        progress = {
+            "history": loop.history,
+            "best_loss": loop.best_loss,
+            "waited": loop.waited,
+            "n_best": len(best),
+        }
+        values = {name: ops.convert_to_numpy(v) for name, v in _variables(loop).items()}
+        values |= {f"best-{i}": value for i, value in enumerate(best)}
+        beside = self.path.with_name("unfinished.npz")
+        np.savez(beside, progress=json.dumps(progress), **values)
+        beside.replace(self.path)
+
+
+def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+    resolver = strategy.cluster_resolver
+    return resolver is None or resolver.task_id in (None, 0)
+
+
+def _variables(loop: _Loop) -> dict[str, Any]:
+    """Return weights, seeds of dropout and state of the optimiser, in an order that is always so.
+
+    A saved Keras model would lack the seeds.
+    """
+    return {
+        f"{part}-{number}": variable
+        for part, variables in (
+            ("model", loop.model.variables),
+            ("optimizer", loop.optimizer.variables),
+        )
+        for number, variable in enumerate(variables)
+    }
