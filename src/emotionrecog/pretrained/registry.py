@@ -1,0 +1,326 @@
+"""Registries: JSON files that say which recognisers there are, and what their files must be.
+
+======================  ======================================================================
+``format_version``      1; it grows when a reader of the present version could no longer make sense
+                        of a new file
+``base_url``            where the files are, if they are anywhere: each at ``NAME/FILE`` below it
+``recognizers``         for each name its ``description``, the ``licences`` of the recordings it
+                        learnt from, and its ``files``, each with ``sha256``, ``size`` in bytes
+                        and, where it is not ``NAME/FILE``, its ``url`` below ``base_url``
+======================  ======================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from emotionrecog import artifact
+from emotionrecog.errors import DownloadError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+__all__ = ["FORMAT_VERSION", "File", "Weights", "describe", "read_registry", "write_registry"]
+
+FORMAT_VERSION = 1
+
+# Of recognisers and of files: what is a name on every system, and never a path.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file of a recogniser.
+
+    Parameters
+    ----------
+    sha256
+        Of its contents, in hexadecimal.
+    size
+        In bytes.
+    url
+        Where it is, relative to `Weights.base_url`.
+    """
+
+    sha256: str
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """What a registry says of a recogniser.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    description
+        One line on what it does.
+    licences
+        The licence of each corpus that it learnt from.
+    files
+        Its files by name.
+    base_url
+        Where they are, or None if they are on no server.
+    """
+
+    name: str
+    description: str
+    licences: Mapping[str, str]
+    files: Mapping[str, File]
+    base_url: str | None = field(default=None)
+
+    @property
+    def size(self) -> int:
+        """All files together, in bytes."""
+        return sum(file.size for file in self.files.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what stands under the name in a registry, ready for JSON."""
+        files: dict[str, dict[str, Any]] = {}
+        for name, file in self.files.items():
+            files[name] = {"sha256": file.sha256, "size": file.size}
+            if file.url != _default_url(self.name, name):
+                files[name]["url"] = file.url
+        return {
+            "description": self.description,
+            "licences": dict(self.licences),
+            "files": files,
+        }
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a recogniser or one of its files may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
+def describe(folder: str | os.PathLike[str]) -> Weights:
+    """Return what a registry should say of a saved recogniser.
+
+    The description is the first sentence of its model card, and the licences are those that its
+    manifest tells.
+
+    Parameters
+    ----------
+    folder
+        Of the recogniser.
+
+    Raises
+    ------
+    ModelError
+        If it is no recogniser, or damaged.
+    ValueError
+        If its name cannot be that of a folder on every system.
+    """
+    root = Path(folder)
+    saved = artifact.read(root)
+    if not is_name(saved.name):
+        raise ValueError(f"{str(root)!r}: {_no_name(saved.name)}; save it under another name")
+    manifest = json.loads((root / artifact.MANIFEST).read_text(encoding="utf-8"))
+    files = {}
+    for name in sorted([artifact.MANIFEST, *manifest["sha256"]]):
+        path = root / name
+        url = _default_url(saved.name, name)
+        files[name] = File(sha256=sha256(path), size=path.stat().st_size, url=url)
+    paragraphs = (line.strip() for line in saved.card.splitlines())
+    first = next((line for line in paragraphs if line and not line.startswith("#")), "")
+    return Weights(
+        name=saved.name,
+        description=first.partition(". ")[0].rstrip("."),
+        licences={
+            row["corpus"]: row.get("licence") or "not stated"
+            for row in saved.training.get("corpora", ())
+        },
+        files=files,
+    )
+
+
+def write_registry(
+    path: str | os.PathLike[str],
+    folders: Iterable[str | os.PathLike[str]],
+    *,
+    base_url: str | None = None,
+) -> None:
+    """Write a registry of saved recognisers, for `EMOTIONRECOG_REGISTRY` to name.
+
+    Parameters
+    ----------
+    path
+        Where to write it.
+    folders
+        Of the recognisers, which are listed under their own names.
+    base_url
+        Where the files can be fetched, with a folder for each recogniser; None leaves it to
+        `EMOTIONRECOG_BASE_URL`.
+
+    Raises
+    ------
+    ModelError
+        If a folder holds no recogniser, or a damaged one.
+    ValueError
+        If a name cannot be that of a folder, or is there twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from emotionrecog import pretrained
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "registry.json")
+    ...     write_registry(path, [pretrained.folder("english-8")])
+    ...     list(read_registry(path)["english-8"].files)
+    ['MODEL_CARD.md', 'model.onnx', 'model.weights.h5', 'recognizer.json']
+    """
+    recognizers: dict[str, Any] = {}
+    for weights in map(describe, folders):
+        if weights.name in recognizers:
+            raise ValueError(
+                f"two recognisers are called {weights.name!r}; save one of them under another name"
+            )
+        recognizers[weights.name] = weights.to_dict()
+    content: dict[str, Any] = {"format_version": FORMAT_VERSION}
+    if base_url is not None:
+        content["base_url"] = base_url
+    content["recognizers"] = recognizers
+    _parsed(content)  # what is written can be read
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def read_registry(path: str | os.PathLike[str]) -> dict[str, Weights]:
+    """Read a registry.
+
+    Parameters
+    ----------
+    path
+        Of the JSON file.
+
+    Returns
+    -------
+    dict
+        The recognisers by name.
+
+    Raises
+    ------
+    DownloadError
+        If there is no such file, or it is damaged, of a newer format, or names a file that would
+        lie outside the folder of its recogniser.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return _parsed(content)
+    except _Newer as error:
+        raise DownloadError(f"{str(path)!r}: {error}") from error
+    except OSError as error:
+        raise DownloadError(
+            f"cannot read the registry of recognisers {str(path)!r}: {error.strerror}; name an "
+            "existing JSON file in EMOTIONRECOG_REGISTRY, or unset it"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DownloadError(
+            f"{str(path)!r} is no registry of recognisers: {error}; get it again from whoever "
+            "gave it to you"
+        ) from error
+
+
+class _Newer(ValueError):
+    """A registry is of a format that came after this version of the package."""
+
+
+def _parsed(content: object) -> dict[str, Weights]:
+    root = _mapping(content, "the file")
+    version = root.get("format_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(f"expected a positive whole number as `format_version`, found {version!r}")
+    if version > FORMAT_VERSION:
+        raise _Newer(
+            f"format {version} is newer than format {FORMAT_VERSION}, the newest of registries "
+            "that this version of emotionrecog reads. Upgrade: pip install --upgrade emotionrecog"
+        )
+    base_url = root.get("base_url")
+    if base_url is not None:
+        base_url = _text(base_url, "`base_url`")
+    return {
+        name: _weights(name, entry, base_url)
+        for name, entry in _mapping(root.get("recognizers"), "`recognizers`").items()
+    }
+
+
+def _weights(name: str, content: object, base_url: str | None) -> Weights:
+    if not is_name(name):
+        raise ValueError(_no_name(name))
+    entry = _mapping(content, name)
+    licences = _mapping(entry.get("licences"), f"`licences` of {name}")
+    files = {
+        file: _file(name, file, description)
+        for file, description in _mapping(entry.get("files"), f"`files` of {name}").items()
+    }
+    if artifact.MANIFEST not in files:
+        raise ValueError(f"`files` of {name} must hold {artifact.MANIFEST}, found {[*files]}")
+    return Weights(
+        name=name,
+        description=_text(entry.get("description"), f"`description` of {name}"),
+        licences={
+            corpus: _text(licence, f"the licence of {corpus!r}")
+            for corpus, licence in licences.items()
+        },
+        files=files,
+        base_url=base_url,
+    )
+
+
+def _file(recognizer: str, name: str, content: object) -> File:
+    if not is_name(name):
+        raise ValueError(f"a file of {recognizer} would lie elsewhere: {_no_name(name)}")
+    what = f"file {name} of {recognizer}"
+    entry = _mapping(content, what)
+    sha256 = _text(entry.get("sha256"), f"`sha256` of {what}")
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"`sha256` of {what} must be 64 hexadecimal digits, found {sha256!r:.80}")
+    size = entry.get("size")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise ValueError(f"`size` of {what} must be a number of bytes, found {size!r:.60}")
+    url = _text(entry.get("url", _default_url(recognizer, name)), f"`url` of {what}")
+    parts = urlsplit(url)
+    if parts.scheme or parts.netloc or url.startswith("/") or ".." in parts.path.split("/"):
+        raise ValueError(f"`url` of {what} must be a path below `base_url`, found {url!r:.80}")
+    return File(sha256=sha256, size=size, url=url)
+
+
+def _default_url(recognizer: str, name: str) -> str:
+    return f"{recognizer}/{name}"
+
+
+def _mapping(value: object, what: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} must be a JSON object, found {value!r:.60}")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{what} must be one line of text, found {value!r:.60}")
+    return value
+
+
+def _no_name(text: str) -> str:
+    return (
+        f"{text!r:.110} is no name: expected up to 100 of a-z, A-Z, 0-9, '.', '_' and '-', the "
+        "first a letter or a digit"
+    )
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
