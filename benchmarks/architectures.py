@@ -66,7 +66,7 @@ def row(architecture: str, fold: protocols.Fold, epochs: int, seed: int) -> dict
     start = time.perf_counter()
     recognizer = training.train(fold.train, validation, recipe=recipe, n_jobs=2)
     seconds = time.perf_counter() - start
-    report = evaluate(recognizer, fold.test)
+    (report,) = evaluate(recognizer, fold.test).corpora
     network = export.restore(recognizer.artifact)
     return {
         "architecture": architecture,
@@ -108,7 +108,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     rows = []
     for name, corpus in FOLDS.items():
-        utterances = datasets.read(Path(arguments.corpora, corpus))
+        utterances = datasets.CORPORA[corpus].utterances(Path(arguments.corpora, corpus))
         protocol = protocols.get(name.rpartition("/")[0])
         fold = next(fold for fold in protocol.folds(utterances) if fold.name == name)
         for architecture in arguments.only or models.ARCHITECTURES:

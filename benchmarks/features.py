@@ -191,7 +191,7 @@ def shares(clips: list[np.ndarray], n_runs: int) -> None:
 
 def whole(folder: Path, n_jobs: int) -> None:
     """Decode and extract all recordings, then again from the cache."""
-    utterances = datasets.read(folder)
+    utterances = datasets.CORPORA[folder.name].utterances(folder)
     with tempfile.TemporaryDirectory() as cache:
         for what, options in (
             ("without a cache", {}),
@@ -213,7 +213,7 @@ def whole(folder: Path, n_jobs: int) -> None:
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, required=True, help="of one of the corpora")
+    parser.add_argument("--folder", type=Path, required=True, help="of a corpus, called as the library calls it")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--whole", action="store_true", help="extract all of the folder")
     parser.add_argument("--jobs", type=int, default=2)

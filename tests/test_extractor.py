@@ -220,8 +220,19 @@ def test_utterance_normalisation() -> None:
     np.testing.assert_allclose(found.std(axis=0), 1.0, atol=1e-4)
 
 
-def test_what_does_not_vary_becomes_zero() -> None:
-    spec = dataclasses.replace(SPEC, features=("rms", "mel"), normalisation="utterance")
+def test_spectrogram_normalisation_keeps_the_shape_of_the_spectrum() -> None:
+    spec = dataclasses.replace(SPEC, features=("mel_db",), normalisation="spectrogram")
+    y = noise(44_100)
+    found, plain = Extractor(spec)(y), Extractor(dataclasses.replace(spec, normalisation="none"))(y)
+    assert found.mean() == pytest.approx(0.0, abs=1e-5)
+    assert found.std() == pytest.approx(1.0, abs=1e-4)
+    np.testing.assert_allclose(found * plain.std() + plain.mean(), plain, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(Extractor(spec)(0.1 * y), found, atol=1e-3)  # no floor is touched
+
+
+@pytest.mark.parametrize("normalisation", ["utterance", "spectrogram"])
+def test_what_does_not_vary_becomes_zero(normalisation: str) -> None:
+    spec = dataclasses.replace(SPEC, features=("rms", "mel"), normalisation=normalisation)
     np.testing.assert_array_equal(Extractor(spec)(np.zeros(9_000, np.float32)), 0.0)
 
 
@@ -420,7 +431,7 @@ def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None
         ({"features": ("loudness",)}, "got .*loudness.*; expected some of rms, zero_crossing"),
         ({"functionals": ("median",)}, "`functionals` .* expected some of mean, std"),
         ({"mel_scale": "bark"}, "`mel_scale` must be one of htk, slaney, got 'bark'"),
-        ({"normalisation": "speaker"}, "`normalisation` must be one of none, utterance, corpus"),
+        ({"normalisation": "speaker"}, "`normalisation` must be one of none, utterance, spectr"),
         ({"remove_offset": 1}, "`remove_offset` must be True or False, got 1"),
         ({"deltas": 3}, "`deltas` must be 0, 1 or 2, got 3"),
         ({"deltas": True}, "`deltas` must be 0, 1 or 2, got True"),
@@ -438,7 +449,8 @@ def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None
         ({"features": ("f0",), "f0_range": (65.0, 9e3)}, "must end at sampling_rate / 2 = 8000 Hz"),
         ({"features": ("f0",), "f0_range": (40.0, 500.0)}, "two periods .* 800 samples for 40 Hz"),
         ({"functionals": ("mean",), "n_frames": 9}, "`n_frames` must be None beside them"),
-        ({"functionals": ("mean",), "normalisation": "utterance"}, "say little"),
+        ({"functionals": ("mean",), "normalisation": "utterance"}, "are not normalised by utter"),
+        ({"functionals": ("mean",), "normalisation": "spectrogram"}, "are not normalised by spec"),
     ],
 )
 def test_spec_refuses(arguments: dict[str, Any], message: str) -> None:

@@ -311,9 +311,10 @@ class Extractor:
     def finish(self, features: Array) -> Array:
         """Normalise, cut and pad what `measure` returned."""
         spec = self.spec
-        if spec.normalisation == "utterance":
-            deviation = _positive(features.std(axis=0, dtype=np.float64))
-            features = (features - features.mean(axis=0, dtype=np.float64)) / deviation
+        if spec.normalisation in ("utterance", "spectrogram"):
+            axis = 0 if spec.normalisation == "utterance" else None
+            deviation = _positive(np.atleast_1d(features.std(axis=axis, dtype=np.float64)))
+            features = (features - features.mean(axis=axis, dtype=np.float64)) / deviation
         elif spec.normalisation == "corpus":
             if self.statistics is None:
                 raise ValueError(

@@ -12,7 +12,7 @@ from emotionrecog.features.functionals import FUNCTIONALS
 
 __all__ = ["PRESETS", "FeatureSpec"]
 
-NORMALISATIONS = ("none", "utterance", "corpus")
+NORMALISATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")
 
 # How many columns a feature has: a number, or the entry of the spec that tells.
@@ -106,7 +106,9 @@ class FeatureSpec:
         frames only.
     normalisation
         ``"utterance"`` brings each column to mean 0 and deviation 1 over the recording;
-        ``"corpus"`` does so with the mean and deviation of training data (`Statistics`).
+        ``"spectrogram"`` does so with all columns together, which keeps the shape of a spectrum and
+        takes its level away, for features of one unit; ``"corpus"`` brings each column there with
+        the mean and deviation of training data (`Statistics`).
     n_frames
         Cut the middle of so many frames out of longer recordings, and put zeros after the end of
         shorter ones; `None` leaves each as long as it is.
@@ -185,10 +187,10 @@ class FeatureSpec:
             raise ValueError(
                 "`functionals` leave no frames to cut or pad: `n_frames` must be None beside them"
             )
-        if self.functionals and self.normalisation == "utterance":
+        if self.functionals and self.normalisation in ("utterance", "spectrogram"):
             raise ValueError(
-                "`functionals` of what was normalised per utterance say little: its mean is always "
-                "0 and its deviation 1; use normalisation 'corpus' or 'none'"
+                f"`functionals` are not normalised by {self.normalisation}, for they are one row a "
+                "recording; use normalisation 'corpus' or 'none'"
             )
 
     def _check_frequencies(self) -> None:
@@ -327,7 +329,7 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
             ),
         ),
         "mel-128x87": dataclasses.replace(
-            _LIBROSA, features=("mel_db",), normalisation="utterance", n_frames=87
+            _LIBROSA, features=("mel_db",), normalisation="spectrogram", n_frames=87
         ),
         "mfcc": dataclasses.replace(_LIBROSA, features=("mfcc",), n_mfcc=40),
         "descriptors": dataclasses.replace(
@@ -346,8 +348,8 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
 ``log-mel-functionals``
     Six statistics of 40 log-mel bands, one vector a recording, for classical models.
 ``mel-128x87``
-    128 mel bands in dB of 2 s at 22,050 Hz, each brought to mean 0 and deviation 1, cut or padded
-    to 87 frames: a picture for convolutional networks.
+    128 mel bands in dB of 2 s at 22,050 Hz, brought to mean 0 and deviation 1 together, cut or
+    padded to 87 frames: a picture for convolutional networks.
 ``mfcc``
     40 MFCCs with librosa's frames.
 ``descriptors``

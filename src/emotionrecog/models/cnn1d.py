@@ -29,7 +29,7 @@ def build(
     filters: Sequence[int] = (256, 256, 128, 64),
     kernel: int = 5,
     hidden: int = 64,
-    dropout: float = 0.3,
+    dropout: float = 0.1,
     l2: float = 0.0,
 ) -> keras.Model:
     """Build the network; see `emotionrecog.models.build`.

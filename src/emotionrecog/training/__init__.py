@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emotionrecog import __version__, audit, models
+from emotionrecog import audit, models
 from emotionrecog.artifact import Artifact
-from emotionrecog.datasets import CORPORA
 from emotionrecog.errors import DatasetError
 from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.training.adaptation import Adaptation, adapt, continued
 from emotionrecog.training.data import hold_out, read_clips, require_apart
 from emotionrecog.training.recipe import Recipe
+from emotionrecog.training.record import describe, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +26,12 @@ if TYPE_CHECKING:
 
     from emotionrecog.datasets import Utterance
 
-__all__ = ["Recipe", "train"]
+__all__ = ["Adaptation", "Recipe", "adapt", "continued", "train"]
 
 _logger = logging.getLogger("emotionrecog")
 
 # Shorter recordings are refused by a trained recogniser, in s: a syllable or two.
 MINIMUM_DURATION = 0.4
-
-_RECORDED_PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnxruntime", "numpy")
 
 
 def train(
@@ -170,7 +167,7 @@ def train(
         sizes=sizes,
         temperature=recipe.temperature,
         training={
-            "corpora": _describe([*used, *watched]),
+            "corpora": describe([*used, *watched]),
             "speakers": sorted({utterance.speaker for utterance in [*used, *watched]}),
             "validation_speakers": sorted({utterance.speaker for utterance in watched}),
             "recipe": recipe.to_dict(),
@@ -179,11 +176,7 @@ def train(
             "history": history,
         },
         metrics={},
-        versions={
-            "python": platform.python_version(),
-            "emotionrecog": __version__,
-            **{package: version(package) for package in _RECORDED_PACKAGES},
-        },
+        versions=versions(),
         onnx=export.to_onnx(network, recipe.temperature),
         weights=export.weights_of(network),
         card="",
@@ -205,6 +198,11 @@ def _require_fitting_start(
         return
     if initial_weights is not None:
         raise ValueError("`start` and `initial_weights` cannot both be given")
+    if recipe.architecture == "linear":
+        raise ValueError(
+            "`start` is of no use to the architecture 'linear', which is fitted at once; train on "
+            "the old and the new recordings together"
+        )
     own, of_start = (
         (recipe.architecture, recipe.features, recipe.labels, recipe.crop_frames),
         (
@@ -226,20 +224,3 @@ def _require_fitting_start(
             f"`start` must fit the recipe, but their {differing} differ; use "
             "emotionrecog.training.continued(recogniser)"
         )
-
-
-def _describe(utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
-    rows = []
-    for corpus, style in dict.fromkeys((u.corpus, u.style) for u in utterances):
-        own = [u for u in utterances if (u.corpus, u.style) == (corpus, style)]
-        facts = CORPORA.get(corpus)
-        rows.append(
-            {
-                "corpus": corpus,
-                "style": style,
-                "licence": facts.licence if facts else "",
-                "n_clips": len(own),
-                "n_speakers": len({utterance.speaker for utterance in own}),
-            }
-        )
-    return rows

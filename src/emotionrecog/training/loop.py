@@ -43,6 +43,10 @@ _CLIPS_AT_ONCE = 32  # that a pretrained trunk is asked about
 # Gradients of a weight are made no longer than this.
 _LONGEST_GRADIENT = 5.0
 
+# Recall and negative loss on validation speakers, before there are any. Recall comes first, for
+# the loss of a network that overfits rises long before it answers worse.
+_NO_SCORE = (-1.0, -np.inf)
+
 # What a row of the history holds besides the number of its epoch.
 HISTORY = (*("loss", "validation_loss", "validation_uar", "learning_rate", "seconds", "waiting"),)
 
@@ -61,6 +65,9 @@ class Start:
         A trained network of the same architecture, and its sizes.
     frozen
         Only the layers called ``logits`` learn.
+    pull
+        With `frozen`: half of what the squared distance of their weights from where they began
+        costs.
     """
 
     name: str | None = None
@@ -68,6 +75,7 @@ class Start:
     network: keras.Model | None = None
     sizes: Mapping[str, Any] | None = None
     frozen: bool = False
+    pull: float = 0.0
 
 
 def fit(
@@ -108,7 +116,7 @@ def fit(
             if watched is not None:
                 watched = _in_parts(trunk, watched[0]), watched[1]
         if start.frozen:
-            _freeze(model)
+            _freeze(model, start.pull)
         history = _Loop(model, batches, watched, recipe, state, strategy).run()
     if recipe.mixed_precision:
         learnt = network.get_weights()
@@ -129,10 +137,23 @@ def _precision(recipe: Recipe) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _freeze(model: keras.Model) -> None:
+def _freeze(model: keras.Model, pull: float = 0.0) -> None:
+    """Let nothing learn but the layers called ``logits``, and pull these back to where they are."""
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if not isinstance(layer, keras.Model):
             layer.trainable = layer.name.startswith("logits")
+    for variable in model.trainable_variables if pull else ():
+        variable.regularizer = _Pull(ops.convert_to_numpy(variable), pull)
+
+
+class _Pull:
+    """A penalty on the squared distance from given weights (L2-SP)."""
+
+    def __init__(self, weights: Array, strength: float) -> None:
+        self.weights, self.strength = weights, strength
+
+    def __call__(self, variable: Any) -> Any:
+        return self.strength / 2 * ops.sum(ops.square(variable - self.weights))
 
 
 def _in_parts(trunk: keras.Model, inputs: Array) -> Array:
@@ -194,7 +215,7 @@ class _Loop:
         )
         self.history: list[dict[str, float]] = []
         self.best: list[Any] | None = None
-        self.best_loss, self.waited = np.inf, 0
+        self.best_score, self.waited = _NO_SCORE, 0
         n_replicas = strategy.num_replicas_in_sync
         if recipe.batch_size % n_replicas:
             raise ValueError(
@@ -246,8 +267,9 @@ class _Loop:
         }
         if self.validation is not None:
             row |= self._validate()
-            if row["validation_loss"] < self.best_loss:
-                self.best_loss, self.waited = row["validation_loss"], 0
+            score = row["validation_uar"], -row["validation_loss"]
+            if score > self.best_score:
+                self.best_score, self.waited = score, 0
                 self.best = self._weights()
             else:
                 self.waited += 1
@@ -421,7 +443,7 @@ class _State:
             n_best = progress.pop("n_best")
             loop.best = [saved[f"best-{i}"] for i in range(n_best)] or None
         loop.history = progress["history"]
-        loop.best_loss = progress["best_loss"]
+        loop.best_score = tuple(progress["best_score"])
         loop.waited = progress["waited"]
         _logger.info("going on after epoch %d, from %s", len(loop.history), self.path)
 
@@ -432,7 +454,7 @@ class _State:
         best = loop.best or []
         progress = {
             "history": loop.history,
-            "best_loss": loop.best_loss,
+            "best_score": loop.best_score,
             "waited": loop.waited,
             "n_best": len(best),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -86,8 +87,8 @@ class Recipe:
     averaging
         Momentum of the moving average of the weights, which is what is kept; 0 for none.
     patience
-        Stop after so many epochs without a lower loss on validation speakers, and keep the best
-        weights; `None` runs all epochs and keeps the last.
+        Stop after so many epochs without a higher UAR on validation speakers (of equal ones, the
+        lower loss is better), and keep the best weights; `None` runs all epochs and keeps the last.
     validation_share
         Share of the speakers of each corpus that `patience` watches where no validation set is
         given.
@@ -239,7 +240,7 @@ class Recipe:
             a table of fields of `FeatureSpec` with or without a ``preset`` to start from;
             ``augmentation`` is a table of fields of `Augmentation`, or false; ``waveforms`` is an
             array of tables, each with the name of a ``transform``, its arguments and, if wanted,
-            its ``probability``.
+            its ``probability``; ``patience`` may be false for `None`.
 
         Raises
         ------
@@ -257,6 +258,8 @@ class Recipe:
             given["augmentation"] = _augmentation(given["augmentation"])
         if "waveforms" in given:
             given["waveforms"] = _waveforms(given["waveforms"])
+        if given.get("patience") is False:  # TOML has no None
+            given["patience"] = None
         return cls.of(given.pop("architecture", cls.architecture), **given)
 
     @classmethod
@@ -272,6 +275,36 @@ class Recipe:
             return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{str(path)!r}: {error}") from error
+
+    def to_toml(self) -> str:
+        """Return the text of a file that `from_toml` reads as this recipe.
+
+        Raises
+        ------
+        ValueError
+            If `waveforms` hold what a file cannot say: transforms of others, recordings.
+
+        Examples
+        --------
+        >>> text = Recipe.of("lstm", sizes={"units": 64}).to_toml()
+        >>> text.splitlines()[:2], text.splitlines()[-2:]
+        (['architecture = "lstm"', 'features = "descriptors"'], ['[sizes]', 'units = 64'])
+        """
+        values = self.to_dict()
+        if self.waveforms is not None:
+            values["waveforms"] = _rows(self.waveforms)
+        for name, spec in PRESETS.items():
+            if self.features == spec:
+                values["features"] = name
+        values = {name: False if value is None else value for name, value in values.items()}
+        # What is no table comes first, for whatever follows the head of a table is in it.
+        parts = [_toml_lines({k: v for k, v in values.items() if not _is_table(v)})]
+        for name, value in values.items():
+            if isinstance(value, dict) and value:
+                parts.append(f"[{name}]\n{_toml_lines(value)}")
+            elif _is_table(value):
+                parts += [f"[[{name}]]\n{_toml_lines(row)}" for row in value]
+        return "\n\n".join(parts) + "\n"
 
 
 _BOUNDS = (
@@ -345,6 +378,48 @@ def _waveforms(given: Any) -> Chain | None:
         probabilities.append(arguments.pop("probability", 1.0))
         transforms.append(getattr(augmentations, name)(**arguments))
     return Chain(tuple(transforms), tuple(probabilities))
+
+
+def _rows(chain: Chain) -> list[dict[str, Any]]:
+    """Return what `_waveforms` makes the chain of."""
+    shares = chain.probability
+    if not isinstance(shares, tuple):
+        shares = (shares,) * len(chain.transforms)
+    rows = []
+    transform: Any
+    for transform, share in zip(chain.transforms, shares, strict=True):
+        name = type(transform).__name__
+        if name not in _TRANSFORMS or type(transform) is not getattr(augmentations, name):
+            raise ValueError(
+                f"`waveforms` must be made of {', '.join(_TRANSFORMS)} to be written into a file, "
+                f"got {transform!r}"
+            )
+        fields = {f.name: getattr(transform, f.name) for f in dataclasses.fields(transform)}
+        own = {k: v for k, v in fields.items() if v is not None}
+        rows.append({"transform": name, **own, "probability": share})
+    return rows
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
+
+
+def _toml_lines(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"{k} = {_toml(v)}" for k, v in values.items() if v is not None)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    raise ValueError(f"a file can hold numbers, texts and lists of them, not {value!r}")
 
 
 _TRANSFORMS = (
