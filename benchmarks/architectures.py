@@ -1,6 +1,6 @@
 """Train every architecture with the same small budget, and print what came of it as a table.
 
-    python benchmarks/architectures.py --corpora corpora --epochs 30 --output results
+    python benchmarks/architectures.py --corpora corpora --output results
 
 Two folds whose test speakers no other fold of theirs has: ``ravdess/subject5/1`` and
 ``cremad/emosuperb5/5``. Each network learns from the fold's training speakers with the recipe that
@@ -26,7 +26,8 @@ from emotionrecog.features import Extractor
 from emotionrecog.models import export
 from emotionrecog.recognizer import EmotionRecognizer
 
-FOLDS = {"ravdess/subject5/1": "ravdess", "cremad/emosuperb5/5": "crema_d"}
+# Corpus and largest number of epochs.
+FOLDS = {"ravdess/subject5/1": ("ravdess", 30), "cremad/emosuperb5/5": ("crema_d", 8)}
 CLIP = Path(__file__).parents[1] / "examples" / "clip.wav"
 
 
@@ -100,21 +101,22 @@ def main() -> None:
     """Do what is not done yet, then print all of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", default=os.environ.get("EMOTIONRECOG_CORPORA"))
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--folds", nargs="+", default=list(FOLDS), choices=FOLDS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, help="folder of the rows")
     parser.add_argument("--only", nargs="+", choices=models.ARCHITECTURES)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name, corpus in FOLDS.items():
+    for name in arguments.folds:
+        corpus, epochs = FOLDS[name]
         utterances = datasets.CORPORA[corpus].utterances(Path(arguments.corpora, corpus))
         protocol = protocols.get(name.rpartition("/")[0])
         fold = next(fold for fold in protocol.folds(utterances) if fold.name == name)
         for architecture in arguments.only or models.ARCHITECTURES:
             path = arguments.output / f"{architecture}-{corpus}-{arguments.seed}.json"
             if not path.exists():
-                found = row(architecture, fold, arguments.epochs, arguments.seed)
+                found = row(architecture, fold, epochs, arguments.seed)
                 path.with_suffix(".new").write_text(json.dumps(found, indent=2) + "\n")
                 path.with_suffix(".new").replace(path)
             rows.append(json.loads(path.read_text()))
