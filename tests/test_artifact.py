@@ -1,7 +1,10 @@
 """The saved form of a recogniser: what is written is read, and nothing else is."""
 
+import contextlib
+import hashlib
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emotionrecog import artifact as artifacts
 from emotionrecog.artifact import FORMAT_VERSION, Artifact, read, write
 from emotionrecog.errors import ModelError
 from emotionrecog.features import FeatureSpec
 
+FORMAT_1 = Path(__file__).parent / "data" / "format-1"
 FILES = {"recognizer.json", "model.onnx", "model.weights.h5", "MODEL_CARD.md"}
 ARTIFACT = Artifact(
     name="test",
@@ -303,10 +309,81 @@ def test_truncated_manifest_is_refused(folder: Path) -> None:
             read(folder)
 
 
+@pytest.fixture(scope="module")
+def once_written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """A folder for many examples, and what belongs into it."""
+    folder = tmp_path_factory.mktemp("written") / "recogniser"
+    write(ARTIFACT, folder)
+    return folder, contents(folder)
+
+
+@settings(deadline=None, max_examples=300)
+@given(name=st.sampled_from(sorted(FILES)), position=st.integers(0, 2**20), bit=st.integers(0, 7))
+def test_flipped_bit_is_found_wherever_it_is(
+    once_written: tuple[Path, dict[str, bytes]], name: str, position: int, bit: int
+) -> None:
+    """Or it changes nothing, as in the layout of the JSON and in the spelling of a number."""
+    folder, whole = once_written
+    damaged = bytearray(whole[name])
+    damaged[position % len(damaged)] ^= 1 << bit
+    for each, content in {**whole, name: damaged}.items():
+        (folder / each).write_bytes(content)
+    if name != "recognizer.json":
+        with pytest.raises(ModelError, match=name):
+            read(folder)
+        return
+    with contextlib.suppress(ModelError):
+        assert read(folder) == ARTIFACT
+
+
+@settings(deadline=None, max_examples=100)
+@given(name=st.sampled_from(sorted(FILES)), share=st.floats(0, 1, exclude_max=True))
+def test_truncated_file_is_found(
+    once_written: tuple[Path, dict[str, bytes]], name: str, share: float
+) -> None:
+    folder, whole = once_written
+    short = whole[name].rstrip()[: int(share * len(whole[name].rstrip()))]
+    for each, content in {**whole, name: short}.items():
+        (folder / each).write_bytes(content)
+    with pytest.raises(ModelError, match=name):
+        read(folder)
+
+
+def test_changed_figure_is_found(folder: Path) -> None:
+    """It is JSON and makes sense; only the hash tells."""
+    path = folder / "recognizer.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"uar": 0.75', '"uar": 0.95'), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"recognizer\.json: damaged: .* on purpose, put the hash"):
+        read(folder)
+
+
+def test_hash_of_the_manifest_does_not_depend_on_its_layout(folder: Path) -> None:
+    path = folder / "recognizer.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(dict(reversed(manifest.items())), indent=7), encoding="utf-8")
+    assert read(folder) == ARTIFACT
+
+
+def test_keys_that_are_numbers_are_hashed_as_they_are_read(tmp_path: Path) -> None:
+    odd = replace(ARTIFACT, metrics={10: 0.5, 2: 0.25})
+    write(odd, tmp_path)
+    assert read(tmp_path).metrics == {"10": 0.5, "2": 0.25}
+
+
+def save_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Save a manifest with the hash that it must have."""
+    entries = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
+    text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
+    if "manifest_sha256" in manifest:
+        entries["manifest_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "recognizer.json").write_text(json.dumps(entries), encoding="utf-8")
+
+
 def edit(folder: Path, name: str, value: Any) -> None:
     path = folder / "recognizer.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**manifest, name: value}), encoding="utf-8")
+    save_manifest(folder, {**manifest, name: value})
 
 
 def test_newer_format_asks_for_an_upgrade(folder: Path) -> None:
@@ -333,13 +410,14 @@ def test_entries_of_later_writers_are_ignored(folder: Path) -> None:
     [
         *("name", "labels", "features", "window_frames", "minimum_duration", "architecture"),
         *("sizes", "temperature", "training", "metrics", "versions", "sha256", "format_version"),
+        "manifest_sha256",
     ],
 )
 def test_missing_entry_is_named(folder: Path, name: str) -> None:
     path = folder / "recognizer.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     del manifest[name]
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    save_manifest(folder, manifest)
     with pytest.raises(ModelError, match=rf"recognizer\.json: damaged: .*{name}.* fetch .* again"):
         read(folder)
 
@@ -360,6 +438,14 @@ def test_missing_entry_is_named(folder: Path, name: str) -> None:
         ("features", {**FeatureSpec().to_dict(), "n_fft": "512"}),
         ("features", {**FeatureSpec().to_dict(), "fmax": "8000"}),
         ("window_frames", 1),
+        ("window_frames", 2),
+        ("window_frames", 2**40),
+        ("features", {**FeatureSpec().to_dict(), "sampling_rate": 10**9}),
+        ("features", {**FeatureSpec().to_dict(), "n_fft": 2**30}),
+        ("features", {**FeatureSpec().to_dict(), "n_mels": 10**9}),
+        ("features", {**FeatureSpec().to_dict(), "hop_length": 10**9}),
+        ("features", {**FeatureSpec().to_dict(), "n_frames": 10**9}),
+        ("features", {**FeatureSpec().to_dict(), "n_fft": 2**15, "n_frames": 2**16}),
         ("window_frames", 200.0),
         ("window_frames", True),
         ("minimum_duration", "0.4"),
@@ -380,7 +466,7 @@ def test_missing_entry_is_named(folder: Path, name: str) -> None:
 )
 def test_wrong_entry_is_named(folder: Path, name: str, value: object) -> None:
     edit(folder, name, value)
-    named = {"features": "n_fft|fmax|feature spec"}.get(name, name)
+    named = {"features": "n_fft|fmax|feature spec|at most"}.get(name, name)
     message = rf"recognizer\.json: damaged: .*({named}).* Save or fetch the recogniser again"
     with pytest.raises(ModelError, match=message):
         read(folder)
@@ -412,6 +498,141 @@ def test_forbidden_file_is_no_damage(folder: Path) -> None:
     (folder / "model.onnx").chmod(0)
     with pytest.raises(PermissionError):
         read(folder)
+
+
+# Artefacts of strangers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "n_bytes"),
+    [("recognizer.json", 2**24 + 1), ("MODEL_CARD.md", 2**24 + 1), ("model.onnx", 2**30 + 1)],
+)
+def test_file_that_would_fill_the_memory_is_not_read(folder: Path, name: str, n_bytes: int) -> None:
+    os.truncate(folder / name, n_bytes)  # takes no room on the disk
+    with pytest.raises(ModelError, match=rf"{name}: expected at most {n_bytes - 1} bytes, found"):
+        read(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among the files here")
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_what_never_ends_is_not_read(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelError, match=rf"{name}: expected an ordinary file"):
+        read(folder)
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match=rf"{name}: expected an ordinary file"):
+        read(folder)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_links_are_followed_to_the_right_contents_alone(folder: Path, name: str) -> None:
+    """Caches keep files elsewhere; a link into nothing, in a circle or to a secret is no file."""
+    elsewhere = folder.parent / "blob"
+    (folder / name).rename(elsewhere)
+    (folder / name).symlink_to(Path("..", "blob"))
+    assert read(folder) == ARTIFACT
+    elsewhere.write_text("secret")
+    with pytest.raises(ModelError, match=name) as caught:
+        read(folder)
+    assert "secret" not in str(caught.value)
+    for target in (folder / name, folder / "nothing"):
+        (folder / name).unlink()
+        (folder / name).symlink_to(target)
+        with pytest.raises(ModelError, match=name):
+            read(folder)
+
+
+def test_names_in_the_manifest_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    """No path can climb out: what is read has fixed names."""
+    (tmp_path / "secret").write_text("secret")
+    manifest = json.loads((folder / "recognizer.json").read_text(encoding="utf-8"))
+    hashes = {f"../../{name}": digest for name, digest in manifest["sha256"].items()}
+    edit(folder, "sha256", {**hashes, "../../secret": hashlib.sha256(b"secret").hexdigest()})
+    with pytest.raises(ModelError, match=r"'model\.onnx' is missing"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "onnx",
+    [
+        pytest.param(b"\x0a\x08location\x12\x0b/etc/passwd", id="absolute path"),
+        pytest.param(b"..\x0a\x08location\x12\x05../..", id="path that climbs out"),
+        pytest.param(b"\x8a\x80\x80\x00\x88\x80\x00location\x12\x01a", id="written in a long way"),
+    ],
+)
+def test_network_with_weights_elsewhere_is_refused(folder: Path, onnx: bytes) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx: .* one that refers to another file"):
+        write(replace(OTHER, onnx=onnx), folder)
+    assert read(folder) == ARTIFACT
+
+
+def test_network_in_another_format_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx: expected ONNX"):
+        write(replace(OTHER, onnx=b"\x20\0\0\0ORTM" + bytes(100)), folder)
+
+
+def test_network_may_have_locations_of_its_own(tmp_path: Path) -> None:
+    odd = replace(ARTIFACT, onnx=b"\x0a\x10model/location/a\x12\x08location")
+    write(odd, tmp_path)
+    assert read(tmp_path) == odd
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(json.loads((FORMAT_1 / "recognizer.json").read_text()))),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.sampled_from(["n_fft", "n_mels", "a"]), inner)
+            ),
+            max_leaves=5,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_whatever_the_entries_are_it_is_an_artefact_or_a_model_error(
+    once_written: tuple[Path, dict[str, bytes]], entries: dict[str, Any]
+) -> None:
+    folder, whole = once_written
+    for each, content in whole.items():
+        (folder / each).write_bytes(content)
+    save_manifest(folder, {**json.loads(whole["recognizer.json"]), **entries})
+    with contextlib.suppress(ModelError):
+        assert isinstance(read(folder), Artifact)
+
+
+def test_random_bytes_are_no_artefact(folder: Path) -> None:
+    rng = random.Random(0)
+    for _ in range(200):
+        (folder / "recognizer.json").write_bytes(rng.randbytes(rng.randrange(100)))
+        with pytest.raises(ModelError, match=r"recognizer\.json: damaged"):
+            read(folder)
+
+
+# Formats of the past -----------------------------------------------------------------------------
+
+
+def test_format_1_is_read_for_ever() -> None:
+    """As version 0.1.0 wrote it: fewer entries of the features, no hash of the manifest."""
+    manifest = json.loads((FORMAT_1 / "recognizer.json").read_text(encoding="utf-8"))
+    assert manifest["format_version"] == 1
+    assert "manifest_sha256" not in manifest
+    assert len(manifest["features"]) == 9
+    artifact = read(FORMAT_1)
+    assert artifact.features == FeatureSpec(n_mels=40)
+    assert artifact.versions["emotionrecog"] == "0.1.0"
+
+
+def test_what_is_saved_again_has_the_present_format(tmp_path: Path) -> None:
+    write(read(FORMAT_1), tmp_path)
+    manifest = json.loads((tmp_path / "recognizer.json").read_text(encoding="utf-8"))
+    assert manifest["format_version"] == FORMAT_VERSION == 2
+    assert read(tmp_path) == read(FORMAT_1)
 
 
 # The value itself --------------------------------------------------------------------------------

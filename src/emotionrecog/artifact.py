@@ -8,8 +8,13 @@
 ``MODEL_CARD.md``         the same for people: data, licences, figures, limits
 ========================  ====================================================================
 
-``format_version`` is 1. It grows when a reader of the present version could no longer make sense of
-a new file; entries that old readers may ignore do not count.
+``format_version`` is 2. It grows when readers of the version before could not make sense of a new
+file; entries that they may ignore do not count. Every version of the library reads all formats up
+to its own. Format 1, that of version 0.1.0, has fewer entries of ``features`` and no hash of
+``recognizer.json`` itself.
+
+Whoever reads an artefact need not trust whoever wrote it: no file runs code or names another file,
+and files and numbers that would fill the memory are refused.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "Artifact", "read", "write"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 MANIFEST = "recognizer.json"
 ONNX = "model.onnx"
@@ -40,6 +46,31 @@ CARD = "MODEL_CARD.md"
 
 _HASHED = (ONNX, WEIGHTS, CARD)
 _AGAIN = "Save or fetch the recogniser again"
+
+# Entry of the manifest that holds the hash of all others.
+_OWN_HASH = "manifest_sha256"
+
+# Largest files that are read, in bytes.
+_LARGEST_FILE: Mapping[str, int] = {MANIFEST: 2**24, ONNX: 2**30, WEIGHTS: 2**30, CARD: 2**24}
+
+# Largest numbers of a feature spec, shortest and longest window in s, and most values of the frames
+# of a window: bounds far from what is useful, above which a prediction would fill the memory.
+_LARGEST: Mapping[str, int] = {
+    "sampling_rate": 192_000,
+    "n_fft": 2**15,
+    "hop_length": 2**15,
+    "n_mels": 2**11,
+    "n_frames": 2**16,
+}
+_WINDOW_SECONDS = (0.05, 600.0)
+_LARGEST_WINDOW = 2**27
+
+# How a tensor of an ONNX file names another file that holds its values: a string field 1 that says
+# "location", tag and length written in the shortest or in any other way.
+_LOCATION = b"location"
+_ONNX_ELSEWHERE = re.compile(rb"(?:\x0a|\x8a\x80{0,8}\x00)(?:\x08|\x88\x80{0,8}\x00)" + _LOCATION)
+# The mark of ONNX Runtime's own format, at byte 4.
+_NOT_ONNX = b"ORTM"
 
 # What the fields of an artefact must be.
 _TYPES: Mapping[str, type] = {
@@ -130,6 +161,29 @@ class Artifact:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise ValueError(f"`{name}` must be a {kind.__name__}, got {value!r:.60}")
+        _require_bounds(self.features, frames)
+
+
+def _require_bounds(spec: FeatureSpec, window_frames: int) -> None:
+    """Refuse numbers that are possible but would fill the memory."""
+    for name, largest in _LARGEST.items():
+        value = getattr(spec, name)
+        if value is not None and value > largest:
+            raise ValueError(f"`features`: `{name}` must be at most {largest}, got {value}")
+    seconds = (window_frames - 1) * spec.hop_length / spec.sampling_rate
+    shortest, longest = _WINDOW_SECONDS
+    if not shortest <= seconds <= longest:
+        raise ValueError(
+            f"`window_frames` must make a window of {shortest:g} to {longest:g} s, "
+            f"got {window_frames}, which make {seconds:g} s"
+        )
+    n_columns = len(spec.feature_names)
+    n_values = max(window_frames, spec.n_frames or 0) * max(spec.n_fft, n_columns)
+    if n_values > _LARGEST_WINDOW:
+        raise ValueError(
+            f"`window_frames`, or `n_frames` of the features, times `n_fft` = {spec.n_fft} or "
+            f"{n_columns} features must be at most {_LARGEST_WINDOW}, got {n_values}"
+        )
 
 
 def write(artifact: Artifact, folder: str | os.PathLike[str]) -> None:
@@ -206,7 +260,9 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "versions": dict(artifact.versions),
         "sha256": {name: _sha256(content) for name, content in contents.items()},
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+    manifest = json.loads(json.dumps(manifest, allow_nan=False))  # as it will be read
+    manifest[_OWN_HASH] = _own_hash(manifest)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
@@ -216,7 +272,9 @@ def read(folder: str | os.PathLike[str]) -> Artifact:
     Raises
     ------
     ModelError
-        If there is no such folder, or a file in it is missing, damaged or of a newer format.
+        If there is no such folder, or a file in it is missing, damaged, of a newer format, too
+        large (16 MiB for ``recognizer.json`` and ``MODEL_CARD.md``, 1 GiB for the others) or refers
+        to files elsewhere.
     """
     root = Path(folder)
     if not root.exists():
@@ -229,6 +287,7 @@ def read(folder: str | os.PathLike[str]) -> Artifact:
         if not isinstance(hashes, dict) or not isinstance(manifest["labels"], list):
             raise ValueError("`sha256` must be an object and `labels` an array")
         contents = {name: _verified(root / name, hashes[name]) for name in _HASHED}
+        _require_plain_onnx(root / ONNX, contents[ONNX])
         return Artifact(
             labels=tuple(manifest["labels"]),
             features=FeatureSpec.from_dict(manifest["features"]),
@@ -260,13 +319,15 @@ _PLAIN_ENTRIES = (
 
 def _read_manifest(root: Path) -> dict[str, Any]:
     path = root / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+    content = _contents(path)
+    if content is None:
         raise ModelError(
             f"{str(root)!r} holds no {MANIFEST}; expected the folder of a saved recogniser, "
             f"with {MANIFEST}, {ONNX}, {WEIGHTS} and {CARD}"
-        ) from error
+        )
+    try:
+        manifest = json.loads(content.decode())
+        own_hash = _own_hash(manifest) if isinstance(manifest, dict) else None
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: damaged, not JSON: {error}. {_AGAIN}") from error
     if not isinstance(manifest, dict):
@@ -284,19 +345,63 @@ def _read_manifest(root: Path) -> dict[str, Any]:
             f"{path}: format {version} is newer than format {FORMAT_VERSION}, the newest that "
             "this version of emotionrecog reads. Upgrade: pip install --upgrade emotionrecog"
         )
+    if version > 1 and _OWN_HASH not in manifest:
+        raise ModelError(f"{path}: damaged: {_OWN_HASH!r} is missing. {_AGAIN}")
+    if manifest.get(_OWN_HASH, own_hash) != own_hash:
+        raise ModelError(
+            f"{path}: damaged: expected other entries of the SHA-256 "
+            f"{manifest[_OWN_HASH]!s:.80}, found {own_hash}. {_AGAIN}; if you changed an entry "
+            f"on purpose, put the hash found in the place of that in `{_OWN_HASH}`"
+        )
     return manifest
+
+
+def _own_hash(manifest: Mapping[str, Any]) -> str:
+    """Return the hash of the entries of a manifest, however they are laid out."""
+    entries = {name: value for name, value in manifest.items() if name != _OWN_HASH}
+    return _sha256(json.dumps(entries, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _require_plain_onnx(path: Path, content: bytes) -> None:
+    """Refuse a network whose weights are in other files, which might be anybody's."""
+    if _LOCATION in content and _ONNX_ELSEWHERE.search(content):  # the first is much faster
+        raise ModelError(
+            f"{path}: expected a network that holds its weights itself, found one that refers to "
+            f"another file. {_AGAIN}"
+        )
+    if content[4:8] == _NOT_ONNX:
+        raise ModelError(
+            f"{path}: expected ONNX, found the format of ONNX Runtime (.ort). {_AGAIN}"
+        )
 
 
 def _verified(path: Path, expected: object) -> bytes:
     """Return the contents of a file whose hash is as expected."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise ModelError(f"{path}: missing. {_AGAIN}") from error
+    content = _contents(path)
+    if content is None:
+        raise ModelError(f"{path}: missing. {_AGAIN}")
     found = _sha256(content)
     if found != expected:
-        raise ModelError(f"{path}: damaged: expected SHA-256 {expected}, found {found}. {_AGAIN}")
+        raise ModelError(
+            f"{path}: damaged: expected SHA-256 {expected!s:.80}, found {found}. {_AGAIN}"
+        )
     return content
+
+
+def _contents(path: Path) -> bytes | None:
+    """Return the contents of one of an artefact's files, None where there is no file.
+
+    It may be a link, as caches have them: the name is fixed and the contents must have their hash.
+    """
+    if not path.exists() or path.is_dir():
+        return None
+    if not path.is_file():  # a pipe or a device, which may never end
+        raise ModelError(f"{path}: expected an ordinary file. {_AGAIN}")
+    size, largest = path.stat().st_size, _LARGEST_FILE[path.name]
+    if size > largest:
+        raise ModelError(f"{path}: expected at most {largest} bytes, found {size}. {_AGAIN}")
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def _sha256(content: bytes) -> str:

@@ -8,27 +8,30 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, overload
 
 import numpy as np
 import onnxruntime
 
 from emotionrecog import artifact as artifacts
-from emotionrecog import audio, models, pretrained
+from emotionrecog import audio, pretrained
 from emotionrecog.artifact import Artifact
 from emotionrecog.audio import Waveform
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
-from emotionrecog.features import Extractor
+from emotionrecog.features import PRESETS, Extractor, FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import tensorflow as tf
     from numpy.typing import NDArray
 
     from emotionrecog.audio import AudioSource
+    from emotionrecog.augmentation import Augmentation, Chain
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
-    from emotionrecog.training import Recipe
+    from emotionrecog.training import Adaptation, Recipe
 
 __all__ = ["EmotionRecognizer", "Prediction"]
 
@@ -95,6 +98,71 @@ class Prediction:
             "confidence": self.confidence,
             "probabilities": dict(self.probabilities),
         }
+
+
+class _Measure(Protocol):
+    """What `EmotionRecognizer.features` is called like."""
+
+    def __call__(
+        self, source: AudioSource, spec: FeatureSpec | str | None = None
+    ) -> NDArray[np.float32]: ...
+
+
+class _Features:
+    """A method of the class as well as of a recogniser, whose own features it then measures."""
+
+    def __get__(
+        self, recognizer: EmotionRecognizer | None, owner: type[EmotionRecognizer]
+    ) -> _Measure:
+        own = FeatureSpec() if recognizer is None else recognizer.artifact.features
+        return MethodType(_measure, own)
+
+
+def _measure(
+    own: FeatureSpec, source: AudioSource, spec: FeatureSpec | str | None = None
+) -> NDArray[np.float32]:
+    """Measure the features of a recording, as a whole.
+
+    Parameters
+    ----------
+    source
+        As for `EmotionRecognizer.predict`.
+    spec
+        What to measure, or a name in `emotionrecog.features.PRESETS`; by default what the
+        recogniser is fed, and where the class is asked, what the bundled one is fed.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_frames, n_features) or, with functionals, (n_features,)
+        ``spec.feature_names`` names the columns.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be decoded, is silent or damaged.
+    ValueError
+        If there is no preset of that name.
+
+    Examples
+    --------
+    >>> EmotionRecognizer.features("examples/clip.wav", spec="mel-128x87").shape
+    (87, 128)
+    >>> EmotionRecognizer().features("examples/clip.wav").shape[1]
+    104
+    """
+    chosen = own if spec is None else chosen_spec(spec)
+    waveform = audio.load(source, sampling_rate=chosen.sampling_rate)
+    return Extractor(chosen)(waveform.samples)
+
+
+def chosen_spec(given: FeatureSpec | str) -> FeatureSpec:
+    if isinstance(given, FeatureSpec):
+        return given
+    if given not in PRESETS:
+        raise ValueError(
+            f"features must be a FeatureSpec or one of {', '.join(PRESETS)}, got {given!r}"
+        )
+    return PRESETS[given]
 
 
 class EmotionRecognizer:
@@ -209,39 +277,262 @@ class EmotionRecognizer:
             )
         return cls(artifacts.read(folder_or_name))
 
+    @staticmethod
+    def load_corpus(root: str | os.PathLike[str], name: str | None = None) -> list[Utterance]:
+        """Read a corpus, or all in a folder of corpora; only names of files are looked at.
+
+        Parameters
+        ----------
+        root
+            The folder of a corpus, or one that holds a folder of each; see
+            `emotionrecog.datasets.read`.
+        name
+            Which of `emotionrecog.datasets.CORPORA` it is, where the folder is not called like it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        DatasetError
+            If it holds no recording of the corpus, or of any.
+        ValueError
+            If there is no corpus of that name.
+        """
+        from emotionrecog import datasets
+
+        if name is None:
+            return datasets.read(root)
+        if name not in datasets.CORPORA:
+            raise ValueError(f"`name` must be one of {', '.join(datasets.CORPORA)}, got {name!r}")
+        return datasets.CORPORA[name].utterances(root)
+
+    features = _Features()
+
+    @overload
     @classmethod
     def train(
-        cls, train_set: Sequence[Utterance], *, recipe: Recipe | None = None, **options: Any
+        cls,
+        train_set: Sequence[Utterance],
+        validation_set: Sequence[Utterance] | None = ...,
+        *,
+        recipe: Recipe,
+        name: str = ...,
+        start: EmotionRecognizer | None = ...,
+        initial_weights: str | os.PathLike[str] | None = ...,
+        checkpoints: str | os.PathLike[str] | None = ...,
+        test_set: Sequence[Utterance] = ...,
+        allow_leakage: bool = ...,
+        listen: bool = ...,
+        strategy: tf.distribute.Strategy | None = ...,
+        n_jobs: int = ...,
+    ) -> EmotionRecognizer: ...
+
+    @overload
+    @classmethod
+    def train(
+        cls,
+        train_set: Sequence[Utterance],
+        validation_set: Sequence[Utterance] | None = ...,
+        *,
+        architecture: str | None = ...,
+        features: FeatureSpec | str | None = ...,
+        labels: Sequence[str] | None = ...,
+        loss: str | None = ...,
+        augment: Augmentation | Chain | bool = ...,
+        epochs: int | None = ...,
+        batch_size: int | None = ...,
+        learning_rate: float | None = ...,
+        patience: int | None = ...,
+        seed: int | None = ...,
+        name: str = ...,
+        start: EmotionRecognizer | None = ...,
+        initial_weights: str | os.PathLike[str] | None = ...,
+        checkpoints: str | os.PathLike[str] | None = ...,
+        test_set: Sequence[Utterance] = ...,
+        allow_leakage: bool = ...,
+        listen: bool = ...,
+        strategy: tf.distribute.Strategy | None = ...,
+        n_jobs: int = ...,
+    ) -> EmotionRecognizer: ...
+
+    @classmethod
+    def train(
+        cls,
+        train_set: Sequence[Utterance],
+        validation_set: Sequence[Utterance] | None = None,
+        *,
+        recipe: Recipe | None = None,
+        architecture: str | None = None,
+        features: FeatureSpec | str | None = None,
+        labels: Sequence[str] | None = None,
+        loss: str | None = None,
+        augment: Augmentation | Chain | bool = True,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        seed: int | None = None,
+        start: EmotionRecognizer | None = None,
+        **options: Any,
     ) -> EmotionRecognizer:
         """Train a recogniser; needs TensorFlow.
+
+        What is chosen most often can be named here; everything else is in a `recipe`, beside
+        which nothing of the recipe's may be named. What is not named is as
+        `emotionrecog.training.Recipe.of` has it for the architecture, or as in the training of
+        `start`.
 
         Parameters
         ----------
         train_set
-            Utterances of any corpora; see `emotionrecog.datasets`.
+            Utterances of any corpora; see `load_corpus` and `emotionrecog.datasets`.
+        validation_set
+            Utterances of other speakers, on whom it is decided when to stop. Where none is given
+            and some are needed, speakers of `train_set` are held out.
         recipe
             How to train; the default is that of the recogniser that comes with the package.
+        architecture
+            One of `emotionrecog.models.ARCHITECTURES`.
+        features
+            What the network is fed, or a name in `emotionrecog.features.PRESETS`.
+        labels
+            The emotions to tell apart.
+        loss
+            ``"crossentropy"`` or ``"focal"``.
+        augment
+            How spectra are varied, or how waveforms are (four varied copies of each clip); True
+            for what the architecture is trained with unless told otherwise, False for not at all.
+        epochs, batch_size, learning_rate, patience, seed
+            As in `emotionrecog.training.Recipe`.
+        start
+            A recogniser to go on from; see `emotionrecog.training.continued`.
         **options
-            As in `emotionrecog.training.train`, which does the work.
+            ``name``, ``test_set``, ``checkpoints`` and others, as in
+            `emotionrecog.training.train`, which does the work.
+
+        Raises
+        ------
+        ValueError
+            If a recipe and something of it are given, or a value is none of those named.
         """
-        models.require_tensorflow()
         from emotionrecog import training
 
-        return training.train(train_set, recipe=recipe, **options)
+        chosen = {
+            "architecture": architecture,
+            "features": None if features is None else chosen_spec(features),
+            "labels": None if labels is None else tuple(labels),
+            "loss": loss,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "patience": patience,
+            "seed": seed,
+        }
+        changes = {field: value for field, value in chosen.items() if value is not None}
+        changes |= _augmented(augment)
+        if recipe is None:
+            recipe = training.continued(start, **changes) if start else _recipe(changes)
+        elif changes:
+            raise ValueError(
+                f"a `recipe` was given, and {', '.join(changes)} beside it, which belong into it: "
+                "dataclasses.replace(recipe, ...) changes one"
+            )
+        return training.train(train_set, validation_set, recipe=recipe, start=start, **options)
 
-    def evaluate(self, test_set: Sequence[Utterance], **options: Any) -> Report:
+    def adapt(
+        self,
+        utterances: Sequence[Utterance],
+        held_out: Sequence[Utterance] | None = None,
+        *,
+        name: str | None = None,
+        epochs: int = 30,
+        learning_rate: float = 3e-3,
+        pull: float = 0.3,
+        seed: int = 0,
+        n_jobs: int = -1,
+    ) -> Adaptation:
+        """Fit the last layers to some clips of a user's, and measure what it brought.
+
+        Needs TensorFlow. This recogniser stays as it is.
+
+        Parameters
+        ----------
+        utterances
+            Ten clips or more, of two emotions or more; see `emotionrecog.datasets.from_table` and
+            `from_folders`.
+        held_out, name, epochs, learning_rate, pull, seed, n_jobs
+            As in `emotionrecog.training.adapt`, which does the work.
+
+        Returns
+        -------
+        Adaptation
+            ``recogniser``, and the figures ``before`` and ``after`` on what was held out.
+        """
+        from emotionrecog import training
+
+        return training.adapt(
+            self,
+            utterances,
+            held_out,
+            name=name,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            pull=pull,
+            seed=seed,
+            n_jobs=n_jobs,
+        )
+
+    def evaluate(
+        self,
+        test_set: Sequence[Utterance],
+        *,
+        protocol: str | None = None,
+        train_set: Sequence[Utterance] = (),
+        allow_leakage: bool = False,
+        listen: bool = True,
+        seed: int = 0,
+        n_jobs: int = -1,
+    ) -> Report:
         """Measure the recogniser on speakers it never heard.
 
         Parameters
         ----------
         test_set
             Utterances of speakers that were not in its training.
-        **options
+        protocol, train_set, allow_leakage, listen, seed, n_jobs
             As in `emotionrecog.evaluation.evaluate`, which does the work.
         """
         from emotionrecog import evaluation
 
-        return evaluation.evaluate(self, test_set, **options)
+        return evaluation.evaluate(
+            self,
+            test_set,
+            protocol=protocol,
+            train_set=train_set,
+            allow_leakage=allow_leakage,
+            listen=listen,
+            seed=seed,
+            n_jobs=n_jobs,
+        )
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: Literal["onnx", "onnx-int8", "keras", "litert"] = "onnx",
+    ) -> None:
+        """Write the network to one file that other programs use.
+
+        Parameters
+        ----------
+        path
+            Where to.
+        format
+            As in `emotionrecog.models.export.export`, which does the work.
+        """
+        from emotionrecog.models import export
+
+        export.export(self.artifact, path, format=format)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the recogniser to a folder that `load` reads.
@@ -410,12 +701,45 @@ class EmotionRecognizer:
             length = min(length, len(waveform.samples))
         windows = _audible(_cut(waveform.samples, length))
         # One at a time: together they would take longer, and an hour of them much memory.
-        answers = [
-            self._session.run(None, {"features": np.atleast_2d(self._extract(window))[np.newaxis]})
-            for window in windows
-        ]
-        mean: NDArray[np.float32] = np.concatenate([answer[0] for answer in answers]).mean(axis=0)
+        answers = [self._judge(np.atleast_2d(self._extract(window))) for window in windows]
+        mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         return mean
+
+
+def _recipe(changes: dict[str, Any]) -> Recipe:
+    from emotionrecog.training import Recipe
+
+    return Recipe.of(changes.pop("architecture", Recipe.architecture), **changes)
+
+
+# Varied copies of each clip, where waveforms are varied and nobody says how many.
+_COPIES = 4
+
+
+def _augmented(augment: Augmentation | Chain | bool) -> dict[str, Any]:
+    """Return what `augment` means in a recipe."""
+    from emotionrecog.augmentation import Augmentation
+
+    if augment is True:
+        return {}
+    if augment is False:
+        return {"augmentation": None, "waveforms": None, "copies": 0}
+    if isinstance(augment, Augmentation):
+        return {"augmentation": augment}
+    return {"waveforms": augment, "copies": _COPIES}
+
+    def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Ask the network about one window, shape (n_frames, n_features)."""
+        try:
+            answer: NDArray[np.float32] = self._session.run(
+                None, {"features": features[np.newaxis]}
+            )[0]
+        except Exception as error:  # ONNX Runtime has no public base class of its errors
+            raise ModelError(
+                f"the network of recogniser {self.artifact.name!r} failed on {len(features)} "
+                f"frames: {error}. Save or fetch the recogniser again"
+            ) from error
+        return answer
 
 
 def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
@@ -426,7 +750,7 @@ def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(
-            artifact.onnx, options, providers=["CPUExecutionProvider"]
+            artifact.onnx, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # ONNX Runtime has no public base class of its errors
         raise ModelError(

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from emotionrecog.models.layers import FusedBatchNormalization, attend, normalization
+from emotionrecog.models.layers import FusedBatchNormalization, FusedGRU, attend, normalization
 
 __all__ = ["build"]
 
@@ -59,7 +59,7 @@ def build(
         x = _residual(x, factor * filters)
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
     x = layers.Dropout(dropout)(layers.Dense(2 * recurrent, activation="relu")(x))
-    x = layers.Bidirectional(layers.GRU(recurrent, return_sequences=True))(x)
+    x = layers.Bidirectional(FusedGRU(recurrent, return_sequences=True))(x)
     x = layers.Concatenate()([attend(x, recurrent), ops.max(x, axis=1)])
     logits = layers.Dense(n_emotions, name="logits")(layers.Dropout(dropout)(x))
     return keras.Model(inputs, logits, name="crnn")

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from emotionrecog.artifact import Artifact
 
-__all__ = ["FORMATS", "export", "restore", "to_onnx", "weights_of", "with_probabilities"]
+__all__ = [
+    "FORMATS",
+    "describe",
+    "export",
+    "restore",
+    "to_onnx",
+    "weights_of",
+    "with_probabilities",
+]
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {"onnx": ".onnx", "onnx-int8": ".onnx", "keras": ".keras", "litert": ".tflite"}
@@ -35,8 +43,8 @@ FORMATS: Mapping[str, str] = MappingProxyType(
 # Under which an ONNX file tells what the network is fed and answers.
 METADATA_KEY = "emotionrecog"
 
-# Operators that are quantised. Convolutions are not: they took longer in 8 bits than in 32 and lost
-# accuracy; see docs/artefact.md.
+# Operators that are quantised. Convolutions are not: in 8 bits they took several times as long as
+# in 32; see docs/artefact.md.
 _QUANTISED = ("MatMul", "LSTM")
 
 

@@ -29,6 +29,7 @@ from keras import layers, ops
 from emotionrecog.errors import ModelError
 from emotionrecog.models.layers import (
     FusedBatchNormalization,
+    FusedGRU,
     attend,
     mean_and_deviation,
     normalization,
@@ -216,7 +217,7 @@ def _recurrent_head(
     x = layers.SpatialDropout1D(dropout)(x)
     x = layers.Dense(2 * units, activation="relu")(x)
     x = layers.Dropout(dropout)(x)
-    x = layers.Bidirectional(layers.GRU(units, return_sequences=True))(x)
+    x = layers.Bidirectional(FusedGRU(units, return_sequences=True))(x)
     x = layers.Concatenate()([attend(x, units), ops.max(x, axis=1)])
     x = layers.Dropout(dropout)(x)
     return keras.Model(inputs, layers.Dense(n_emotions, name="logits")(x), name="recurrent_head")

@@ -1,0 +1,211 @@
+"""Losses against their formulas, their gradients and those of Keras."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+import keras
+import tensorflow as tf
+
+from emotionrecog.models.losses import Crossentropy, Focal, by_name, joined
+from emotionrecog.models.targets import loss_targets
+
+WEIGHTS = np.linspace(0.5, 2.0, 8)
+
+
+def loss_and_gradient(
+    loss: keras.losses.Loss, y_true: np.ndarray, logits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the loss of each clip, and the gradient of their sum."""
+    y_pred = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(y_pred)
+        found = loss.call(y_true, y_pred)
+    return found.numpy(), tape.gradient(found, y_pred).numpy()
+
+
+def targets_and_logits() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    targets = rng.dirichlet(np.ones(8), 16).astype(np.float32)
+    return targets, rng.normal(0.0, 3.0, (16, 8)).astype(np.float32)
+
+
+def by_formula(
+    y_true: np.ndarray, logits: np.ndarray, gamma: float = 0.0, weights: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """Return the focal loss as the paper writes it, in double precision."""
+    target, weight = np.split(y_true.astype(np.float64), 2, axis=1)
+    parts = weight * np.exp(logits.astype(np.float64))
+    p = parts / parts.sum(axis=1, keepdims=True)
+    terms = np.where(target > 0, (1 - p) ** gamma * np.log(np.where(p > 0, p, 1.0)), 0.0)
+    return -(weights * target * terms).sum(axis=1)
+
+
+def test_cross_entropy_is_that_of_keras_where_every_emotion_counts() -> None:
+    targets, logits = targets_and_logits()
+    found, _ = loss_and_gradient(
+        Crossentropy(), np.hstack([targets, np.ones_like(targets)]), logits
+    )
+    expected = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_smoothed_labels_are_those_of_keras() -> None:
+    _, logits = targets_and_logits()
+    one_hot = np.eye(8, dtype=np.float32)[np.arange(16) % 8]
+    y_true = loss_targets(one_hot, np.ones_like(one_hot), smoothing=0.1)
+    expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    found = float(Crossentropy()(y_true, logits))
+    assert found == pytest.approx(float(expected(one_hot, logits)), rel=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "weighted"])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 5.0])
+def test_focal_loss_is_its_formula(gamma: float, weights: np.ndarray | None) -> None:
+    """With soft targets, with one emotion of small weight and one that is absent."""
+    targets, logits = targets_and_logits()
+    weight = np.ones_like(targets)
+    targets[:, 7] = weight[:, 7] = 0.0
+    targets /= targets.sum(axis=1, keepdims=True)
+    weight[:, 2] = 0.05
+    y_true = np.hstack([targets, weight])
+    found, _ = loss_and_gradient(Focal(gamma, weights), y_true, logits)
+    expected = by_formula(y_true, logits, gamma, 1.0 if weights is None else weights)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_gradient_of_the_focal_loss_is_the_slope_of_its_formula(gamma: float) -> None:
+    targets, logits = targets_and_logits()
+    logits /= 2.0
+    y_true = np.hstack([targets, np.ones_like(targets)])
+    _, found = loss_and_gradient(Focal(gamma, WEIGHTS), y_true, logits)
+    step = 1e-5
+    for emotion in range(8):
+        moved = logits.astype(np.float64)
+        moved[:, emotion] += step
+        up = by_formula(y_true, moved, gamma, WEIGHTS)
+        moved[:, emotion] -= 2 * step
+        slope = (up - by_formula(y_true, moved, gamma, WEIGHTS)) / (2 * step)
+        np.testing.assert_allclose(found[:, emotion], slope, rtol=0, atol=1e-5)
+
+
+def test_focal_loss_without_focus_is_cross_entropy() -> None:
+    targets, logits = targets_and_logits()
+    y_true = np.hstack([targets, np.ones_like(targets)])
+    for weights in (None, WEIGHTS):
+        plain = loss_and_gradient(Crossentropy(weights), y_true, logits)
+        focal = loss_and_gradient(Focal(0.0, weights), y_true, logits)
+        for found, expected in zip(focal, plain, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_focal_loss_forgives_what_is_answered_well() -> None:
+    y_true = np.array([[1.0, 0.0, 1.0, 1.0]] * 2, dtype=np.float32)
+    logits = np.array([[3.0, 0.0], [-1.0, 0.0]], dtype=np.float32)
+    plain, focal = Crossentropy().call(y_true, logits), Focal(2.0).call(y_true, logits)
+    share = np.asarray(focal) / np.asarray(plain)
+    assert share[0] < 0.01 < 0.5 < share[1] < 1.0
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_gradients_stay_finite_where_an_answer_is_certain(gamma: float) -> None:
+    y_true = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0]], dtype=np.float32)
+    for level in (-200.0, 200.0):
+        logits = np.array([[level, 0.0], [level, 0.0]], dtype=np.float32)
+        for values in loss_and_gradient(Focal(gamma), y_true, logits):
+            assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("loss", [Crossentropy(), Focal(2.0)], ids=["crossentropy", "focal"])
+def test_emotion_of_weight_zero_takes_no_part(loss: keras.losses.Loss) -> None:
+    targets, logits = targets_and_logits()
+    absent = [1, 7]
+    weights = np.ones_like(targets)
+    targets[:, absent] = weights[:, absent] = 0.0
+    targets /= targets.sum(axis=1, keepdims=True)
+    y_true = np.hstack([targets, weights])
+    found, gradient = loss_and_gradient(loss, y_true, logits)
+    np.testing.assert_allclose(gradient[:, absent], 0.0, atol=1e-12)
+    assert (np.abs(np.delete(gradient, absent, axis=1)).max(axis=1) > 1e-3).all()
+    without = np.delete(targets, absent, axis=1)
+    expected, _ = loss_and_gradient(
+        loss, np.hstack([without, np.ones_like(without)]), np.delete(logits, absent, axis=1)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    elsewhere = logits.copy()
+    elsewhere[:, absent] = 40.0
+    again, _ = loss_and_gradient(loss, y_true, elsewhere)
+    np.testing.assert_allclose(again, found, rtol=1e-5)
+
+
+def test_emotion_of_small_weight_counts_by_its_weight() -> None:
+    """The loss is that of a softmax over weight times exp(logit)."""
+    logits = np.array([[0.5, -0.5, 2.0]], dtype=np.float32)
+    y_true = np.array([[1.0, 0.0, 0.0, 1.0, 1.0, 0.05]], dtype=np.float32)
+    loss, gradient = loss_and_gradient(Crossentropy(), y_true, logits)
+    parts = np.array([1.0, 1.0, 0.05]) * np.exp(logits[0].astype(np.float64))
+    assert loss[0] == pytest.approx(-np.log(parts[0] / parts.sum()), rel=1e-5)
+    assert gradient[0, 2] == pytest.approx(parts[2] / parts.sum(), rel=1e-5)
+    # Where it is as likely as what was acted, it is hardly pushed; where far likelier, it is.
+    logits[0, 2] = 0.5
+    assert 0.0 < loss_and_gradient(Crossentropy(), y_true, logits)[1][0, 2] < 0.04
+    logits[0, 2] = 8.0
+    assert loss_and_gradient(Crossentropy(), y_true, logits)[1][0, 2] > 0.9
+
+
+@pytest.mark.parametrize("loss", [Crossentropy(WEIGHTS), Focal(2.0, WEIGHTS)], ids=type)
+def test_loss_of_several_heads_is_the_mean_of_theirs(loss: keras.losses.Loss) -> None:
+    targets, logits = targets_and_logits()
+    y_true = np.hstack([targets, np.ones_like(targets)])
+    heads = np.stack([logits, logits[::-1]], axis=1)
+    expected = np.mean([loss.call(y_true, heads[:, i]) for i in range(2)], axis=0)
+    np.testing.assert_allclose(loss.call(y_true, heads), expected, rtol=1e-5)
+
+
+def test_heads_are_joined_by_their_log_probabilities() -> None:
+    heads = np.random.default_rng(0).normal(size=(3, 2, 4))
+    p = np.exp(heads) / np.exp(heads).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(joined(heads), np.log(p).mean(axis=1), rtol=1e-5)
+
+
+def test_half_precision_does_not_lose_the_mask() -> None:
+    logits = np.array([[1.0, 2.0]], dtype=np.float16)
+    y_true = np.array([[1.0, 0.0, 1.0, 0.0]], dtype=np.float16)
+    for loss in (Crossentropy(), Focal()):
+        assert float(loss(y_true, tf.constant(logits))) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [Crossentropy(), Crossentropy([1, 2]), Focal(1.5, np.array([0.5, 2.0]))],
+    ids=["crossentropy", "weighted", "focal"],
+)
+def test_losses_survive_json(loss: keras.losses.Loss) -> None:
+    described = json.loads(json.dumps(keras.losses.serialize(loss)))
+    assert described["registered_name"].startswith("emotionrecog>")
+    again = keras.losses.deserialize(described)
+    assert type(again) is type(loss)
+    assert again.get_config() == loss.get_config()
+
+
+def test_losses_by_name_give_one_number_a_clip() -> None:
+    targets, logits = targets_and_logits()
+    y_true = np.hstack([targets, np.ones_like(targets)])
+    found = by_name("focal", gamma=1.0, class_weights=WEIGHTS)(y_true, logits)
+    np.testing.assert_allclose(found, by_formula(y_true, logits, 1.0, WEIGHTS), rtol=1e-4)
+    found = by_name("crossentropy", gamma=1.0)(y_true, logits)
+    np.testing.assert_allclose(found, by_formula(y_true, logits), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"`name` must be one of crossentropy, focal, got 'mse'"):
+        by_name("mse")
+
+
+def test_impossible_parameters_are_refused() -> None:
+    for gamma in (-1.0, float("nan"), float("inf"), True):
+        with pytest.raises(ValueError, match="`gamma` must be a number from 0 on, got"):
+            Focal(gamma)
+    for weights in ([1.0, -1.0], [float("nan")]):
+        with pytest.raises(ValueError, match="`class_weights` must be numbers from 0 on"):
+            Crossentropy(weights)
