@@ -705,6 +705,19 @@ class EmotionRecognizer:
         mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         return mean
 
+    def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Ask the network about one window, shape (n_frames, n_features)."""
+        try:
+            answer: NDArray[np.float32] = self._session.run(
+                None, {"features": features[np.newaxis]}
+            )[0]
+        except Exception as error:  # ONNX Runtime has no public base class of its errors
+            raise ModelError(
+                f"the network of recogniser {self.artifact.name!r} failed on {len(features)} "
+                f"frames: {error}. Save or fetch the recogniser again"
+            ) from error
+        return answer
+
 
 def _recipe(changes: dict[str, Any]) -> Recipe:
     from emotionrecog.training import Recipe
@@ -727,19 +740,6 @@ def _augmented(augment: Augmentation | Chain | bool) -> dict[str, Any]:
     if isinstance(augment, Augmentation):
         return {"augmentation": augment}
     return {"waveforms": augment, "copies": _COPIES}
-
-    def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Ask the network about one window, shape (n_frames, n_features)."""
-        try:
-            answer: NDArray[np.float32] = self._session.run(
-                None, {"features": features[np.newaxis]}
-            )[0]
-        except Exception as error:  # ONNX Runtime has no public base class of its errors
-            raise ModelError(
-                f"the network of recogniser {self.artifact.name!r} failed on {len(features)} "
-                f"frames: {error}. Save or fetch the recogniser again"
-            ) from error
-        return answer
 
 
 def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
