@@ -127,10 +127,11 @@ TIERS = (
     {"features"},
     {"datasets", "artifact"},
     {"augmentation", "models"},
-    {"pretrained", "protocols", "audit", "extraction"},
+    {"pretrained", "protocols", "audit", "extraction", "plots"},
     {"recognizer"},
-    {"training", "evaluation", "baseline", "plots", "checks"},
-    {"modelcard"},
+    {"evaluation", "baseline", "checks"},
+    {"training", "modelcard", "stress"},
+    {"classic"},
     {"cli"},
 )
 TIER_OF = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}

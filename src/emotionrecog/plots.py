@@ -1,8 +1,9 @@
 """Pictures, drawn with Matplotlib, which the extra ``plots`` brings.
 
 `plot` draws recordings and their features, one or several side by side; `compare` gives each
-emotion a column; `distributions` shows what corpora hold. Each returns a Matplotlib figure that
-belongs to nobody else: nothing of ``pyplot`` is used.
+emotion a column; `distributions` shows what corpora hold; `history` and `search` show how training
+and a search for a better recipe went; `stress` shows how a recogniser stands worse recordings. Each
+returns a Matplotlib figure that belongs to nobody else: nothing of ``pyplot`` is used.
 
 Lines have the colours of Okabe and Ito, which people with any kind of colour vision tell apart;
 colour maps are perceptually uniform. All panels of one kind have the same axes and colours, so that
@@ -34,7 +35,20 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["KINDS", "Kind", "compare", "distributions", "plot", "require_matplotlib"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "compare",
+    "confusion",
+    "distributions",
+    "history",
+    "plot",
+    "ranges",
+    "reliability",
+    "require_matplotlib",
+    "search",
+    "stress",
+]
 
 # Of Okabe and Ito.
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#999999"
@@ -872,3 +886,520 @@ def _bars(panel: Any, values: Sequence[str], of_style: dict[str, list[str]]) -> 
         )
         bottom += heights
     panel.set_xticks(range(len(values)), values)
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Figure:
+    """Draw how training went, epoch by epoch.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One for each epoch, as ``artifact.training["history"]`` of a recogniser has them, or as they
+        were read from its table: ``epoch`` and ``loss``, and where there are such
+        ``validation_loss``, ``validation_uar`` (a fraction) and ``learning_rate``.
+    kept : int, optional
+        The epoch whose weights were kept, which a line marks. By default that of the lowest
+        validation loss; without validation, the last.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its ``savefig`` writes a file.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there are no rows, or one lacks its epoch or its loss.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> rows = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.6}]
+    >>> [axes.get_ylabel() for axes in plots.history(rows).axes]
+    ['loss']
+    """
+    if not rows or not all({"epoch", "loss"} <= row.keys() for row in rows):
+        raise ValueError("expected one row or more with `epoch` and `loss`, got too few of them")
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    columns = {
+        name: np.array([float(row.get(name, np.nan)) for row in rows])
+        for name in ("epoch", "loss", "validation_loss", "validation_uar", "learning_rate")
+    }
+    known = {name for name, values in columns.items() if np.isfinite(values).any()}
+    lines = [
+        ("loss", {"loss": BLUE, "validation_loss": VERMILION}, 1.0),
+        ("validation UAR in %", {"validation_uar": VERMILION}, 100.0),
+        ("learning rate", {"learning_rate": BLUE}, 1.0),
+    ]
+    lines = [line for line in lines if known & line[1].keys()]
+    figure = Figure(figsize=(COLUMN_WIDTHS[0], 0.9 + 2.0 * len(lines)), layout="constrained")
+    panels = figure.subplots(len(lines), 1, sharex=True, squeeze=False)[:, 0]
+    if kept is None:
+        watched = columns["validation_loss"]
+        best = int(np.nanargmin(watched)) if "validation_loss" in known else len(rows) - 1
+        kept = int(columns["epoch"][best])
+    names = {"loss": "training", "validation_loss": "validation"}
+    for panel, (title, drawn, factor) in zip(panels, lines, strict=True):
+        panel.axvline(kept, color=GREY, linewidth=0.8, linestyle="dashed")
+        present = [name for name in drawn if name in known]
+        for name in present:
+            panel.plot(
+                columns["epoch"],
+                factor * columns[name],
+                color=drawn[name],
+                label=names.get(name, ""),
+                **_style(len(rows)),
+            )
+        if len(present) > 1:
+            panel.legend(frameon=False, fontsize=FONT_SIZE)
+        if "learning_rate" in present:
+            panel.set_ylim(bottom=0.0)
+        _finish(panel, title)
+    panels[0].set_title(f"epoch {kept} is kept", loc="left", fontsize=FONT_SIZE)
+    panels[-1].set_xlabel("epoch", fontsize=FONT_SIZE)
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def search(
+    trials: Sequence[Mapping[str, Any]], importances: Mapping[str, float] | None = None
+) -> Figure:
+    """Draw what a search for a better recipe came to: over time, and over each value tried.
+
+    Parameters
+    ----------
+    trials : sequence of mapping
+        One for each trial, as `emotionrecog.training.search.SearchResult.rows` has them:
+        ``number``, ``uar`` (a fraction, None where the trial failed), and ``changes``, the values
+        tried by their names.
+    importances : mapping of str to float, optional
+        How much of the differences each name accounts for; such are drawn first, the most important
+        before the others.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its ``savefig`` writes a file.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If no trial succeeded.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> trials = [
+    ...     {"number": 1, "uar": 0.41, "changes": {"learning_rate": 0.01, "loss": "focal"}},
+    ...     {"number": 2, "uar": 0.47, "changes": {"learning_rate": 0.001, "loss": "focal"}},
+    ... ]
+    >>> [axes.get_xlabel() for axes in plots.search(trials).axes]
+    ['trial', 'learning_rate', 'loss']
+    """
+    done = [trial for trial in trials if trial["uar"] is not None]
+    if not done:
+        raise ValueError("expected one trial or more that did not fail, got none")
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    shares = importances or {}
+    names = list(dict.fromkeys(name for trial in done for name in trial["changes"]))
+    names.sort(key=lambda name: -shares.get(name, 0.0))
+    n_rows = 1 + -(-len(names) // SEARCH_COLUMNS)
+    width = COLUMN_WIDTHS[2] * min(SEARCH_COLUMNS, max(2, len(names)))
+    figure = Figure(figsize=(width, 0.6 + IMAGE_HEIGHT * n_rows), layout="constrained")
+    grid = figure.add_gridspec(n_rows, SEARCH_COLUMNS)
+    best = max(done, key=lambda trial: float(trial["uar"]))
+    panel = figure.add_subplot(grid[0, :])
+    _draw_trials(panel, trials, best)
+    for place, name in enumerate(names):
+        row, column = divmod(place, SEARCH_COLUMNS)
+        of_name = figure.add_subplot(grid[1 + row, column], sharey=panel)
+        _draw_tried(of_name, name, [trial for trial in done if name in trial["changes"]], best)
+        title = UAR if column == 0 else ""
+        _finish(of_name, title, is_first=column == 0)
+        of_name.set_xlabel(name, fontsize=FONT_SIZE)
+        if name in shares:
+            text = f"importance {100 * shares[name]:.0f} %"
+            of_name.set_title(text, loc="left", fontsize=FONT_SIZE)
+    return figure
+
+
+# Of the pictures of a search.
+SEARCH_COLUMNS = 3
+UAR = "validation UAR in %"
+
+
+def _draw_trials(panel: Any, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> None:
+    """Draw the trials in their order, and the best until then."""
+    numbers = np.array([trial["number"] for trial in trials])
+    values = np.array(
+        [np.nan if trial["uar"] is None else 100 * float(trial["uar"]) for trial in trials]
+    )
+    has_failed = np.isnan(values)
+    reached = np.maximum.accumulate(np.where(has_failed, -np.inf, values))
+    reached = np.where(np.isfinite(reached), reached, np.nan)
+    panel.step(numbers, reached, where="post", color=GREY, linewidth=1.2, label="best until then")
+    panel.plot(numbers, values, color=BLUE, linestyle="", marker="o", markersize=4, label="trial")
+    panel.plot(best["number"], 100 * best["uar"], **_BEST, label="best")
+    if has_failed.any():
+        panel.plot(
+            numbers[has_failed],
+            np.full(has_failed.sum(), 0.02),
+            transform=panel.get_xaxis_transform(),
+            color=GREY,
+            linestyle="",
+            marker="x",
+            label="failed",
+        )
+    panel.legend(frameon=False, fontsize=FONT_SIZE, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.set_xlabel("trial", fontsize=FONT_SIZE)
+    _finish(panel, UAR)
+
+
+def _draw_tried(
+    panel: Any, name: str, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]
+) -> None:
+    """Draw the trials over the values of one name."""
+    values = [trial["changes"][name] for trial in trials]
+    percents = [100 * trial["uar"] for trial in trials]
+    is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    if is_number:
+        where = values
+        if min(values) > 0 and max(values) > 10 * min(values):
+            panel.set_xscale("log")
+    else:
+        texts = list(dict.fromkeys(sorted(map(str, values))))
+        where = [texts.index(str(value)) for value in values]
+        panel.set_xticks(range(len(texts)), texts)
+        panel.set_xlim(-0.5, len(texts) - 0.5)
+    panel.plot(where, percents, color=BLUE, linestyle="", marker="o", markersize=4)
+    for trial, place, percent in zip(trials, where, percents, strict=True):
+        if trial is best:
+            panel.plot(place, percent, **_BEST)
+
+
+_BEST: Mapping[str, Any] = MappingProxyType(
+    {"color": VERMILION, "linestyle": "", "marker": "D", "markersize": 6}
+)
+
+
+# --- stress tests -------------------------------------------------------------------------------
+
+# Height of a row of a stress test, in inches.
+ROW_HEIGHT = 0.19
+
+
+def stress(figures: Mapping[str, Any]) -> Figure:
+    """Draw what a stress test found: a row for each condition.
+
+    Parameters
+    ----------
+    figures : mapping
+        As ``to_dict`` of an `emotionrecog.stress.StressReport` returns them, or as they were read
+        from the file that ``emotionrecog stress --json`` wrote.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, the share of answers that stay what they were, with its interval and the pass mark;
+        right, the unweighted average recall, with that of the untouched clips as a line. Its
+        ``savefig`` writes a file.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there are no conditions.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> row = {"family": "quieter", "level": "6 dB", "mark": 0.95, "passed": True}
+    >>> row |= {"unchanged": 1.0, "interval": [0.99, 1.0], "uar": 0.5}
+    >>> figure = plots.stress({"clean_uar": 0.5, "conditions": [row]})
+    >>> [axes.get_xlabel() for axes in figure.axes]
+    ['answers unchanged in %', 'UAR in %']
+    """
+    rows = figures["conditions"]
+    if not rows:
+        raise ValueError("expected the figures of one condition or more, got none")
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    height = 1.1 + ROW_HEIGHT * len(rows)
+    figure = Figure(figsize=(COLUMN_WIDTHS[0], height), layout="constrained")
+    shares, recalls = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _shade_families(figure.axes, [row["family"] for row in rows])
+    kinds = {True: ("pass mark met", BLUE), False: ("pass mark missed", VERMILION)}
+    drawn = set()
+    for place, row in enumerate(rows):
+        if row["unchanged"] is None:
+            continue
+        label, colour = kinds.get(row["passed"], ("no pass mark", "black"))
+        if row["interval"]:
+            ends = [100 * bound for bound in row["interval"]]
+            shares.plot(ends, [place, place], color=colour, linewidth=1.2)
+        point = {"color": colour, "linestyle": "", "marker": "o", "markersize": 4}
+        first = label not in drawn
+        shares.plot(100 * row["unchanged"], place, label=label if first else None, **point)
+        drawn.add(label)
+        if row["mark"] is not None:
+            shares.plot(100 * row["mark"], place, color="black", marker="|", markersize=9)
+        recalls.plot(100 * row["uar"], place, **{**point, "color": "black"})
+    clean = 100 * figures["clean_uar"]
+    recalls.axvline(
+        clean, color=GREY, linewidth=1.0, linestyle="dashed", label=f"untouched, {clean:.1f} %"
+    )
+    shares.plot([], [], color="black", linestyle="", marker="|", markersize=9, label="pass mark")
+    for panel, title in ((shares, "answers unchanged in %"), (recalls, "UAR in %")):
+        panel.set_xlabel(title, fontsize=FONT_SIZE)
+        panel.tick_params(labelsize=FONT_SIZE, left=False)
+        panel.grid(axis="x", color="0.85", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.legend(
+            frameon=False,
+            fontsize=FONT_SIZE,
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=2,
+        )
+    shares.set_xlim(0, 101)
+    recalls.set_xlim(left=0)
+    names = [f"{row['family']}, {row['level']}" for row in rows]
+    shares.set_yticks(range(len(rows)), names)
+    shares.set_ylim(len(rows) - 0.5, -0.5)
+    return figure
+
+
+def _shade_families(panels: Sequence[Any], families: Sequence[str]) -> None:
+    """Put every other family of conditions on grey."""
+    firsts = [i for i, name in enumerate(families) if i == 0 or name != families[i - 1]]
+    for first, end in zip(firsts[1::2], [*firsts[2::2], len(families)], strict=False):
+        for panel in panels:
+            panel.axhspan(first - 0.5, end - 0.5, color="0.95", linewidth=0)
+
+
+def _finish(panel: Any, title: str, *, is_first: bool = True) -> None:
+    panel.set_ylabel(title, fontsize=FONT_SIZE)
+    panel.tick_params(labelsize=FONT_SIZE, labelleft=is_first)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+# --- figures of a recogniser --------------------------------------------------------------------
+
+# Shares of a row of confusions, from none to all.
+SHARES = "Blues"
+
+FEW_ANSWERS, PALE = 10, "#b3d4e6"
+
+
+def confusion(
+    counts: Sequence[Sequence[int]], emotions: Sequence[str], *, title: str = ""
+) -> Figure:
+    r"""Draw what emotions were taken for: shares of those that act each, in per cent, and counts.
+
+    Squares of what was never answered are empty.
+
+    Parameters
+    ----------
+    counts : sequence of sequence of int
+        Rows: emotion acted. Columns: emotion answered. Numbers of clips.
+    emotions : sequence of str
+        Of the rows and of the columns.
+    title : str, optional
+        What stands above.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its ``savefig`` writes a file.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there are not as many rows and columns as emotions.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> figure = plots.confusion([[3, 1], [0, 4]], ["happy", "sad"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['75\n3', '25\n1', '100\n4']
+    """
+    numbers = np.array(counts, dtype=float)
+    if numbers.shape != (len(emotions), len(emotions)) or not len(emotions):
+        raise ValueError(
+            f"expected a row and a column of counts for each of {len(emotions)} emotions, got "
+            f"shape {numbers.shape}"
+        )
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    shares = numbers / np.maximum(numbers.sum(axis=1, keepdims=True), 1)
+    size = 1.5 + 0.48 * len(emotions)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    panel = figure.subplots()
+    panel.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
+    for row, column in np.argwhere(numbers > 0).tolist():
+        share = shares[row, column]
+        panel.text(
+            column,
+            row,
+            f"{100 * share:.0f}\n{numbers[row, column]:.0f}",
+            ha="center",
+            va="center",
+            fontsize=FONT_SIZE - 1,
+            color="white" if share > 0.5 else "black",
+        )
+    places = range(len(emotions))
+    panel.set_xticks(places, emotions, rotation=45, ha="right", rotation_mode="anchor")
+    panel.set_yticks(places, emotions)
+    panel.tick_params(labelsize=FONT_SIZE, length=0)
+    panel.spines[:].set_visible(False)
+    panel.set_xlabel("answered", fontsize=FONT_SIZE)
+    panel.set_ylabel("acted", fontsize=FONT_SIZE)
+    if title:
+        _write_title(panel, title, size)
+    return figure
+
+
+def ranges(
+    panels: Mapping[str, Sequence[tuple[str, float, tuple[float, float] | None]]],
+    *,
+    x: str = "UAR in %",
+) -> Figure:
+    """Draw shares as points, and the intervals in which they lie as lines, below each other.
+
+    Parameters
+    ----------
+    panels : mapping of str to sequence of tuple
+        By title: what is measured, the share from 0 to 1, and the bounds of its interval or None.
+    x : str
+        What is measured, in per cent.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its ``savefig`` writes a file.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there is nothing to draw.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> figure = plots.ranges({"sex": [("female", 0.7, (0.6, 0.8)), ("male", 0.65, None)]})
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['female', 'male']
+    """
+    if not panels or not all(panels.values()):
+        raise ValueError("expected one panel or more, each with something to draw")
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    heights = [0.55 + 0.22 * len(rows) for rows in panels.values()]
+    figure = Figure(figsize=(COLUMN_WIDTHS[1] + 1.0, sum(heights) + 0.5), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for panel, (title, rows) in zip(axes, panels.items(), strict=True):
+        for place, (_, share, bounds) in enumerate(rows):
+            if bounds is not None:
+                ends = [100 * bound for bound in bounds]
+                panel.plot(ends, [place, place], color=GREY, linewidth=2.5)
+            panel.plot(100 * share, place, color=BLUE, linestyle="", marker="o", markersize=5)
+        panel.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+        for label in panel.get_yticklabels():
+            label.set_parse_math(False)
+        panel.set_ylim(len(rows) - 0.4, -0.6)
+        panel.set_xlim(-1, 101)
+        panel.grid(axis="x", color="#dddddd", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.tick_params(labelsize=FONT_SIZE)
+        panel.spines[["top", "right"]].set_visible(False)
+        if title:
+            _write_title(panel, title, COLUMN_WIDTHS[1])
+    axes[-1].set_xlabel(x, fontsize=FONT_SIZE)
+    return figure
+
+
+def reliability(confidence: Any, hit: Any, *, n_bins: int = 15) -> Figure:
+    """Draw how often answers are right, against how sure of them the recogniser is.
+
+    Parameters
+    ----------
+    confidence : array_like of float, shape (n_clips,)
+        Of each answer, from 0 to 1.
+    hit : array_like of bool, shape (n_clips,)
+        Whether it was right.
+    n_bins : int
+        Number of bins of equal width.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its ``savefig`` writes a file. A bar below the diagonal means that answers of that
+        confidence are right less often than they claim; it is pale where there are fewer than ten.
+        Below stands how many each bin has.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there is no answer, or not as many of both.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> figure = plots.reliability([0.9, 0.8, 0.6], [True, True, False])
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['right answers in %', 'answers']
+    """
+    sure, right = np.asarray(confidence, dtype=float), np.asarray(hit, dtype=bool)
+    if sure.ndim != 1 or sure.shape != right.shape or not len(sure):
+        raise ValueError(
+            "expected a confidence for each answer and whether it was right, got shapes "
+            f"{sure.shape} and {right.shape}"
+        )
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    counts = np.bincount(bins, minlength=n_bins)
+    is_used = counts > 0
+    middles = 100 * (np.arange(n_bins)[is_used] + 0.5) / n_bins
+    accuracy = 100 * np.bincount(bins, right, minlength=n_bins)[is_used] / counts[is_used]
+    figure = Figure(figsize=(COLUMN_WIDTHS[1], COLUMN_WIDTHS[1]), layout="constrained")
+    panel, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    width = 92 / n_bins
+    # Of a few answers, the share of right ones is chance.
+    is_rough = counts[is_used] < FEW_ANSWERS
+    panel.bar(middles, accuracy, width=width, color=np.where(is_rough, PALE, BLUE))
+    panel.plot([0, 100], [0, 100], color=VERMILION, linewidth=1.2, linestyle="dashed")
+    panel.set_ylim(0, 100)
+    panel.set_xlim(0, 100)
+    _finish(panel, "right answers in %")
+    below.bar(middles, counts[is_used], width=width, color=GREY)
+    below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+    _finish(below, "answers")
+    below.set_xlabel("confidence in %", fontsize=FONT_SIZE)
+    figure.align_ylabels()
+    return figure

@@ -69,13 +69,14 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     underscore: ``ravdess`` and ``ravdess_song``, ``crema_d``, ``emodb``. Hyphens count as
     underscores, and capitals as small letters: ``CREMA-D``, ``EMO-DB``, ``URDU-Dataset``. Folders
     without recordings are passed over. Of a recording that lies in several folders of its corpus
-    one copy is kept, by the rule of `Corpus.scan`, and the others are counted in a warning.
+    one copy is kept, by the rule of `Corpus.scan`, and the others are counted in a warning. Where
+    there is no such folder, the folder itself may be the one that is called like a corpus.
 
     Parameters
     ----------
     root : str or path-like
         The folder that holds a folder of each corpus; people keep it in the environment variable
-        ``EMOTIONRECOG_CORPORA``.
+        ``EMOTIONRECOG_CORPORA``. Or the folder of one corpus.
 
     Returns
     -------
@@ -94,17 +95,20 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
             f"corpus, called {', '.join(CORPORA)}"
         )
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
+    # The folder itself counts where it holds no folder that is called like a corpus.
+    lone = not any(_called(folder, name) for folder in folders for name in CORPORA)
     utterances: list[Utterance] = []
     for name, corpus in CORPORA.items():
         found: list[Utterance] = []
-        for folder in folders:
+        for folder in [Path(root)] if lone else folders:
             if _called(folder, name) and next(audio.find(folder), None):
                 found += corpus.utterances(folder)
         utterances += _once_each(found, name, Path(root))
     if not utterances:
         raise DatasetError(
             f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
-            f"found {', '.join(folder.name for folder in folders) or 'none'}"
+            f"found {', '.join(folder.name for folder in folders) or 'none'}. A folder that is "
+            "called otherwise is read by its own corpus, such as CORPORA['ravdess'].utterances"
         )
     return utterances
 

@@ -163,7 +163,7 @@ def adapt(
         How strongly the weights are held at what they were, so that other voices are recognised
         about as well as before: half of what the square of their distance costs.
     seed
-        Of what is set aside, and of the order and the augmentation of the clips.
+        Of what is set aside, and of the order of the clips and where they are cut.
     n_jobs
         Number of workers that read recordings, as joblib counts them.
 
@@ -196,8 +196,10 @@ def adapt(
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,
+        augmentation=None,
         averaging=0.0,
         balance="none",
+        copies=0,
         optimizer="adam",
         patience=None,
         schedule="cosine",
@@ -208,7 +210,7 @@ def adapt(
             "adapting needs clips of two emotions or more, to tell them apart; found only "
             f"{used[0].emotion}"
         )
-    recipe = dataclasses.replace(recipe, batch_size=min(BATCH_SIZE, len(clips)), copies=0)
+    recipe = dataclasses.replace(recipe, batch_size=min(BATCH_SIZE, len(clips)))
     begin = Start(
         name=start.name, network=export.restore(start), sizes=start.sizes, frozen=True, pull=pull
     )

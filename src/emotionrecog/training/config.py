@@ -59,15 +59,33 @@ def _preset(values: Mapping[str, Any]) -> str:
 
 
 def require_sizes(architecture: str, sizes: Any) -> None:
-    """Raise `ValueError` where an architecture does not have one of the sizes."""
+    """Raise `ValueError` where an architecture does not have one of the sizes, or not such a one.
+
+    Only kinds of values are compared; the architecture itself refuses what is out of bounds.
+    """
     if not isinstance(sizes, Mapping):
         raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
     known = models.default_sizes(architecture)
-    strange = [name for name in sizes if name not in known]
-    if strange:
-        raise ValueError(
-            f"`sizes` of {architecture!r} must be some of {_some(known)}, got {strange[0]!r}"
-        )
+    for name, value in sizes.items():
+        if name not in known:
+            raise ValueError(
+                f"`sizes` of {architecture!r} must be some of {_some(known)}, got {name!r}"
+            )
+        if not _is_like(value, known[name]) and name not in ("mean", "deviation"):
+            raise ValueError(
+                f"`sizes`: {name!r} of {architecture!r} must be a value like {known[name]!r}, got "
+                f"{value!r}"
+            )
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list):
+        return isinstance(value, list | tuple)
+    return default is None or isinstance(value, type(default))
 
 
 def _some(names: Any) -> str:

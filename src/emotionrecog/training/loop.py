@@ -11,6 +11,7 @@ import dataclasses
 import json
 import logging
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -285,13 +286,16 @@ class _Loop:
         batches, strategy = self.batches, self.strategy
         n_replicas = strategy.num_replicas_in_sync
         size = self.recipe.batch_size // n_replicas
+        remembered = weakref.ref(batches)  # TensorFlow never forgets what it calls
         batches.order(epoch)  # drawn once, not by each thread
         shapes = [array.shape for array in batches.batch(epoch, 0)]
 
         def part(number: NDArray[np.int64], first: int) -> tuple[Array, ...]:
             """Return what one replica is given of a batch."""
             rows = slice(first * size, (first + 1) * size)
-            return tuple(array[rows] for array in batches.batch(epoch, int(number)))
+            known = remembered()
+            assert known is not None
+            return tuple(array[rows] for array in known.batch(epoch, int(number)))
 
         def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
             n_local = n_replicas // context.num_input_pipelines

@@ -309,7 +309,8 @@ def _require_names(space: Mapping[str, Any], recipe: Recipe) -> None:
         if table in ("sizes", "augmentation") and not dot:
             raise ValueError(f"`space`: {name!r} is a table; name its entries, as '{name}.units'")
         if table == "sizes" and "architecture" not in space:
-            require_sizes(recipe.architecture, {entry: None})
+            default = models.default_sizes(recipe.architecture).get(entry)
+            require_sizes(recipe.architecture, {entry: default})  # its name alone
 
 
 def _values(params: Mapping[str, Any], distributions: Mapping[str, Any]) -> dict[str, Any]:
