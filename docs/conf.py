@@ -1,7 +1,9 @@
 """How Sphinx builds the documentation."""
 
 import inspect
+import json
 from importlib import import_module
+from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
@@ -92,6 +94,62 @@ class CorpusNames(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+class StressResults(SphinxDirective):
+    """Write what a stress test found, from the file that the argument names."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return the command, what was judged, and a table."""
+        relative, absolute = self.env.relfn2path(self.arguments[0])
+        self.env.note_dependency(relative)
+        found = json.loads(Path(absolute).read_text(encoding="utf-8"))
+        return self.parse_text_to_nodes("\n".join(stress_lines(found)))
+
+
+def stress_lines(found):
+    """Write the figures of a stress test as Markdown."""
+    judged = [row for row in found["conditions"] if row["passed"] is not None]
+    n_met = sum(row["passed"] for row in judged)
+    lines = [
+        f"{found['n_clips']} recordings of {found['n_speakers']} speakers of "
+        f"{', '.join(found['corpora'])}, judged by `{found['recognizer']}`, whose training had "
+        f"heard none of these speakers, with emotionrecog {found['version']}. "
+        f"**{n_met} of {len(judged)} pass marks are met.**",
+        *("", "```sh", found["command"], "```", ""),
+        "| condition | unchanged | 95 % | pass mark | UAR | confidence | what flips most |",
+        "|---|---:|---:|---:|---:|---:|---|",
+        f"| clean | | | | {percent(found['clean_uar'])} | {percent(found['clean_confidence'])} | |",
+    ]
+    marks = {True: "met", False: "**missed**"}
+    for row in found["conditions"]:
+        interval, mark = row["interval"], row["mark"]
+        cells = [
+            f"{row['family']}, {row['level']}",
+            percent(row["unchanged"]),
+            f"{percent(interval[0])} to {percent(interval[1])}" if interval else "",
+            "" if mark is None else f"{100 * mark:.0f}, {marks.get(row['passed'], 'not judged')}",
+            percent(row["uar"]),
+            percent(row["confidence_change"], "+"),
+            "; ".join(f"{was} → {now} {count}" for was, now, count in row["flips"][:2]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.append("")
+    for rise in found["rises"]:
+        lines.append(
+            f"- *{rise['harder']}* is better than *{rise['milder']}*: {rise['figure']} is higher "
+            f"by {percent(rise['rise'])}, and chance allows {percent(rise['allowed'])}."
+        )
+    if not found["rises"]:
+        lines.append("No harder condition came out better than a milder one by more than chance.")
+    return lines
+
+
+def percent(share, sign=""):
+    """Write a share in per cent; nothing where there is none."""
+    return "" if share is None else f"{round(100 * share, 1) + 0.0:{sign}.1f}"
+
+
 def depend(directive, name):
     """Have the page written again where the module of the corpus changed."""
     module = import_module(f"emotionrecog.datasets.{name}")
@@ -122,3 +180,4 @@ def setup(app):
     app.add_directive("corpora-table", CorporaTable)
     app.add_directive("corpus-facts", CorpusFacts)
     app.add_directive("corpus-names", CorpusNames)
+    app.add_directive("stress-results", StressResults)

@@ -1,10 +1,12 @@
-"""Draw the pictures of the gallery and of the page of features: ``python docs/images/draw.py``.
+"""Draw the pictures of the documentation: ``python docs/images/draw.py``.
 
-They show the example clip, and signals that are made up here. ``distributions.png`` needs the
-corpora and is drawn by ``emotionrecog corpus check``.
+They show the example clip, signals that are made up here, and the figures of
+``benchmarks/results/stress.json``. ``distributions.png`` needs the corpora and is drawn by
+``emotionrecog corpus check``.
 """
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from emotionrecog.audio import Waveform
 
 HERE = Path(__file__).parent
 CLIP = HERE.parents[1] / "examples" / "clip.wav"
+STRESS = HERE.parents[1] / "benchmarks" / "results" / "stress.json"
 RATE = 16_000
 
 # Of the vowels a, i and u: the formants in Hz, the last two of which they share.
@@ -91,6 +94,7 @@ def main():
     }
     kinds = ["waveform", "f0", "spectral_centroid"]
     save(plots.plot(list(voices.values()), kinds, titles=list(voices)), "voices")
+    save(plots.stress(json.loads(STRESS.read_text(encoding="utf-8"))), "stress")
 
 
 if __name__ == "__main__":
