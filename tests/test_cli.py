@@ -532,7 +532,8 @@ def test_train_evaluate_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
         soundfile.write(folder / name, 0.1 * rng.normal(size=8_000), 16_000)
     arguments = ["--corpora", str(corpora)]
     assert cli.main(["train", *arguments, "--output", str(output), "--epochs", "1"]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpora", "mine"]
+    beside = {path.name for path in tmp_path.iterdir()} - {"mine.history.png"}
+    assert beside == {"corpora", "mine", "mine.history.csv"}
     card = (output / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "# Model card: mine" in card
     assert "| 64 | 2 | CC BY-NC-SA 4.0 |" in card

@@ -13,12 +13,14 @@ import io
 import json
 import logging
 import os
+import shlex
 import shutil
 import sys
 import tempfile
+import tomllib
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from emotionrecog import __version__
 from emotionrecog.errors import DatasetError, EmotionRecogError
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tqdm import tqdm
 
-    from emotionrecog.datasets import Utterance
+    from emotionrecog.datasets import LabelSet, Utterance
     from emotionrecog.features import FeatureSpec
     from emotionrecog.protocols import Fold
     from emotionrecog.recognizer import EmotionRecognizer, Prediction
+    from emotionrecog.training import Recipe
 
     _Rows = Iterator[tuple[str, NDArray[np.float32]]]  # recordings and their features
 
@@ -62,6 +65,16 @@ PLOT_KINDS = (
 
 # Those of `emotionrecog.features.PRESETS`, likewise.
 PRESETS = ("log-mel", "log-mel-functionals", "mel-128x87", "mfcc", "descriptors")
+
+# What entries of `emotionrecog.training.Recipe` may be, and the names of
+# `emotionrecog.datasets.LABEL_SETS`, likewise.
+CHOICES = {
+    "loss": ("crossentropy", "focal"),
+    "balance": ("sampling", "weights", "none"),
+    "optimizer": ("adamw", "adam"),
+    "schedule": ("cosine", "constant"),
+}
+LABEL_SETS = ("ravdess8", "tess7", "six", "four")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -287,8 +300,153 @@ def _add_corpora_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import models
+
+    group = parser.add_argument_group(
+        "recipe",
+        "Options come before what --config says, and that before the defaults of the architecture. "
+        "Without any it is the recipe of the bundled recogniser.",
+    )
+    group.add_argument("--config", type=_path, metavar="TOML", help="file with a recipe")
+    for name, choices, text in (
+        ("architecture", tuple(models.ARCHITECTURES), "kind of network (default: mobilenet)"),
+        ("features", PRESETS, "what the network is fed"),
+        ("loss", CHOICES["loss"], "what is minimised"),
+        ("balance", CHOICES["balance"], "what evens out rare emotions and small corpora"),
+        ("optimizer", CHOICES["optimizer"], "how steps are made"),
+        ("schedule", CHOICES["schedule"], "what becomes of the learning rate"),
+    ):
+        group.add_argument(
+            f"--{name}", choices=choices, metavar="NAME", help=f"{text}: {', '.join(choices)}"
+        )
+    for name, kind, what, text in (
+        ("epochs", _count, "N", "passes over the clips"),
+        ("batch-size", _count, "N", "clips in a step"),
+        ("crop-frames", _count, "N", "frames of a training crop"),
+        ("copies", _count_or_none, "N", "varied copies of each clip, or none"),
+        ("patience", _count_or_none, "N", "epochs without a lower validation loss, or none"),
+        ("learning-rate", float, "RATE", "largest learning rate"),
+        ("weight-decay", float, "RATE", "of adamw"),
+        ("averaging", float, "SHARE", "momentum of the moving average of the weights"),
+        ("focal-gamma", float, "GAMMA", "exponent of the focal loss"),
+        ("soft-targets", float, "SHARE", "of the target that follows listeners' votes"),
+        ("label-smoothing", float, "SHARE", "of the target that is spread evenly"),
+        ("absent-weight", float, "WEIGHT", "of emotions that a clip's corpus lacks"),
+        ("validation-share", float, "SHARE", "of the speakers that patience watches"),
+        ("temperature", float, "T", "what logits are divided by in the end"),
+        ("seed", int, "N", "of everything drawn (default: 0)"),
+    ):
+        group.add_argument(f"--{name}", type=kind, metavar=what, help=text)
+    group.add_argument(
+        "--mixed-precision",
+        action=argparse.BooleanOptionalAction,
+        help="compute in bfloat16 where that is safe; for GPUs",
+    )
+    group.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help=f"a label set ({', '.join(LABEL_SETS)}), or the emotions to tell apart with commas "
+        "between them; recordings of others are left out",
+    )
+    group.add_argument(
+        "--set",
+        dest="entries",
+        action="append",
+        default=[],
+        type=_entry,
+        metavar="NAME=VALUE",
+        help="any entry of the recipe, such as sizes.units=64; the value as in TOML",
+    )
+
+
+# Those of the options above that are called like the entry they change.
+_ENTRIES = (
+    *("architecture", "features", "loss", "balance", "optimizer", "schedule", "epochs"),
+    *("batch_size", "crop_frames", "copies", "patience", "learning_rate", "weight_decay"),
+    *("averaging", "focal_gamma", "soft_targets", "label_smoothing", "absent_weight"),
+    *("validation_share", "temperature", "seed", "mixed_precision"),
+)
+
+
+def _count_or_none(text: str) -> int:
+    if text.lower() in ("0", "none"):
+        return 0
+    return _count(text)
+
+
+def _entry(text: str) -> tuple[str, Any]:
+    name, found, value = text.partition("=")
+    if not found or not name.strip():
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:  # a word without quotes
+        return name.strip(), value.strip()
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    """Return the recipe that the file and the options name together."""
+    from emotionrecog.training import Recipe
+    from emotionrecog.training.config import changed
+
+    given = {name: getattr(arguments, name) for name in _ENTRIES}
+    changes = {name: value for name, value in given.items() if value is not None}
+    options = {name: f"--{name.replace('_', '-')}" for name in changes}
+    if arguments.patience == 0:
+        changes["patience"] = False
+    if arguments.labels:
+        changes["labels"] = list(_label_set(arguments.labels).emotions)
+        options["labels"] = "--labels"
+    for name, value in arguments.entries:
+        changes[name] = value
+        options[name] = f"--set {name}"
+    values = _toml(arguments.config) if arguments.config else {}
+    try:
+        return Recipe.from_dict(changed(values, changes))
+    except (TypeError, ValueError) as error:
+        if arguments.config:
+            Recipe.from_toml(arguments.config)  # says so if the file alone is wrong
+        at_fault = [o for name, o in options.items() if f"`{name}`" in str(error)]
+        named = ", ".join(at_fault or options.values())
+        raise ValueError(f"{named}: {error}") from error
+
+
+def _toml(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path!r}: {error}") from error
+
+
+def _label_set(text: str) -> LabelSet:
+    from emotionrecog.datasets import EMOTIONS, LABEL_SETS, LabelSet
+
+    if text in LABEL_SETS:
+        return LABEL_SETS[text]
+    names = [name.strip() for name in text.split(",")]
+    if not set(names) <= set(EMOTIONS):
+        raise ValueError(
+            f"--labels: expected one of {', '.join(LABEL_SETS)}, or some of {', '.join(EMOTIONS)} "
+            f"with commas between them, got {text!r}"
+        )
+    return LabelSet("chosen", {e: e if e in names else None for e in EMOTIONS})
+
+
+def _relabelled(
+    utterances: list[Utterance], arguments: argparse.Namespace, recipe: Recipe
+) -> list[Utterance]:
+    """Leave out what the recipe does not tell apart, or take it as what the label set says."""
+    if {utterance.emotion for utterance in utterances} <= set(recipe.labels):
+        return utterances
+    relabelled = _label_set(arguments.labels or ",".join(recipe.labels)).apply(utterances)
+    for line in str(relabelled).splitlines():
+        logging.getLogger("emotionrecog").info("%s", line)
+    return relabelled.utterances
+
+
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    from emotionrecog import models, protocols
+    from emotionrecog import protocols
 
     _add_corpora_argument(parser)
     parser.add_argument(
@@ -315,12 +473,11 @@ def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--initial-weights", metavar="NPZ", help="weights of EfficientAT mn04 to start from"
     )
-    parser.add_argument("--architecture", choices=models.ARCHITECTURES, help="kind of network")
-    parser.add_argument("--epochs", type=_count, metavar="N", help="passes over the clips")
-    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    _add_recipe_arguments(parser)
     parser.epilog = (
         "The state is saved beside the output after each epoch; the same command goes on from "
-        "there if it was interrupted."
+        "there if it was interrupted. What each epoch came to is written beside the output as "
+        "FOLDER.history.csv and, with the extra plots, drawn as FOLDER.history.png."
     )
 
 
@@ -328,11 +485,14 @@ def _train(arguments: argparse.Namespace) -> int:
     _show_log()
     from emotionrecog import models
 
+    recipe = _recipe(arguments)
     models.require_tensorflow()
     from emotionrecog import datasets, modelcard, training
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.training.config import require_sizes
 
+    require_sizes(recipe.architecture, recipe.sizes)
     output = Path(arguments.output)
     if arguments.hold_out and arguments.figures:
         raise ValueError("--figures is for a recogniser that is trained on all speakers")
@@ -343,18 +503,18 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
         raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     figures = [EmotionRecognizer.load(folder).artifact.metrics for folder in arguments.figures]
-    utterances = datasets.read(_corpora(arguments))
-    fold = None
+    utterances = _relabelled(datasets.read(_corpora(arguments)), arguments, recipe)
+    fold, validation = None, None
     if arguments.hold_out:
         fold = _fold(utterances, arguments.hold_out, arguments.fold)
-        utterances = _learnt(utterances, fold)
-    choices = {name: getattr(arguments, name) for name in ("architecture", "epochs", "seed")}
-    recipe = training.Recipe(
-        **{name: value for name, value in choices.items() if value is not None}
-    )
+        if recipe.patience is not None and fold.validation:
+            utterances, validation = fold.train, fold.validation
+        else:
+            utterances = _learnt(utterances, fold)
     checkpoints = output.with_name(f"{output.name}.checkpoints")
     recognizer = training.train(
         utterances,
+        validation_set=validation,
         recipe=recipe,
         name=arguments.name or output.name,
         initial_weights=arguments.initial_weights,
@@ -369,8 +529,151 @@ def _train(arguments: argparse.Namespace) -> int:
         figures = [modelcard.figures(fold.name, [report])]
     artifact = modelcard.with_figures(recognizer.artifact, modelcard.merge(figures))
     EmotionRecognizer(artifact).save(output)
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    history = artifact.training.get("history")
+    if history:
+        from emotionrecog.training.loop import HISTORY
+
+        _write_rows(history, ("epoch", *HISTORY), output.with_name(f"{output.name}.history.csv"))
+        _draw_beside(lambda plots: plots.history(history), output, "history")
     return 0
+
+
+def _write_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
+    """Write a table beside its place and move it there; what a row lacks is left empty."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
+        new = Path(beside, path.name)
+        with new.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, columns, lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+        new.replace(path)
+
+
+def _draw_beside(draw: Callable[[Any], Figure], output: Path, what: str) -> None:
+    """Draw a picture beside the output, where Matplotlib is there."""
+    from emotionrecog import plots
+
+    try:
+        plots.require_matplotlib()
+    except EmotionRecogError as error:
+        logging.getLogger("emotionrecog").info("no picture: %s", error)
+        return
+    _save_picture(draw(plots), output.with_name(f"{output.name}.{what}.png"))
+
+
+# --- search -------------------------------------------------------------------------------------
+
+
+def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import protocols
+
+    _add_corpora_argument(parser)
+    parser.add_argument(
+        "--space",
+        required=True,
+        type=_path,
+        metavar="TOML",
+        help="file that says what may be tried: for each entry of a recipe a list of values, or a "
+        "table with low, high and, if wanted, log or step",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=_path,
+        metavar="TOML",
+        help="where to write the best recipe, for train --config",
+    )
+    parser.add_argument(
+        "--trials", type=_count, default=20, metavar="N", help="recipes to try (default: 20)"
+    )
+    parser.add_argument(
+        "--storage",
+        type=_path,
+        metavar="FILE",
+        help="SQLite file for the trials; the same command goes on from there if it was "
+        "interrupted",
+    )
+    parser.add_argument(
+        "--folds", type=_count, default=3, metavar="N", help="groups of speakers (default: 3)"
+    )
+    parser.add_argument(
+        "--hold-out",
+        choices=protocols.FIXED,
+        metavar="PROTOCOL",
+        help="leave the test speakers of a protocol out of the search, to measure on them later: "
+        f"{', '.join(protocols.FIXED)}",
+    )
+    _add_fold_argument(parser)
+    parser.add_argument(
+        "--initial-weights", metavar="NPZ", help="weights of EfficientAT mn04 to start from"
+    )
+    _add_recipe_arguments(parser)
+    parser.epilog = (
+        "Needs the extra search and TensorFlow. The trials are written beside the output as "
+        "TOML.trials.csv and, with the extra plots, drawn as TOML.trials.png."
+    )
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog.training.search import require_optuna, search
+
+    recipe = _recipe(arguments)
+    require_optuna()
+    from emotionrecog import datasets
+
+    output = Path(arguments.output)
+    if not output.resolve().parent.is_dir():
+        raise FileNotFoundError(f"no such folder to write to: {str(output.parent)!r}")
+    if arguments.fold and not arguments.hold_out:
+        raise ValueError("--fold is for a protocol that --hold-out names")
+    space = _space(arguments.space)
+    utterances = _relabelled(datasets.read(_corpora(arguments)), arguments, recipe)
+    if arguments.hold_out:
+        fold = _fold(utterances, arguments.hold_out, arguments.fold)
+        utterances = _learnt(utterances, fold)
+    result = search(
+        utterances,
+        space,
+        recipe=recipe,
+        n_trials=arguments.trials,
+        folds=arguments.folds,
+        storage=arguments.storage,
+        seed=recipe.seed,
+        initial_weights=arguments.initial_weights,
+    )
+    _write(f"{result}\n")
+    told = "\n".join(f"# {line}" for line in str(result).splitlines())
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as beside:
+        new = Path(beside, output.name)
+        new.write_text(f"{told}\n\n{result.recipe.to_toml()}", encoding="utf-8")
+        new.replace(output)
+    names = list(space)
+    rows = [
+        {**trial, **trial["changes"], "folds": " ".join(map(str, trial["folds"]))}
+        for trial in result.rows()
+    ]
+    columns = ("number", "uar", "folds", "seconds", "error", *names)
+    _write_rows(
+        ({column: row.get(column) for column in columns} for row in rows),
+        columns,
+        output.with_name(f"{output.name}.trials.csv"),
+    )
+    _draw_beside(lambda plots: plots.search(result.rows(), result.importances), output, "trials")
+    return 0
+
+
+def _space(path: str) -> dict[str, Any]:
+    """Read a space; tables of tables are entries of tables, as in ``sizes.units``."""
+    space: dict[str, Any] = {}
+    for name, value in _toml(path).items():
+        if isinstance(value, dict) and not {"low", "high"} & value.keys():
+            space |= {f"{name}.{entry}": of_entry for entry, of_entry in value.items()}
+        else:
+            space[name] = value
+    return space
 
 
 def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -388,6 +691,21 @@ def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_fold_argument(parser)
     _add_leakage_argument(parser)
+    parser.add_argument(
+        "--json", type=_path, metavar="FILE", help="write the figures to this file as well"
+    )
+    parser.add_argument(
+        "--html",
+        type=_path,
+        metavar="FILE",
+        help="write a page with pictures and the worst mistakes; needs the extra plots",
+    )
+    parser.add_argument(
+        "--predictions",
+        type=_path,
+        metavar="FILE",
+        help="write what was answered to each recording, as CSV",
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -396,11 +714,33 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
 
+    if arguments.html:
+        from emotionrecog import plots
+
+        plots.require_matplotlib()
+    for target in (arguments.json, arguments.html, arguments.predictions):
+        if target and not Path(target).parent.is_dir():  # before the work rather than after it
+            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
     recognizer = EmotionRecognizer.load(arguments.model)
     utterances = datasets.read(_corpora(arguments))
     fold = _fold(utterances, arguments.protocol, arguments.fold)
-    report = evaluate(recognizer, fold.test, allow_leakage=arguments.allow_leakage)
+    heard = set(recognizer.artifact.training.get("speakers", ()))
+    report = evaluate(
+        recognizer,
+        fold.test,
+        protocol=fold.name,
+        train_set=[utterance for utterance in utterances if utterance.speaker in heard],
+        allow_leakage=arguments.allow_leakage,
+        listen=False,  # to all corpora takes a minute; `corpus audit` does
+    )
     _write(f"{report}\n")
+    if arguments.json:
+        text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
+        Path(arguments.json).write_text(f"{text}\n", encoding="utf-8")
+    if arguments.predictions and report.predictions:
+        report.predictions.write_csv(arguments.predictions, root=_corpora(arguments))
+    if arguments.html:
+        report.write_html(arguments.html)
     return 0
 
 
@@ -456,8 +796,117 @@ def _corpora(arguments: argparse.Namespace) -> str:
 
 
 def _show_log() -> None:
-    logging.basicConfig(format="emotionrecog: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="emotionrecog: %(message)s", handlers=[_AboveTheBar(sys.stderr)])
     logging.getLogger("emotionrecog").setLevel(logging.INFO)
+
+
+class _AboveTheBar(logging.StreamHandler[TextIO]):
+    """Writes above a progress bar, which is gone while a line is written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
+
+
+# --- stress -------------------------------------------------------------------------------------
+
+
+def _add_stress_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import protocols
+
+    _add_corpora_argument(parser)
+    parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
+    parser.add_argument(
+        "--protocol",
+        choices=protocols.FIXED,
+        default="joint-test",
+        metavar="PROTOCOL",
+        help="whose test speakers to vary the recordings of: "
+        f"{', '.join(protocols.FIXED)} (default: %(default)s)",
+    )
+    _add_fold_argument(parser)
+    parser.add_argument(
+        "--corpus", metavar="NAME", help="only the recordings of this corpus, such as crema_d"
+    )
+    parser.add_argument(
+        "--clips",
+        type=_count,
+        metavar="N",
+        help="only so many, evenly of all speakers and emotions (default: all)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=_count, default=-1, metavar="N", help="threads (default: one on each core)"
+    )
+    _add_leakage_argument(parser)
+    parser.add_argument(
+        "--json", type=_path, metavar="FILE", help="write the figures to this file as well"
+    )
+    parser.add_argument(
+        "--plot",
+        type=_picture,
+        metavar="FILE",
+        help=f"draw the figures, as {', '.join(PLOT_EXTENSIONS)}; needs the extra plots",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail where a pass mark is missed or harder is better"
+    )
+
+
+def _stress(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import datasets, plots
+    from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.stress import stress_test
+
+    if arguments.plot:
+        plots.require_matplotlib()
+    for target in (arguments.json, arguments.plot):
+        if target and not Path(target).parent.is_dir():  # before the work rather than after it
+            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
+    recognizer = EmotionRecognizer.load(arguments.model)
+    clips = _fold(datasets.read(_corpora(arguments)), arguments.protocol, arguments.fold).test
+    if arguments.corpus:
+        known = sorted({utterance.corpus for utterance in clips})
+        clips = [utterance for utterance in clips if utterance.corpus == arguments.corpus]
+        if not clips:
+            raise DatasetError(
+                f"--corpus must be one of those that the protocol tests, {', '.join(known)}, "
+                f"got {arguments.corpus!r}"
+            )
+    report = stress_test(
+        recognizer,
+        clips,
+        n_clips=arguments.clips,
+        seed=arguments.seed,
+        allow_leakage=arguments.allow_leakage,
+        n_jobs=arguments.jobs,
+    )
+    _write(f"{report}\n")
+    figures = {
+        "command": _stress_command(arguments),
+        "version": __version__,
+        "protocol": arguments.protocol,
+        **report.to_dict(),
+    }
+    if arguments.json:
+        text = json.dumps(figures, indent=1, ensure_ascii=False)
+        Path(arguments.json).write_text(f"{text}\n", encoding="utf-8")
+    if arguments.plot:
+        _save_picture(plots.stress(figures), arguments.plot)
+    return FAILED if arguments.strict and (report.missed or report.rises) else 0
+
+
+def _stress_command(arguments: argparse.Namespace) -> str:
+    """Return what repeats the figures, wherever the corpora are."""
+    words = ["emotionrecog", "stress", arguments.model]
+    for name in ("protocol", "fold", "corpus", "clips", "seed", "json"):
+        value = getattr(arguments, name)
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join([*words, *(["--allow-leakage"] if arguments.allow_leakage else [])])
 
 
 # --- corpus -------------------------------------------------------------------------------------
@@ -712,6 +1161,38 @@ def _models(arguments: argparse.Namespace) -> int:
             for row in rows
         ),
     )
+    return 0
+
+
+# --- export -------------------------------------------------------------------------------------
+
+
+def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog.models.export import FORMATS as EXPORT_FORMATS
+
+    parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
+    parser.add_argument(
+        "-o", "--output", required=True, type=_path, metavar="FILE", help="what to write"
+    )
+    endings = ", ".join(f"{name} ({ending})" for name, ending in EXPORT_FORMATS.items())
+    parser.add_argument(
+        "--format",
+        choices=EXPORT_FORMATS,
+        default="onnx",
+        help=f"{endings}; the ending of FILE must be that of the format (default: %(default)s)",
+    )
+    parser.epilog = (
+        "What the network must be fed is told in the metadata of an ONNX file, and in FILE.json "
+        "beside others."
+    )
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from emotionrecog.models.export import export
+    from emotionrecog.recognizer import EmotionRecognizer
+
+    artifact = EmotionRecognizer.load(arguments.model).artifact
+    export(artifact, arguments.output, format=arguments.format)
     return 0
 
 
@@ -1211,12 +1692,35 @@ COMMANDS = {
         add_arguments=_add_train_arguments,
         run=_train,
     ),
+    "search": Command(
+        summary="look for a better recipe to train with",
+        description="Look for a better recipe: try values, each measured on speakers that its "
+        "training did not hear. Needs TensorFlow and Optuna.",
+        add_arguments=_add_search_arguments,
+        run=_search,
+    ),
     "evaluate": Command(
         summary="measure a recogniser on speakers that its training left out",
         description="Measure a recogniser on speakers that its training left out: unweighted "
         "average recall (UAR) and accuracy (WA), in per cent.",
         add_arguments=_add_evaluate_arguments,
         run=_evaluate,
+    ),
+    "stress": Command(
+        summary="measure how much worse recordings change a recogniser's answers",
+        description="Vary recordings of speakers that a recogniser's training left out: louder and "
+        "quieter, with noise, clipped, filtered, coded, resampled, with silence around them, "
+        "cropped, in rooms, at other speeds and pitches; and measure how many answers stay what "
+        "they were, beside pass marks, and the unweighted average recall (UAR).",
+        add_arguments=_add_stress_arguments,
+        run=_stress,
+    ),
+    "export": Command(
+        summary="write a recogniser's network to one file for other programs",
+        description="Write a recogniser's network to one file that other programs use. keras and "
+        "litert need TensorFlow.",
+        add_arguments=_add_export_arguments,
+        run=_export,
     ),
     "models": Command(
         summary="list the kinds of network that can be trained",
