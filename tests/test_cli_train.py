@@ -425,7 +425,7 @@ def test_training_leaves_its_history(
         rows = list(csv.DictReader(table))
     assert list(rows[0]) == [
         *("epoch", "loss", "validation_loss", "validation_uar", "learning_rate", "seconds"),
-        "waiting",
+        *("waiting", "kept"),
     ]
     assert [{k: float(v) for k, v in row.items()} for row in rows] == history
     drawn = {path.name for path in tmp_path.glob("mine*")}
@@ -550,7 +550,10 @@ def test_search_is_refused_with_a_reason(
 # The picture of a history ------------------------------------------------------------------------
 
 ROWS = [
-    {"epoch": e, "loss": 2 / e, "validation_loss": v, "validation_uar": 0.1 * e, "learning_rate": r}
+    {
+        **{"epoch": e, "loss": 2 / e, "validation_loss": v, "validation_uar": 0.1 * e},
+        **{"learning_rate": r, "kept": float(e == 2)},
+    }
     for e, v, r in ((1, 1.9, 0.1), (2, 1.2, 0.2), (3, 1.4, 0.2))
 ]
 

@@ -325,7 +325,7 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         ("batch-size", _count, "N", "clips in a step"),
         ("crop-frames", _count, "N", "frames of a training crop"),
         ("copies", _count_or_none, "N", "varied copies of each clip, or none"),
-        ("patience", _count_or_none, "N", "epochs without a lower validation loss, or none"),
+        ("patience", _count_or_none, "N", "epochs without a higher validation UAR, or none"),
         ("learning-rate", float, "RATE", "largest learning rate"),
         ("weight-decay", float, "RATE", "of adamw"),
         ("averaging", float, "SHARE", "momentum of the moving average of the weights"),

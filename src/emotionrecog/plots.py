@@ -901,8 +901,8 @@ def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Fig
         were read from its table: ``epoch`` and ``loss``, and where there are such
         ``validation_loss``, ``validation_uar`` (a fraction) and ``learning_rate``.
     kept : int, optional
-        The epoch whose weights were kept, which a line marks. By default that of the lowest
-        validation loss; without validation, the last.
+        The epoch whose weights were kept, which a line marks. By default the one that the rows call
+        ``kept``, or the last.
 
     Returns
     -------
@@ -942,9 +942,7 @@ def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Fig
     figure = Figure(figsize=(COLUMN_WIDTHS[0], 0.9 + 2.0 * len(lines)), layout="constrained")
     panels = figure.subplots(len(lines), 1, sharex=True, squeeze=False)[:, 0]
     if kept is None:
-        watched = columns["validation_loss"]
-        best = int(np.nanargmin(watched)) if "validation_loss" in known else len(rows) - 1
-        kept = int(columns["epoch"][best])
+        kept = next((int(row["epoch"]) for row in rows if row.get("kept")), int(rows[-1]["epoch"]))
     names = {"loss": "training", "validation_loss": "validation"}
     for panel, (title, drawn, factor) in zip(panels, lines, strict=True):
         panel.axvline(kept, color=GREY, linewidth=0.8, linestyle="dashed")

@@ -31,8 +31,8 @@ HELD_OUT = 0.3
 # Clips in a step; fewer where there are fewer.
 BATCH_SIZE = 16
 
-# What of a recipe an artefact may lack or say otherwise; see `continued`.
-_OF_ARTIFACT = ("architecture", "features", "labels", "temperature")
+# What fixes the network, and so cannot change when training goes on.
+_FIXED = ("architecture", "features", "labels")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def continued(recogniser: EmotionRecognizer, **changes: Any) -> Recipe:
     """
     artifact = recogniser.artifact
     fixed = {
-        **{name: getattr(artifact, name) for name in _OF_ARTIFACT},
+        **{name: getattr(artifact, name) for name in _FIXED},
         "crop_frames": artifact.window_frames,
     }
     staying = [name for name in changes if changes[name] != fixed.get(name, changes[name])]
@@ -124,7 +124,8 @@ def continued(recogniser: EmotionRecognizer, **changes: Any) -> Recipe:
         )
     plain = {name: value for name, value in trained.items() if name in known and name not in fixed}
     recipe = Recipe.from_dict({**plain, "architecture": artifact.architecture})
-    return dataclasses.replace(recipe, **(fixed | changes))
+    own = {"temperature": artifact.temperature, **fixed}
+    return dataclasses.replace(recipe, **(own | changes))
 
 
 def adapt(
@@ -161,7 +162,7 @@ def adapt(
         Passes over the clips, largest learning rate.
     pull
         How strongly the weights are held at what they were, so that other voices are recognised
-        about as well as before: half of what the square of their distance costs.
+        nearly as well as before: half of what the square of their distance costs.
     seed
         Of what is set aside, and of the order of the clips and where they are cut.
     n_jobs
@@ -200,6 +201,7 @@ def adapt(
         averaging=0.0,
         balance="none",
         copies=0,
+        mixed_precision=False,
         optimizer="adam",
         patience=None,
         schedule="cosine",
@@ -214,6 +216,7 @@ def adapt(
     begin = Start(
         name=start.name, network=export.restore(start), sizes=start.sizes, frozen=True, pull=pull
     )
+    before = recogniser.evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
     network, _, history = fit(clips, recipe, start=begin)
     heard = set(start.training.get("speakers", ()))
     own = {utterance.speaker for utterance in used}
@@ -241,10 +244,7 @@ def adapt(
         onnx=export.to_onnx(network, start.temperature),
         weights=export.weights_of(network),
     )
-    before, after = (
-        one.evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
-        for one in (recogniser, EmotionRecognizer(adapted))
-    )
+    after = EmotionRecognizer(adapted).evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
     apart = not _speakers(held_out) & (heard | own)
     told["held_out"] |= {"speakers_apart": apart, "figures": _figures(before, after)}
     card = _card(adapted.name, told) + start.card

@@ -49,7 +49,10 @@ _LONGEST_GRADIENT = 5.0
 _NO_SCORE = (-1.0, -np.inf)
 
 # What a row of the history holds besides the number of its epoch.
-HISTORY = (*("loss", "validation_loss", "validation_uar", "learning_rate", "seconds", "waiting"),)
+HISTORY = (
+    *("loss", "validation_loss", "validation_uar", "learning_rate", "seconds", "waiting"),
+    "kept",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -216,7 +219,7 @@ class _Loop:
         )
         self.history: list[dict[str, float]] = []
         self.best: list[Any] | None = None
-        self.best_score, self.waited = _NO_SCORE, 0
+        self.best_score, self.best_epoch, self.waited = _NO_SCORE, 0, 0
         n_replicas = strategy.num_replicas_in_sync
         if recipe.batch_size % n_replicas:
             raise ValueError(
@@ -269,8 +272,8 @@ class _Loop:
         if self.validation is not None:
             row |= self._validate()
             score = row["validation_uar"], -row["validation_loss"]
-            if score > self.best_score:
-                self.best_score, self.waited = score, 0
+            if np.isfinite(score).all() and score > self.best_score:
+                self.best_score, self.best_epoch, self.waited = score, epoch, 0
                 self.best = self._weights()
             else:
                 self.waited += 1
@@ -391,8 +394,13 @@ class _Loop:
             variable.assign(value)
 
     def _take_the_best(self) -> None:
-        watched = self.recipe.patience is not None and self.best is not None
-        self._assign(self.best if watched and self.best is not None else self._weights())
+        kept = len(self.history) - 1
+        if self.recipe.patience is not None and self.best is not None:
+            self._assign(self.best)
+            kept = self.best_epoch
+        else:
+            self._assign(self._weights())
+        self.history = [{**row, "kept": float(i == kept)} for i, row in enumerate(self.history)]
 
 
 def _optimizer(recipe: Recipe, n_batches: int) -> keras.optimizers.Optimizer:
@@ -448,6 +456,7 @@ class _State:
             loop.best = [saved[f"best-{i}"] for i in range(n_best)] or None
         loop.history = progress["history"]
         loop.best_score = tuple(progress["best_score"])
+        loop.best_epoch = progress["best_epoch"]
         loop.waited = progress["waited"]
         _logger.info("going on after epoch %d, from %s", len(loop.history), self.path)
 
@@ -459,6 +468,7 @@ class _State:
         progress = {
             "history": loop.history,
             "best_score": loop.best_score,
+            "best_epoch": loop.best_epoch,
             "waited": loop.waited,
             "n_best": len(best),
         }

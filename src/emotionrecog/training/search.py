@@ -150,8 +150,8 @@ def search(
     """Look for the values of a recipe that do best on speakers whom training did not hear.
 
     Each trial trains once for each fold, on the speakers of the others, and is measured on those of
-    the fold: by the UAR of the epoch that is kept, which is that of the lowest validation loss
-    where the recipe has patience, and otherwise the last. Recipes and epochs are chosen by that
+    the fold: by the UAR of the epoch that is kept, which is the best one where the recipe has
+    patience, and otherwise the last. Recipes and epochs are chosen by that
     figure, which is too good to be published for that: measure the best recipe on test speakers
     that `train_set` lacks.
 
@@ -392,7 +392,7 @@ class _Runs:
                     f"on, but a batch needs {recipe.batch_size}"
                 )
             history = fit(own, recipe, others, start=start, strategy=self.strategy)[2]
-            found.append(_kept_uar(history, recipe))
+            found.append(_kept_uar(history))
         return found
 
     def _clips(self, recipe: Recipe) -> tuple[Clips, dict[int, int]]:
@@ -425,12 +425,11 @@ def _some(clips: Clips, numbers: Sequence[int]) -> Clips:
     )
 
 
-def _kept_uar(history: Sequence[Mapping[str, float]], recipe: Recipe) -> float:
-    losses = np.array([row["validation_loss"] for row in history])
-    if not np.isfinite(losses).any() or (recipe.patience is None and not np.isfinite(losses[-1])):
+def _kept_uar(history: Sequence[Mapping[str, float]]) -> float:
+    kept = next(row for row in history if row["kept"])
+    if not np.isfinite(kept["validation_loss"]):
         raise EmotionRecogError("training diverged: the validation loss is no number")
-    kept = len(losses) - 1 if recipe.patience is None else int(np.nanargmin(losses))
-    return float(history[kept]["validation_uar"])
+    return float(kept["validation_uar"])
 
 
 def _try(
