@@ -5,7 +5,7 @@
 Two folds whose test speakers no other fold of theirs has: ``ravdess/subject5/1`` and
 ``cremad/emosuperb5/5``. Each network learns from the fold's training speakers with the recipe that
 `Recipe.of` has for it, stops by the fold's validation speakers, and is tested once. A row is
-written as soon as it is known, and not computed again.
+written as soon as it is known, and not computed again. Training is told in seconds of one core.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from emotionrecog.models import export
 from emotionrecog.recognizer import EmotionRecognizer
 
 # Corpus and largest number of epochs.
-FOLDS = {"ravdess/subject5/1": ("ravdess", 30), "cremad/emosuperb5/5": ("crema_d", 8)}
+FOLDS = {"ravdess/subject5/1": ("ravdess", 30), "cremad/emosuperb5/5": ("crema_d", 3)}
 CLIP = Path(__file__).parents[1] / "examples" / "clip.wav"
 
 
@@ -64,9 +64,9 @@ def row(architecture: str, fold: protocols.Fold, epochs: int, seed: int) -> dict
     """Train, test and time one architecture on one fold."""
     recipe = training.Recipe.of(architecture, epochs=epochs, seed=seed)
     validation = fold.validation if recipe.patience is not None else None
-    start = time.perf_counter()
+    start = time.process_time()
     recognizer = training.train(fold.train, validation, recipe=recipe, n_jobs=2)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     (report,) = evaluate(recognizer, fold.test).corpora
     network = export.restore(recognizer.artifact)
     return {
@@ -77,7 +77,7 @@ def row(architecture: str, fold: protocols.Fold, epochs: int, seed: int) -> dict
         "uar": report.uar,
         "wa": report.wa,
         "parameters": network.count_params(),
-        "training_s": seconds,
+        "training_cpu_s": seconds,
         **prediction_times(recognizer),
     }
 
@@ -90,7 +90,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     lines += [
         f"| `{r['architecture']}` | {r['fold']} | {100 * r['uar']:.1f} | {100 * r['wa']:.1f} "
-        f"| {r['parameters']:,} | {r['epochs']} | {r['training_s']:.0f} s "
+        f"| {r['parameters']:,} | {r['epochs']} | {r['training_cpu_s']:.0f} s "
         f"| {r['onnx_ms']:.1f} ms | {r['keras_ms']:.0f} ms |"
         for r in rows
     ]
