@@ -213,9 +213,7 @@ def whole(folder: Path, n_jobs: int) -> None:
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--folder", type=Path, required=True, help="of a corpus, such as crema_d"
-    )
+    parser.add_argument("--folder", type=Path, required=True, help="of a corpus, such as crema_d")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--whole", action="store_true", help="extract all of the folder")
     parser.add_argument("--jobs", type=int, default=2)

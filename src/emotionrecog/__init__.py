@@ -26,6 +26,7 @@ from emotionrecog.errors import (
 
 if TYPE_CHECKING:
     from emotionrecog.audio import Waveform
+    from emotionrecog.classic import evaluate_model, preprocess_data, train_model
     from emotionrecog.datasets import EMOTIONS
     from emotionrecog.recognizer import EmotionRecognizer, Prediction
 
@@ -43,6 +44,9 @@ __all__ = [
     "Prediction",
     "Waveform",
     "__version__",
+    "evaluate_model",
+    "preprocess_data",
+    "train_model",
 ]
 
 if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribute pass otherwise
@@ -51,6 +55,9 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribut
         "EmotionRecognizer": "emotionrecog.recognizer",
         "Prediction": "emotionrecog.recognizer",
         "Waveform": "emotionrecog.audio",
+        "evaluate_model": "emotionrecog.classic",
+        "preprocess_data": "emotionrecog.classic",
+        "train_model": "emotionrecog.classic",
     }
 
     def __getattr__(name):

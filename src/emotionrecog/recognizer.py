@@ -429,12 +429,14 @@ class EmotionRecognizer:
             "seed": seed,
         }
         changes = {field: value for field, value in chosen.items() if value is not None}
-        changes |= _augmented(augment)
+        varied = _augmented(augment)
         if recipe is None:
+            changes |= varied
             recipe = training.continued(start, **changes) if start else _recipe(changes)
-        elif changes:
+        elif changes or varied:
+            given = ", ".join([*changes, *(["augment"] if varied else [])])
             raise ValueError(
-                f"a `recipe` was given, and {', '.join(changes)} beside it, which belong into it: "
+                f"a `recipe` was given, and {given} beside it, which belong into it: "
                 "dataclasses.replace(recipe, ...) changes one"
             )
         return training.train(train_set, validation_set, recipe=recipe, start=start, **options)
@@ -731,7 +733,7 @@ _COPIES = 4
 
 def _augmented(augment: Augmentation | Chain | bool) -> dict[str, Any]:
     """Return what `augment` means in a recipe."""
-    from emotionrecog.augmentation import Augmentation
+    from emotionrecog.augmentation import Augmentation, Chain
 
     if augment is True:
         return {}
@@ -739,7 +741,9 @@ def _augmented(augment: Augmentation | Chain | bool) -> dict[str, Any]:
         return {"augmentation": None, "waveforms": None, "copies": 0}
     if isinstance(augment, Augmentation):
         return {"augmentation": augment}
-    return {"waveforms": augment, "copies": _COPIES}
+    if isinstance(augment, Chain):
+        return {"waveforms": augment, "copies": _COPIES}
+    raise ValueError(f"`augment` must be an Augmentation, a Chain, True or False, got {augment!r}")
 
 
 def _start(artifact: Artifact) -> onnxruntime.InferenceSession:

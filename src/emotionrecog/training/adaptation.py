@@ -143,9 +143,9 @@ def adapt(
     """Fit the last layers of a recogniser to a user's few clips.
 
     Only the layers called ``logits`` learn; what is heard before them, and what batch
-    normalisation knows, stay as they are. Emotions that the clips lack are not unlearnt: they take
-    part in the loss with the weight that they had for corpora that lack them
-    (``Recipe.absent_weight``).
+    normalisation knows, stay as they are. Emotions that the clips lack take part in the loss with
+    the weight that they had for corpora that lack them (``Recipe.absent_weight``), which spares
+    them.
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ def adapt(
     epochs, learning_rate
         Passes over the clips, largest learning rate.
     pull
-        How strongly the weights are held at what they were, so that other voices are recognised
-        nearly as well as before: half of what the square of their distance costs.
+        How strongly the weights are held at what they were, against forgetting other voices: half
+        of what the square of their distance costs.
     seed
         Of what is set aside, and of the order of the clips and where they are cut.
     n_jobs

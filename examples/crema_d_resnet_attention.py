@@ -1,0 +1,20 @@
+"""CREMA-D: log-mel frames, residual convolutions with LSTM and attention, focal loss."""
+
+from options import parse
+
+from emotionrecog import EmotionRecognizer, protocols
+
+options = parse(__doc__)
+utterances = options.thin(options.speech("crema_d"))
+fold = protocols.get("cremad/emosuperb5").folds(utterances)[4]
+
+recogniser = EmotionRecognizer.train(
+    fold.train,
+    fold.validation,
+    architecture="resnet_bilstm_attention",
+    features="log-mel",
+    loss="focal",
+    epochs=options.epochs,
+    batch_size=options.batch_size,
+)
+print(recogniser.evaluate(fold.test, protocol=fold.name))

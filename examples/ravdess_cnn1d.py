@@ -1,0 +1,21 @@
+"""RAVDESS: mel spectrograms of 128 bands and 87 frames, and 1-D convolutions."""
+
+from options import parse
+
+from emotionrecog import EmotionRecognizer, protocols
+
+options = parse(__doc__)
+utterances = options.thin(options.speech("ravdess"))
+
+# Five actors to test on, five others to decide when to stop, fourteen to learn from.
+fold = protocols.get("ravdess/subject5").folds(utterances)[0]
+
+recogniser = EmotionRecognizer.train(
+    fold.train,
+    fold.validation,
+    architecture="cnn1d",
+    features="mel-128x87",
+    epochs=options.epochs,
+    batch_size=options.batch_size,
+)
+print(recogniser.evaluate(fold.test, protocol=fold.name))

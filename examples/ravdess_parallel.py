@@ -1,0 +1,22 @@
+"""RAVDESS: convolutions beside an LSTM with attention, in three steps with arrays in between."""
+
+from options import parse
+
+from emotionrecog import evaluate_model, preprocess_data, train_model
+from emotionrecog.models import ParallelModel
+
+options = parse(__doc__)
+
+# A path would do, `preprocess_data(dataset_path="corpora/ravdess")`; utterances can be chosen.
+utterances = options.thin(options.speech("ravdess"))
+train, validation, test = preprocess_data(dataset_path=utterances)
+print("train", train, "validation", validation, "test", test, sep="\n", end="\n\n")
+
+model = train_model(
+    ParallelModel(num_emotions=8),
+    train,
+    validation,
+    epochs=options.epochs or 80,
+    batch_size=options.batch_size or 32,
+)
+print(evaluate_model(model, test))

@@ -1,0 +1,27 @@
+"""RAVDESS and TESS: MFCCs, a convolution and four LSTM layers, six emotions."""
+
+from options import parse
+
+from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog.datasets import LABEL_SETS
+
+options = parse(__doc__)
+six = LABEL_SETS["six"].apply(options.speech("ravdess", "tess"))
+print(six, end="\n\n")
+utterances = options.thin(list(six.utterances))
+
+# Of RAVDESS five actors are tested on, of TESS the younger woman; TESS has only two speakers, so
+# that one a network knows leaves none but the other to test it on.
+ravdess = protocols.get("ravdess/subject5").folds(utterances)[0]
+tess = protocols.get("tess/speaker2").folds(utterances)[1]
+
+recogniser = EmotionRecognizer.train(
+    ravdess.train + tess.train,
+    ravdess.validation,
+    architecture="cnn_lstm",
+    features="mfcc",
+    labels=LABEL_SETS["six"].emotions,
+    epochs=options.epochs,
+    batch_size=options.batch_size,
+)
+print(recogniser.evaluate(ravdess.test + tess.test))

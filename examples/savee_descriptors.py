@@ -1,0 +1,35 @@
+"""SAVEE: hand-crafted descriptors and MFCCs; a GRU and, as a floor, a logistic regression."""
+
+import dataclasses
+
+from options import parse
+
+from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog.features import PRESETS
+
+options = parse(__doc__)
+utterances = options.thin(options.speech("savee"))
+fold = protocols.get("savee/emobox4").folds(utterances)[2]  # tests on DC
+
+# RMS, zero-crossing rate, band energy ratio, spectral centroid, bandwidth, rolloff, 13 MFCCs
+descriptors = PRESETS["descriptors"]
+gru = EmotionRecognizer.train(
+    fold.train,
+    fold.validation,
+    architecture="gru",
+    features=descriptors,
+    epochs=options.epochs,
+    batch_size=options.batch_size,
+    name="gru",
+)
+
+# Whatever is worth its training time should be ahead of this.
+linear = EmotionRecognizer.train(
+    fold.train + fold.validation,
+    architecture="linear",
+    features=dataclasses.replace(descriptors, functionals=("mean", "std")),
+    name="linear",
+)
+
+for recogniser in (gru, linear):
+    print(recogniser.evaluate(fold.test, protocol=fold.name), end="\n\n")
