@@ -60,12 +60,17 @@ def prediction_times(recognizer: EmotionRecognizer) -> dict[str, float]:
     }
 
 
-def row(architecture: str, fold: protocols.Fold, epochs: int, seed: int) -> dict[str, Any]:
+def row(
+    architecture: str, fold: protocols.Fold, epochs: int, seed: int, initial_weights: str | None
+) -> dict[str, Any]:
     """Train, test and time one architecture on one fold."""
+    weights = initial_weights if architecture == "mobilenet" else None
     recipe = training.Recipe.of(architecture, epochs=epochs, seed=seed)
     validation = fold.validation if recipe.patience is not None else None
     start = time.process_time()
-    recognizer = training.train(fold.train, validation, recipe=recipe, n_jobs=2)
+    recognizer = training.train(
+        fold.train, validation, recipe=recipe, initial_weights=weights, n_jobs=2
+    )
     seconds = time.process_time() - start
     (report,) = evaluate(recognizer, fold.test).corpora
     network = export.restore(recognizer.artifact)
@@ -73,6 +78,7 @@ def row(architecture: str, fold: protocols.Fold, epochs: int, seed: int) -> dict
         "architecture": architecture,
         "fold": fold.name,
         "seed": seed,
+        "initial_weights": weights and Path(weights).name,
         "epochs": len(recognizer.artifact.training["history"]),
         "uar": report.uar,
         "wa": report.wa,
@@ -104,6 +110,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", default=list(FOLDS), choices=FOLDS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, help="folder of the rows")
+    parser.add_argument("--initial-weights", help="of EfficientAT mn04, for mobilenet")
     parser.add_argument("--only", nargs="+", choices=models.ARCHITECTURES)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -116,7 +123,7 @@ def main() -> None:
         for architecture in arguments.only or models.ARCHITECTURES:
             path = arguments.output / f"{architecture}-{corpus}-{arguments.seed}.json"
             if not path.exists():
-                found = row(architecture, fold, epochs, arguments.seed)
+                found = row(architecture, fold, epochs, arguments.seed, arguments.initial_weights)
                 path.with_suffix(".new").write_text(json.dumps(found, indent=2) + "\n")
                 path.with_suffix(".new").replace(path)
             rows.append(json.loads(path.read_text()))

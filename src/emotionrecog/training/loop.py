@@ -424,7 +424,9 @@ def _optimizer(recipe: Recipe, n_batches: int) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "adamw":
         options["weight_decay"] = recipe.weight_decay
     if recipe.averaging:
-        options |= {"use_ema": True, "ema_momentum": recipe.averaging}
+        # Over a tenth of the steps at most, so that short runs are not held to random weights.
+        momentum = min(recipe.averaging, max(0.0, 1.0 - 10.0 / n_steps))
+        options |= {"use_ema": True, "ema_momentum": momentum}
     return kind(rate, **options)
 
 

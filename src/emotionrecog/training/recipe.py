@@ -85,7 +85,8 @@ class Recipe:
         ``"adamw"`` or ``"adam"``. The rate rises for a tenth of the steps; then it falls as a
         cosine to zero, or is constant.
     averaging
-        Momentum of the moving average of the weights, which is what is kept; 0 for none.
+        Momentum of the moving average of the weights, which is what is kept; 0 for none. It is
+        lowered where it would reach further back than a tenth of all steps.
     patience
         Stop after so many epochs without a higher UAR on validation speakers (of equal ones, the
         lower loss is better), and keep the best weights; `None` runs all epochs and keeps the last.
