@@ -216,7 +216,6 @@ def test_balance_by_weights_takes_each_clip_once(clips: Clips) -> None:
         {"loss": "focal"},
         {"weight_decay": 0.5},
         {"schedule": "cosine"},
-        {"averaging": 0.5},
         {"balance": "none"},
         {"augmentation": Augmentation(masks=1, mask_bands=2, mask_frames=4, mixup=0.0)},
         {"augmentation": Augmentation(masks=0, mixup=0.5)},
@@ -228,6 +227,14 @@ def test_choice_makes_a_difference(clips: Clips, change: dict[str, Any]) -> None
     changed = weights(clips, dataclasses.replace(GRU, **change))
     assert all(np.isfinite(value).all() for value in changed)
     assert differ(changed, weights(clips, GRU))
+
+
+def test_averages_reach_back_a_tenth_of_the_steps(clips: Clips) -> None:
+    longer = dataclasses.replace(GRU, epochs=5)  # of three steps
+    averaged = weights(clips, dataclasses.replace(longer, averaging=0.3))
+    assert differ(averaged, weights(clips, longer))
+    reach = weights(clips, dataclasses.replace(longer, averaging=1 / 3))
+    assert not differ(reach, weights(clips, dataclasses.replace(longer, averaging=0.999)))
 
 
 def test_adam_is_adamw_without_decay(clips: Clips) -> None:
