@@ -200,9 +200,8 @@ def whole(folder: Path, n_jobs: int) -> None:
         ):
             wall, cpu = time.perf_counter(), os.times()
             found = extract_corpus(utterances, SPEC, n_jobs=n_jobs, **options)
-            n_frames = sum(len(array) for array in found.arrays)
-            wall = time.perf_counter() - wall
-            after = os.times()
+            wall, after = time.perf_counter() - wall, os.times()
+            n_frames = sum(len(array) for array in found.arrays)  # opens all of them
             spent = sum(after[:4]) - sum(cpu[:4])
             print(
                 f"{what:<18} {wall:6.1f} s, {spent:.1f} s of processor time; "
