@@ -676,20 +676,23 @@ def _space(path: str) -> dict[str, Any]:
     return space
 
 
-def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_tested_arguments(parser: argparse.ArgumentParser, purpose: str) -> None:
     from emotionrecog import protocols
 
-    _add_corpora_argument(parser)
     parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
     parser.add_argument(
         "--protocol",
         choices=protocols.FIXED,
         default="joint-test",
         metavar="PROTOCOL",
-        help="whose test speakers to measure on: "
-        f"{', '.join(protocols.FIXED)} (default: %(default)s)",
+        help=f"{purpose}: {', '.join(protocols.FIXED)} (default: %(default)s)",
     )
     _add_fold_argument(parser)
+
+
+def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_corpora_argument(parser)
+    _add_tested_arguments(parser, "whose test speakers to measure on")
     _add_leakage_argument(parser)
     parser.add_argument(
         "--json", type=_path, metavar="FILE", help="write the figures to this file as well"
@@ -814,19 +817,8 @@ class _AboveTheBar(logging.StreamHandler[TextIO]):
 
 
 def _add_stress_arguments(parser: argparse.ArgumentParser) -> None:
-    from emotionrecog import protocols
-
     _add_corpora_argument(parser)
-    parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
-    parser.add_argument(
-        "--protocol",
-        choices=protocols.FIXED,
-        default="joint-test",
-        metavar="PROTOCOL",
-        help="whose test speakers to vary the recordings of: "
-        f"{', '.join(protocols.FIXED)} (default: %(default)s)",
-    )
-    _add_fold_argument(parser)
+    _add_tested_arguments(parser, "whose test speakers to vary the recordings of")
     parser.add_argument(
         "--corpus", metavar="NAME", help="only the recordings of this corpus, such as crema_d"
     )

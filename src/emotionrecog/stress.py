@@ -33,7 +33,7 @@ from emotionrecog.augmentation import (
     TimeStretch,
 )
 from emotionrecog.errors import DatasetError, EmotionRecogError
-from emotionrecog.evaluation import Judge, _labels, _leakage
+from emotionrecog.evaluation import Judge, known_labels, known_leakage
 from emotionrecog.evaluation.intervals import draw, interval
 from emotionrecog.evaluation.predictions import require_labels, require_probabilities
 from emotionrecog.features import Extractor
@@ -554,13 +554,13 @@ def stress_test(
         raise ValueError(f"`conditions` must be at least one, each of another name, got {names!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"`seed` must be a whole number from 0 on, got {seed!r}")
-    known = _labels(recognizer, labels, features)
+    known = known_labels(recognizer, labels, features)
     given = list(utterances) if n_clips is None else choose(utterances, n_clips, seed=seed)
     if not given:
         raise DatasetError("there is no clip to test with: expected one utterance or more")
     require_labels(given, known)
     artifact = getattr(recognizer, "artifact", None)
-    leakage = _leakage({} if artifact is None else artifact.training, given, allow_leakage)
+    leakage = known_leakage({} if artifact is None else artifact.training, given, allow_leakage)
     ask = _asking(recognizer, len(known), features)
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", require="sharedmem")
     answers = parallel(

@@ -120,10 +120,10 @@ def evaluate(
     test_set = list(test_set)
     if not test_set:
         raise DatasetError("the test set is empty: expected one utterance or more")
-    answered = _labels(recognizer, labels, features)
+    answered = known_labels(recognizer, labels, features)
     artifact = getattr(recognizer, "artifact", None)
     training = {} if artifact is None else artifact.training
-    leakage = _leakage(training, test_set, allow_leakage)
+    leakage = known_leakage(training, test_set, allow_leakage)
     if train_set:
         found = audit.refuse(
             train_set, test_set, allow_leakage=allow_leakage, listen=listen, n_jobs=n_jobs
@@ -146,9 +146,10 @@ def evaluate(
     )
 
 
-def _labels(
+def known_labels(
     recognizer: object, labels: Sequence[str] | None, features: FeatureSpec | None
 ) -> tuple[str, ...]:
+    """Return what is answered; raise where it is not known, or said twice."""
     if hasattr(recognizer, "predict_batch"):
         if labels is not None or features is not None:
             raise ValueError(
@@ -171,7 +172,7 @@ def _labels(
     return tuple(labels)
 
 
-def _leakage(training: Any, test_set: Sequence[Utterance], allowed: bool) -> str | None:
+def known_leakage(training: Any, test_set: Sequence[Utterance], allowed: bool) -> str | None:
     """Say what the recogniser itself tells of the test set; raise where it heard its speakers."""
     shared = sorted(set(training.get("speakers", ())) & {u.speaker for u in test_set})
     parts = []

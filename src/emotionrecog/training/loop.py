@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from emotionrecog import models
 from emotionrecog.models import mobilenet
-from emotionrecog.models.losses import Crossentropy, Focal
+from emotionrecog.models.losses import by_name, joined
 from emotionrecog.training.data import Batches, Clips, statistics
 
 if TYPE_CHECKING:
@@ -212,11 +212,7 @@ class _Loop:
         self.recipe, self.state, self.strategy = recipe, state, strategy
         self.optimizer = _optimizer(recipe, len(batches))
         self.optimizer.build(model.trainable_variables)
-        self.loss = (
-            Focal(recipe.focal_gamma, reduction=None)
-            if recipe.loss == "focal"
-            else Crossentropy(reduction=None)
-        )
+        self.loss = by_name(recipe.loss, gamma=recipe.focal_gamma)
         self.history: list[dict[str, float]] = []
         self.best: list[Any] | None = None
         self.best_score, self.best_epoch, self.waited = _NO_SCORE, 0, 0
@@ -368,8 +364,8 @@ class _Loop:
         self._assign(before)
         losses = ops.convert_to_numpy(self.loss(targets, answers))
         target, weight = np.split(targets, 2, axis=1)
-        if answers.ndim == 3:  # heads, whose log-probabilities are averaged
-            answers = ops.convert_to_numpy(ops.log_softmax(answers, axis=-1)).mean(axis=1)
+        if answers.ndim == 3:  # of several heads
+            answers = ops.convert_to_numpy(joined(answers))
         answered = (answers + np.log(np.maximum(weight, 1e-30))).argmax(axis=1)
         acted = target.argmax(axis=1)
         recalls = [np.mean(answered[acted == e] == e) for e in np.unique(acted)]
