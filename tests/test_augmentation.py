@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from emotionrecog import augmentation
 from emotionrecog.augmentation import Augmentation, fit_length, mixup, spec_augment
+from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.features.mel import relative_to_voice
 
 N_MELS = 40
@@ -16,6 +17,7 @@ OFF = {
     "colouration_db": 0.0,
     "noise_probability": 0.0,
     "reverberation_probability": 0.0,
+    "narrow_probability": 0.0,
     "masks": 0,
     "mixup": 0.0,
 }
@@ -133,11 +135,67 @@ def test_noise_raises_the_floor_to_its_level() -> None:
     half[:50] = np.log(1.0 / N_MELS)
     quiet = only(noise_probability=1.0, noise_db=(-60.0, -60.0)).power([half] * 400, 100, rng())
     silent = quiet[:, 60:]  # the voice is the first half, for clip and crop have one length
-    floor_db = 10 * np.log10(silent * N_MELS).mean()
-    assert floor_db == pytest.approx(-60.0 + 4.0, abs=0.2)  # flutter of 0 to 8 dB: 4 on average
+    floor_db = 10 * np.log10(silent.sum(axis=2).mean(axis=1))
+    np.testing.assert_allclose(floor_db, -60.0, atol=0.3)
     assert 10 * np.log10(quiet[:, :50].sum(axis=2).mean()) == pytest.approx(0.0, abs=0.1)
     untouched = only(noise_probability=0.0).power([half] * 3, 100, rng())
     assert 10 * np.log10(untouched[:, 60:] * N_MELS).max() < -90
+
+
+@pytest.mark.parametrize("tilt_db", [-5.0, 0.0, 25.0, 40.0])
+def test_noise_rises_to_the_highest_band_as_asked(tilt_db: float) -> None:
+    half = np.full((40, N_MELS), np.log(1e-12), dtype=np.float32)
+    half[:20] = 0.0
+    tilted = only(noise_probability=1.0, noise_db=(-20.0, -20.0), noise_tilt_db=(tilt_db, tilt_db))
+    levels = 10 * np.log10(tilted.power([half] * 500, 40, rng())[:, 25:]).mean(axis=(0, 1))
+    rise = np.polyfit(np.linspace(0, 1, N_MELS), levels, 1)[0]
+    assert rise == pytest.approx(tilt_db, abs=1.0)
+
+
+def test_white_and_pink_noise_are_within_the_tilts() -> None:
+    """What the front end makes of them is the steepest and about the middle of what is drawn."""
+    extract = Extractor(FeatureSpec())
+    low, high = Augmentation().noise_tilt_db
+    white = rng().normal(size=160_000)
+    spectrum = np.fft.rfft(white)
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 200)))
+    found = []
+    for noise in (white, pink):
+        levels = 10 * np.log10(extract.relative_mel(noise).mean(axis=0))
+        found.append(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
+    assert low < found[1] < found[0] < high + 10
+
+
+def test_narrow_channels_empty_the_ends() -> None:
+    flat = np.zeros((10, N_MELS), dtype=np.float32)
+    always = only(narrow_probability=1.0, narrow_low=0.2, narrow_high=0.5)
+    batch = always.power([flat] * 500, 10, rng())
+    heard = (batch > 1e-6).all(axis=1)
+    assert (heard == (batch > 1e-6).any(axis=1)).all()  # the same bands throughout a clip
+    first = heard.argmax(axis=1) / N_MELS
+    last = heard[:, ::-1].argmax(axis=1) / N_MELS
+    assert heard.sum(axis=1) / N_MELS == pytest.approx(1 - first - last)  # nothing between
+    for emptied, largest in ((first, 0.2), (last, 0.5)):
+        assert emptied.min() == 0
+        assert emptied.max() == pytest.approx(largest, abs=0.03)
+        assert emptied.mean() == pytest.approx(largest / 2, abs=0.02)
+    sometimes = only(narrow_probability=0.3).power([flat] * 1000, 10, rng())
+    assert (sometimes.min(axis=(1, 2)) < 1e-6).mean() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"narrow_probability": -1.0}, "`narrow_probability` must be from 0 to 1, got -1"),
+        ({"narrow_low": 2.0}, "`narrow_low` must be from 0 to 1"),
+        ({"narrow_low": 0.5, "narrow_high": 0.5}, "must leave bands between them"),
+        ({"noise_db": (5.0, -50.0)}, "`noise_db` must rise"),
+        ({"noise_probability": float("nan")}, "`noise_probability` must be from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**options)
 
 
 def test_noise_is_added_as_often_as_asked() -> None:

@@ -25,8 +25,8 @@ from emotionrecog.augmentation import (
     TimeStretch,
     Transform,
 )
-from emotionrecog.augmentation.waveforms import _voice_level
 from emotionrecog.errors import AudioError
+from emotionrecog.features.mel import voice_level
 
 RATE = 16_000
 
@@ -298,7 +298,7 @@ def test_noise_lies_as_far_below_the_voice_as_asked(kind: str, snr_db: float) ->
     samples = np.concatenate([np.zeros(RATE, dtype=np.float32), voice, np.zeros(RATE, np.float32)])
     added = AddNoise(snr_db=snr_db, noises=(kind,))(samples, RATE, rng()) - samples
     # The pauses do not count as voice.
-    steady = 20 * np.log10(_voice_level(samples, RATE))
+    steady = 20 * np.log10(voice_level(samples, RATE))
     assert steady == pytest.approx(level_db(voice[4800:-4800]), abs=1.0)
     assert steady - level_db(added) == pytest.approx(snr_db, abs=0.01)
 
@@ -321,7 +321,7 @@ def test_recorded_noise_is_cut_or_repeated(tmp_path: Path) -> None:
         transform = AddNoise(snr_db=10, noises=(recording,))
         added = transform(samples, RATE, rng()) - samples
         assert np.abs(np.fft.rfft(added)).argmax() == pytest.approx(1000 * 1.5, abs=1)
-        expected = 20 * np.log10(_voice_level(samples, RATE)) - 10
+        expected = 20 * np.log10(voice_level(samples, RATE)) - 10
         assert level_db(added) == pytest.approx(expected, abs=0.01)
         assert not np.array_equal(transform(samples, RATE, rng(5)) - samples, added)
     elsewhere = audio.Waveform(tone(1000, 3.0, 48_000), 48_000)
@@ -617,7 +617,7 @@ def test_real_voices_shifted_in_pitch(voices: list[np.ndarray], semitones: int) 
 def test_real_voices_in_noise(voices: list[np.ndarray], kind: str) -> None:
     for samples in voices:
         noisy = AddNoise(snr_db=20, noises=(kind,))(samples, RATE, rng())
-        measured = 20 * np.log10(_voice_level(samples, RATE)) - level_db(noisy - samples)
+        measured = 20 * np.log10(voice_level(samples, RATE)) - level_db(noisy - samples)
         assert measured == pytest.approx(20.0, abs=0.01)
         assert ratio_of_pitch(samples, noisy) == pytest.approx(1.0, abs=0.005)
 

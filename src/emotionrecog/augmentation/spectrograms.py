@@ -38,10 +38,18 @@ class Augmentation:
     colouration_db
         Standard deviation of a smooth random frequency response: another microphone.
     noise_db
-        Range of the level of added stationary noise relative to the voice, in dB, before its random
-        colour and its flutter, which raises single values by 0 to 8 dB.
+        Range of the level of added stationary noise relative to the voice, in dB, both as the front
+        end hears them: what is of equal power in all frequencies is 14 dB louder there beside a
+        voice than in the samples.
+    noise_tilt_db
+        Range of how much more of the noise there is in the highest band than in the lowest, in dB,
+        besides smooth random peaks and valleys. 40 is about white noise, 25 pink, 0 brown.
     noise_probability, reverberation_probability
         How often noise and a room are added.
+    narrow_probability
+        How often only some of the bands are kept, as telephones and codecs do.
+    narrow_low, narrow_high
+        Largest shares of the bands that are then emptied at the two ends.
     masks, mask_bands, mask_frames
         SpecAugment: number of stripes hidden along each axis, and their largest widths.
     mixup
@@ -51,13 +59,43 @@ class Augmentation:
     time_scale: float = 0.12
     mel_shift: float = 3.0
     colouration_db: float = 2.5
-    noise_db: tuple[float, float] = (-60.0, -20.0)
+    noise_db: tuple[float, float] = (-50.0, -10.0)
+    noise_tilt_db: tuple[float, float] = (-5.0, 40.0)
     noise_probability: float = 0.4
     reverberation_probability: float = 0.15
+    narrow_probability: float = 0.15
+    narrow_low: float = 0.15
+    narrow_high: float = 0.3
     masks: int = 1
     mask_bands: int = 12
     mask_frames: int = 24
     mixup: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn.
+
+        Raises
+        ------
+        ValueError
+            If a probability or a share is not from 0 to 1, a range falls, or narrow channels could
+            be empty.
+        """
+        shares = (
+            *("noise_probability", "reverberation_probability", "narrow_probability"),
+            *("narrow_low", "narrow_high"),
+        )
+        for name in shares:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` must be from 0 to 1, got {getattr(self, name)!r}")
+        if self.narrow_low + self.narrow_high >= 1:
+            raise ValueError(
+                "`narrow_low` and `narrow_high` must leave bands between them, got "
+                f"{self.narrow_low!r} and {self.narrow_high!r}"
+            )
+        for name in ("noise_db", "noise_tilt_db"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"`{name}` must rise, got {getattr(self, name)!r}")
 
     def power(
         self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
@@ -78,15 +116,32 @@ class Augmentation:
         ndarray of float32, shape (n_clips, n_frames, n_mels)
             Mel power relative to the level of the voice.
         """
+        return self._spoil(self._move(clips, n_frames, rng), rng)
+
+    def _move(
+        self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Crop, stretch, shift and colour each clip: another voice, another microphone."""
         batch = np.stack([self._place(clip, n_frames, rng) for clip in clips])
         n_clips, _, n_mels = batch.shape
         if self.colouration_db:
             batch *= _decibels(self.colouration_db * _smooth_curves(n_clips, n_mels, rng))
+        return relative_to_voice(batch)
+
+    def _spoil(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Put some clips into rooms and noise, and through narrow channels."""
+        batch = power.copy()
+        n_clips, _, n_mels = batch.shape
         reverberant = rng.random(n_clips) < self.reverberation_probability
         batch[reverberant] += _late_reverberation(batch[reverberant], rng)
         noisy = rng.random(n_clips) < self.noise_probability
         batch[noisy] = relative_to_voice(batch[noisy])
         batch[noisy] += self._noise(batch[noisy].shape, rng)
+        for clip in np.flatnonzero(rng.random(n_clips) < self.narrow_probability):
+            lowest = round(n_mels * rng.uniform(0, self.narrow_low))
+            highest = n_mels - round(n_mels * rng.uniform(0, self.narrow_high))
+            batch[clip, :, :lowest] = _SILENCE
+            batch[clip, :, highest:] = _SILENCE
         return relative_to_voice(batch)
 
     def _place(
@@ -107,10 +162,13 @@ class Augmentation:
     def _noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw the mel power of stationary noise of random level and colour."""
         n_clips, _, n_mels = shape
-        level = rng.uniform(*self.noise_db, (n_clips, 1, 1)) - 10.0 * np.log10(n_mels)
-        colour = level + 6.0 * _smooth_curves(n_clips, n_mels, rng)
-        flutter = rng.random(shape, dtype=np.float32) * np.float32(8.0)
-        return _decibels(colour.astype(np.float32) + flutter)
+        level = rng.uniform(*self.noise_db, (n_clips, 1, 1))
+        tilt = rng.uniform(*self.noise_tilt_db, (n_clips, 1, 1)) * np.linspace(0, 1, n_mels)
+        colour = _decibels(tilt + 6.0 * _smooth_curves(n_clips, n_mels, rng))
+        flutter = _decibels(rng.random(shape, dtype=np.float32) * np.float32(8.0))
+        noise = colour * flutter
+        strength = _decibels(level) / noise.sum(axis=2, keepdims=True).mean(axis=1, keepdims=True)
+        return np.asarray(noise * strength, dtype=np.float32)
 
     def mix(
         self,

@@ -21,7 +21,7 @@ import scipy.fft
 from emotionrecog import audio
 from emotionrecog.audio import Waveform
 from emotionrecog.errors import AudioError, EmotionRecogError
-from emotionrecog.features.mel import ACTIVE_RANGE_DB
+from emotionrecog.features.mel import voice_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +51,6 @@ Range: TypeAlias = float | tuple[float, float]
 # time is bent; 7.5 ms to either side hold a period of 67 Hz.
 _HALF_WINDOW = 0.0125
 _REACH = 0.0075
-
-# Frames that the level of a voice is measured in, and their distance, in s.
-_LEVEL_FRAME = 0.025
-_LEVEL_STEP = 0.010
 
 # How the power of noise falls with frequency, as an exponent, and the frequency in Hz below which
 # it falls no more: what lies below is not heard, and would be most of what is added.
@@ -110,20 +106,6 @@ def _checked(samples: Samples, sampling_rate: int) -> NDArray[np.float32]:
     if sampling_rate < 1:
         raise ValueError(f"`sampling_rate` must be positive, got {sampling_rate!r}")
     return result
-
-
-def _voice_level(samples: NDArray[np.float32], sampling_rate: int) -> float:
-    """Return the root mean square of the frames within 30 dB of the loudest.
-
-    Pauses do not count, nor does a constant offset.
-    """
-    size = min(len(samples), max(1, round(_LEVEL_FRAME * sampling_rate)))
-    step = max(1, round(_LEVEL_STEP * sampling_rate))
-    centred = samples - samples.mean(dtype=np.float64)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(centred))])
-    frames = np.maximum(energy[size:] - energy[:-size], 0.0)[::step] / size
-    active = frames[frames >= frames.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)]
-    return math.sqrt(active.mean())
 
 
 def _fitted(samples: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
@@ -331,7 +313,7 @@ class AddNoise:
             start = rng.integers(len(recording))
             noise = recording.take(np.arange(start, start + len(y)), mode="wrap")
         level = math.sqrt(np.square(noise, dtype=np.float64).mean())
-        wanted = _voice_level(y, sampling_rate) * 10.0 ** (-_draw(self.snr_db, rng) / 20.0)
+        wanted = voice_level(y, sampling_rate) * 10.0 ** (-_draw(self.snr_db, rng) / 20.0)
         if level > 0:
             y += np.float32(wanted / level) * noise
         return y

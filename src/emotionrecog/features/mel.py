@@ -23,6 +23,7 @@ __all__ = ["mel_filterbank", "melspectrogram"]
 
 # Frames more than this far below the loudest one do not count as voice when the level is measured.
 ACTIVE_RANGE_DB = 30.0
+_LEVEL_FRAME = 0.025  # s
 
 # Slaney's mel scale is linear up to 1 kHz (200/3 Hz a mel) and logarithmic above.
 _SLANEY_HZ_PER_MEL = 200.0 / 3
@@ -290,3 +291,23 @@ def relative_to_voice(power: NDArray[np.float32]) -> NDArray[np.float32]:
     level = np.where(active, energy, 0.0).sum(axis=-2, keepdims=True)
     level /= active.sum(axis=-2, keepdims=True)
     return np.asarray(power / level, dtype=np.float32)
+
+
+def voice_level(samples: NDArray[np.float32], sampling_rate: int) -> float:
+    """Return the root mean square of the frames within 30 dB of the loudest.
+
+    Pauses do not count, nor does a constant offset.
+
+    Parameters
+    ----------
+    samples
+        At least one, shape (n_samples,).
+    sampling_rate
+        In Hz.
+    """
+    size = min(len(samples), max(1, round(_LEVEL_FRAME * sampling_rate)))
+    centred = samples - np.float32(samples.mean(dtype=np.float64))
+    frames = centred[: len(samples) // size * size].reshape(-1, size)
+    power = np.einsum("ij,ij->i", frames, frames) / size
+    active = power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)]
+    return math.sqrt(active.mean())
