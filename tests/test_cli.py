@@ -43,12 +43,12 @@ def run(capsys):
 
 
 def write_recording(path, sampling_rate=16000, seed=0):
-    """Write a second of a buzz whose pitch wavers."""
+    """Write a buzz whose pitch and level waver, as those of a voice do."""
     rng = np.random.default_rng(seed)
-    pitch = 150 + 40 * np.sin(2 * np.pi * 4 * np.arange(sampling_rate) / sampling_rate)
-    phase = 2 * np.pi * np.cumsum(pitch) / sampling_rate
-    buzz = sum(np.sin(k * phase) / k for k in range(1, 15))
-    noise = 0.01 * rng.standard_normal(sampling_rate)
+    wave = np.sin(2 * np.pi * 4 * np.arange(1.25 * sampling_rate) / sampling_rate)
+    phase = 2 * np.pi * np.cumsum(150 + 40 * wave) / sampling_rate
+    buzz = (0.6 + 0.4 * wave) * sum(np.sin(k * phase) / k for k in range(1, 15))
+    noise = 0.01 * rng.standard_normal(len(buzz))
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, 0.1 * buzz + noise, sampling_rate)
     return path
@@ -106,6 +106,8 @@ def test_help_lists_every_command_and_each_has_its_own(command, capsys):
         (["predict", ""], "expected a path, got an empty word"),
         (["predict", "a.wav", "--format", "xml"], "invalid choice: 'xml'"),
         (["predict", "a.wav", "--form", "csv"], "unrecognized arguments: --form"),
+        (["predict", "a.wav", "--coverage", "0.3"], "expected a number from 0.5 to 0.99"),
+        (["predict", "a.wav", "--min-confidence", "2"], "expected a number from 0 to 1"),
         (["predict", "a.wav", "--jobs", "0"], "expected a whole number from 1 on, got '0'"),
         (["predict", "a.wav", "--jobs", "two"], "expected a whole number from 1 on, got 'two'"),
     ],
@@ -216,6 +218,9 @@ def test_csv_has_a_header_and_a_row_for_each_recording(several, run, tmp_path, r
         assert row.pop("path") == str(path)
         assert row.pop("emotion") == answer.emotion
         assert float(row.pop("confidence")) == answer.confidence
+        assert row.pop("is_reliable") == ("yes" if answer.is_reliable else "no")
+        assert row.pop("reasons") == "; ".join(answer.reasons)
+        assert row.pop("label_set") == ""
         assert {label: float(p) for label, p in row.items()} == answer.probabilities
 
 
@@ -331,7 +336,7 @@ def test_bad_recording_is_one_line_and_stops_nothing(kind, message, run, tmp_pat
 
 
 def test_message_of_several_lines_becomes_one(run, monkeypatch):
-    def predict(self, source):
+    def predict(self, source, **_):
         raise AudioError("what ffmpeg said\nand what to do")
 
     monkeypatch.setattr(EmotionRecognizer, "predict", predict)
@@ -637,6 +642,35 @@ def test_evaluate_takes_one_fold(
     arguments = ["english-8", "--corpora", "somewhere", "--protocol", "savee/emobox4"]
     assert cli.main(["evaluate", *arguments, *options]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_evaluate_measures_on_fewer_emotions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others are left out, or taken as the label set says; the report tells which set it was."""
+    from emotionrecog import datasets, evaluation
+
+    clips = [
+        Utterance(Path(f"{emotion}.wav"), emotion, "savee", "savee/KL")
+        for emotion in ("neutral", "sad", "fearful", "angry")
+    ]
+    others = [Utterance(Path("x.wav"), "sad", "savee", f"savee/{s}") for s in ("DC", "JE", "JK")]
+    asked: dict[str, object] = {}
+
+    def evaluate(_: object, test_set: object, **options: object) -> evaluation.Report:
+        asked.update(options, test=test_set)
+        return evaluation.Report(corpora=(), calibration_error=0.1, n_failed=0)
+
+    monkeypatch.setattr(datasets, "read", lambda _: [*clips, *others])
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    arguments = ["english-8", "--corpora", "x", "--protocol", "savee/emobox4", "--fold", "2"]
+    assert cli.main(["evaluate", *arguments, "--labels", "four"]) == 0
+    assert asked["test"] == [clips[0], clips[1], clips[3]]
+    assert asked["protocol"] == "savee/emobox4/2, labels four"
+    assert cli.main(["evaluate", *arguments]) == 0
+    assert (asked["test"], asked["protocol"]) == (clips, "savee/emobox4/2")
+    assert cli.main(["evaluate", *arguments, "--labels", "bored"]) == 1
+    assert "--labels: expected one of" in capsys.readouterr().err
 
 
 def test_fold_needs_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -813,6 +813,10 @@ def test_predictions_are_kept_as_a_table(
     first, second = evaluation.report(predictions), evaluation.report(again)
     assert second.corpora[0].confusion == first.corpora[0].confusion
 
+    told = Predictions.read_csv(file, root=tmp_path)
+    assert [u.path for u in told.utterances] == [u.path for u in predictions.utterances]
+    assert evaluation.report(told).corpora[0].confusion == first.corpora[0].confusion
+
     with pytest.raises(DatasetError, match="found another: 'wav/"):
         Predictions.read_csv(file, rooted[1:], root=tmp_path)
     file.write_text("path,sad\n")
@@ -822,9 +826,21 @@ def test_predictions_are_kept_as_a_table(
     clip = Utterance(Path("wav/a.wav"), "sad", "mine", "mine/x")
     with pytest.raises(DatasetError, match="must hold numbers"):
         Predictions.read_csv(file, [clip])
+    with pytest.raises(DatasetError, match="found no 'acted'; give the utterances"):
+        Predictions.read_csv(file)
     file.write_text("path,happy,sad\n" + 2 * "wav/a.wav,0.5,0.5\n")
     with pytest.raises(DatasetError, match="found one twice"):
         Predictions.read_csv(file, [clip])
+
+
+def test_confidence_fitted_to_those_tested_is_told() -> None:
+    bundled = EmotionRecognizer().artifact
+    clip = Path(__file__).parents[1] / "examples" / "clip.wav"
+    said = [Utterance(clip, "angry", "mine", "mine/robot")]
+    for speakers, told in ((["mine/robot"], True), (["mine/other"], False)):
+        artifact_of = dataclasses.replace(bundled, calibration={"speakers": speakers})
+        notes = evaluation.evaluate(EmotionRecognizer(artifact_of), said).notes
+        assert any("confidence was fitted to what was answered to 1" in n for n in notes) == told
 
 
 def test_json_holds_everything(clips: list[Utterance], script: dict[Path, Any]) -> None:
@@ -1179,7 +1195,7 @@ def test_card_tells_mean_and_runs_and_what_they_are_of() -> None:
     assert given_artifact.metrics != metrics
     row = "| ravdess | 10 | 65.0 (60.0, 70.0) | 66.0 (61.0, 71.0) | 63.0 (58.0, 68.0) |"
     assert row in described.card
-    assert "error: 6.5 (6.0, 7.0) %" in described.card
+    assert "error before calibration: 6.5 (6.0, 7.0) %" in described.card
     assert "the network described here has heard them" in described.card
     unheard = modelcard.with_figures(trained_on(["ravdess/01"]), metrics).card
     assert "Of this network, which has not heard the test speakers of `joint-test`" in unheard

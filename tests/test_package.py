@@ -127,18 +127,22 @@ TIERS = (
     {"features"},
     {"datasets", "artifact"},
     {"augmentation", "models"},
-    {"pretrained", "protocols", "audit", "extraction", "plots"},
+    {"pretrained", "protocols", "audit", "extraction", "plots", "reliability"},
     {"recognizer"},
-    {"evaluation", "baseline", "checks"},
-    {"training", "modelcard", "stress"},
-    {"classic"},
+    {"evaluation", "explanation", "baseline", "checks"},
+    {"training", "modelcard", "stress", "calibration"},
+    {"classic", "benchmark"},
     {"cli"},
 )
 TIER_OF = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 
-# The facade's train() and evaluate(): allowed inside a function or for type checkers, so that
-# importing the one never imports the other.
-DEFERRED = {("recognizer", "training"), ("recognizer", "evaluation")}
+# The facade's train(), evaluate() and explain(): allowed inside a function or for type checkers, so
+# that importing the one never imports the other.
+DEFERRED = {
+    ("recognizer", "training"),
+    ("recognizer", "evaluation"),
+    ("recognizer", "explanation"),
+}
 
 
 def import_statements(

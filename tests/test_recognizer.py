@@ -94,7 +94,10 @@ def sharp(network: Network) -> EmotionRecognizer:
 
 @pytest.fixture(scope="module")
 def voice() -> np.ndarray:
-    return load(CLIP, sampling_rate=RATE).samples
+    """The clip and a faint tone: nothing of it is silent, so that windows lie where one expects."""
+    samples = load(CLIP, sampling_rate=RATE).samples.copy()
+    samples[::2] += 0.02 * samples.std()
+    return samples
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +305,7 @@ def test_long_recording_is_the_mean_of_its_windows(
         for start in range(0, 57 * RATE - WINDOW // 2 + 1, WINDOW // 2)
     ]
     assert len(each) == 19
-    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-6)
+    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-4)
     assert np.ptp(each, axis=0).max() > 0.01  # they do differ
 
 
@@ -311,6 +314,24 @@ def test_bundled_recogniser_judges_a_minute(
 ) -> None:
     long = np.tile(voice, 14)[: 60 * RATE]
     check(recognizer.predict((long, RATE)))
+
+
+@pytest.mark.parametrize("seconds", [0.013, 0.5, 3.0])
+@pytest.mark.parametrize("silence", [0.0, 0.5, 10 ** (-90 / 20)])
+def test_silence_at_the_ends_changes_nothing(
+    recognizer: EmotionRecognizer, voice: np.ndarray, silence: float, seconds: float
+) -> None:
+    """Digital silence, a recording's own offset, or what a codec leaves of silence."""
+    pause = np.full(round(seconds * RATE), silence, dtype=np.float32)
+    speech = voice.copy()
+    if silence < 0.1:
+        pause *= np.random.default_rng(0).normal(size=len(pause)).astype(np.float32)
+    else:
+        speech += np.float32(silence)
+    expected = recognizer.probabilities((speech, RATE))
+    for before, after in ((pause, pause[:0]), (pause[:0], pause), (pause, pause)):
+        found = recognizer.probabilities((np.concatenate([before, speech, after]), RATE))
+        np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 @pytest.mark.parametrize("background", [0.0, 0.5, 10 ** (-60 / 20)])
@@ -322,8 +343,8 @@ def test_silent_windows_have_no_say(
     pause = np.full(10 * WINDOW, background, dtype=np.float32)
     if background < 0.1:
         pause *= np.random.default_rng(0).normal(size=len(pause)).astype(np.float32)
-    sharp.predict((np.concatenate([pause, speech, pause]), RATE))
-    assert sum(map(len, network.batches)) == 3  # the speech, and its two halves with pause
+    sharp.predict((np.concatenate([speech, pause, speech]), RATE))
+    assert sum(map(len, network.batches)) == 4  # speech, and halves of it with pause
 
 
 def test_quiet_windows_have_their_say(
@@ -378,9 +399,12 @@ def test_prediction_is_ready_for_json(recognizer: EmotionRecognizer) -> None:
     prediction = recognizer.predict(CLIP)
     fields = prediction.to_dict()
     assert json.loads(json.dumps(fields)) == fields
-    assert list(fields) == ["emotion", "confidence", "probabilities"]
+    names = ["emotion", "confidence", "probabilities", "is_reliable", "reasons"]
+    assert list(fields) == names
     assert json.loads(json.dumps(prediction.probabilities)) == prediction.probabilities
-    assert json.loads(json.dumps(dataclasses.asdict(prediction))) == fields
+    plain = json.loads(json.dumps(dataclasses.asdict(prediction)))
+    assert plain.pop("label_set") is None
+    assert {**plain, "is_reliable": True} == fields
     fields["probabilities"]["sad"] = 2.0  # a copy
     assert prediction.probabilities["sad"] <= 1.0
 

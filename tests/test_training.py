@@ -164,21 +164,6 @@ def test_normalisation_is_that_of_the_training_features(
     assert trained.artifact.sizes["deviation"] == pytest.approx(values.std(), abs=1e-3)
 
 
-def test_temperature_goes_into_the_artifact(
-    recordings: list[Utterance], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = dataclasses.replace(CRNN, features=FeatureSpec(n_mels=8))
-    network = small_network(8, 8)
-    monkeypatch.setattr(loop, "fit", lambda *_, **__: (network, {}, []))
-    sharp, flat = (
-        train(recordings[:8], recipe=dataclasses.replace(recipe, temperature=value), n_jobs=1)
-        for value in (1.0, 3.0)
-    )
-    assert (sharp.artifact.temperature, flat.artifact.temperature) == (1.0, 3.0)
-    logits = [np.log(r.probabilities(recordings[0].path)) for r in (sharp, flat)]
-    assert np.ptp(logits[0]) == pytest.approx(3 * np.ptp(logits[1]), rel=1e-3)
-
-
 @pytest.mark.usefixtures("small")
 def test_training_learns_what_is_easy(clips: Clips) -> None:
     recipe = dataclasses.replace(CRNN, epochs=20, learning_rate=1e-2)

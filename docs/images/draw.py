@@ -1,10 +1,11 @@
 """Draw the pictures of the documentation: ``python docs/images/draw.py``.
 
 They show the example clip, signals that are made up here, and the figures of
-``benchmarks/results/stress.json``. ``distributions.png`` needs the corpora and is drawn by
-``emotionrecog corpus check``.
+``benchmarks/results/stress.json`` and ``benchmarks/results/benchmark``. ``distributions.png``
+needs the corpora and is drawn by ``emotionrecog corpus check``.
 """
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,12 +14,13 @@ import numpy as np
 from PIL import Image
 from scipy.signal import lfilter
 
-from emotionrecog import audio, plots
+from emotionrecog import EmotionRecognizer, audio, benchmark, plots, protocols
 from emotionrecog.audio import Waveform
 
 HERE = Path(__file__).parent
 CLIP = HERE.parents[1] / "examples" / "clip.wav"
 STRESS = HERE.parents[1] / "benchmarks" / "results" / "stress.json"
+BENCHMARK = HERE.parents[1] / "benchmarks" / "results" / "benchmark"
 RATE = 16_000
 
 # Of the vowels a, i and u: the formants in Hz, the last two of which they share.
@@ -94,7 +96,19 @@ def main():
     }
     kinds = ["waveform", "f0", "spectral_centroid"]
     save(plots.plot(list(voices.values()), kinds, titles=list(voices)), "voices")
+    explanation = EmotionRecognizer().explain(CLIP)
+    save(plots.explanation(explanation.to_dict(), CLIP), "explanation")
     save(plots.stress(json.loads(STRESS.read_text(encoding="utf-8"))), "stress")
+    found = [benchmark.summary(path.parent) for path in BENCHMARK.glob("*/run.json")]
+    found.sort(key=lambda summary: protocols.NAMES.index(summary.protocol))
+    if found:
+        others = [
+            dataclasses.asdict(row)
+            for summary in found
+            for row in benchmark.published(summary.protocol)
+            if summary.compares(row)
+        ]
+        save(plots.benchmark([summary.to_dict() for summary in found], others), "benchmark")
 
 
 if __name__ == "__main__":

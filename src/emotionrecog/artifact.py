@@ -81,6 +81,7 @@ _TYPES: Mapping[str, type] = {
     "training": Mapping,
     "metrics": Mapping,
     "versions": Mapping,
+    "calibration": Mapping,
     "onnx": bytes,
     "weights": bytes,
     "card": str,
@@ -113,6 +114,9 @@ class Artifact:
         Held-out figures with their protocol.
     versions
         Of the libraries that trained and exported it.
+    calibration
+        What the probabilities were fitted to, the label sets, and what recordings of training are
+        like, as `emotionrecog.calibration` has them; empty where it was never done.
     onnx, weights
         Contents of ``model.onnx`` and ``model.weights.h5``.
     card
@@ -138,6 +142,7 @@ class Artifact:
     onnx: bytes = dataclasses.field(repr=False)
     weights: bytes = dataclasses.field(repr=False)
     card: str = dataclasses.field(repr=False)
+    calibration: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what no recogniser can be made of."""
@@ -258,6 +263,7 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "training": dict(artifact.training),
         "metrics": dict(artifact.metrics),
         "versions": dict(artifact.versions),
+        **({"calibration": dict(artifact.calibration)} if artifact.calibration else {}),
         "sha256": {name: _sha256(content) for name, content in contents.items()},
     }
     manifest = json.loads(json.dumps(manifest, allow_nan=False))  # as it will be read
@@ -294,6 +300,7 @@ def read(folder: str | os.PathLike[str]) -> Artifact:
             onnx=contents[ONNX],
             weights=contents[WEIGHTS],
             card=contents[CARD].decode(),
+            calibration=manifest.get("calibration", {}),
             **{name: manifest[name] for name in _PLAIN_ENTRIES},
         )
     except ModelError:

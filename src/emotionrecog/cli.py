@@ -173,6 +173,18 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="recordings to judge at once (default: one on each core)",
     )
+    parser.add_argument(
+        "--min-confidence",
+        type=_share,
+        metavar="P",
+        help="call answers of less confidence unsure, from 0 to 1",
+    )
+    parser.add_argument(
+        "--coverage",
+        type=_coverage,
+        metavar="C",
+        help="also name the emotions among which the right one is so often, from 0.5 to 0.99",
+    )
     parser.epilog = (
         "Exit status: 0 if every recording was judged, 1 if any could not be, 2 if the command "
         "was called wrongly."
@@ -190,8 +202,15 @@ def _predict(arguments: argparse.Namespace) -> int:
     single_table = arguments.format == "table" and len(recordings) == 1
     output = _SINGLE_TABLE if single_table else FORMATS[arguments.format]
     _set_encoding(arguments.format)
+    recognizer.require_possible(arguments.min_confidence, arguments.coverage)
     _write(output.head(recognizer.labels))
-    answers = _answers(recognizer, recordings, arguments.jobs)
+    answers = _answers(
+        recognizer,
+        recordings,
+        arguments.jobs,
+        min_confidence=arguments.min_confidence,
+        coverage=arguments.coverage,
+    )
     for path, answer in zip(recordings, answers, strict=True):
         if isinstance(answer, Exception):
             _complain(f"{_printable(path)}: {_reason(answer, path)}")
@@ -224,20 +243,33 @@ def _recordings(paths: Iterable[str]) -> tuple[list[str], int]:
 
 
 def _answers(
-    recognizer: EmotionRecognizer, recordings: Sequence[str], n_jobs: int
+    recognizer: EmotionRecognizer,
+    recordings: Sequence[str],
+    n_jobs: int,
+    *,
+    min_confidence: float | None,
+    coverage: float | None,
 ) -> Iterator[Prediction | EmotionRecogError | OSError]:
     """Judge recordings in their order; of several, a terminal shows how far the work is."""
     sources = (sys.stdin.buffer.read() if path == "-" else path for path in recordings)
     if len(recordings) == 1:  # without joblib and tqdm, which would take longer to import
         answer: Prediction | EmotionRecogError | OSError
         try:
-            answer = recognizer.predict(next(sources))
+            answer = recognizer.predict(
+                next(sources), min_confidence=min_confidence, coverage=coverage
+            )
         except (EmotionRecogError, OSError) as error:
             answer = error
         yield answer
         return
     with _progress(len(recordings)) as bar:
-        for answer in recognizer.predict_batch(sources, n_jobs=n_jobs, on_error="keep"):
+        for answer in recognizer.predict_batch(
+            sources,
+            n_jobs=n_jobs,
+            on_error="keep",
+            min_confidence=min_confidence,
+            coverage=coverage,
+        ):
             bar.update()
             with bar.external_write_mode():  # the bar is gone while the answer is written
                 yield answer
@@ -287,6 +319,22 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _share(text: str, low: float = 0.0, high: float = 1.0) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not low <= share <= high:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from {low:g} to {high:g}, got {text!r}"
+        )
+    return share
+
+
+def _coverage(text: str) -> float:
+    return _share(text, 0.5, 0.99)
+
+
 # --- train and evaluate -------------------------------------------------------------------------
 
 
@@ -300,15 +348,15 @@ def _add_corpora_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_recipe_arguments(parser: argparse.ArgumentParser, file: str = "--config") -> None:
     from emotionrecog import models
 
     group = parser.add_argument_group(
         "recipe",
-        "Options come before what --config says, and that before the defaults of the architecture. "
+        f"Options come before what {file} says, and that before the defaults of the architecture. "
         "Without any it is the recipe of the bundled recogniser.",
     )
-    group.add_argument("--config", type=_path, metavar="TOML", help="file with a recipe")
+    group.add_argument(file, dest="config", type=_path, metavar="TOML", help="file with a recipe")
     for name, choices, text in (
         ("architecture", tuple(models.ARCHITECTURES), "kind of network (default: mobilenet)"),
         ("features", PRESETS, "what the network is fed"),
@@ -334,7 +382,6 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         ("label-smoothing", float, "SHARE", "of the target that is spread evenly"),
         ("absent-weight", float, "WEIGHT", "of emotions that a clip's corpus lacks"),
         ("validation-share", float, "SHARE", "of the speakers that patience watches"),
-        ("temperature", float, "T", "what logits are divided by in the end"),
         ("seed", int, "N", "of everything drawn (default: 0)"),
     ):
         group.add_argument(f"--{name}", type=kind, metavar=what, help=text)
@@ -343,12 +390,7 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="compute in bfloat16 where that is safe; for GPUs",
     )
-    group.add_argument(
-        "--labels",
-        metavar="NAMES",
-        help=f"a label set ({', '.join(LABEL_SETS)}), or the emotions to tell apart with commas "
-        "between them; recordings of others are left out",
-    )
+    _add_labels_argument(group, "to tell apart")
     group.add_argument(
         "--set",
         dest="entries",
@@ -365,7 +407,7 @@ _ENTRIES = (
     *("architecture", "features", "loss", "balance", "optimizer", "schedule", "epochs"),
     *("batch_size", "crop_frames", "copies", "patience", "learning_rate", "weight_decay"),
     *("averaging", "focal_gamma", "soft_targets", "label_smoothing", "absent_weight"),
-    *("validation_share", "temperature", "seed", "mixed_precision"),
+    *("validation_share", "seed", "mixed_precision"),
 )
 
 
@@ -433,16 +475,21 @@ def _label_set(text: str) -> LabelSet:
     return LabelSet("chosen", {e: e if e in names else None for e in EMOTIONS})
 
 
-def _relabelled(
-    utterances: list[Utterance], arguments: argparse.Namespace, recipe: Recipe
-) -> list[Utterance]:
-    """Leave out what the recipe does not tell apart, or take it as what the label set says."""
-    if {utterance.emotion for utterance in utterances} <= set(recipe.labels):
-        return utterances
-    relabelled = _label_set(arguments.labels or ",".join(recipe.labels)).apply(utterances)
+def _relabelled(utterances: list[Utterance], labels: str) -> list[Utterance]:
+    """Leave out what is not told apart, or take it as what the label set says."""
+    relabelled = _label_set(labels).apply(utterances)
     for line in str(relabelled).splitlines():
         logging.getLogger("emotionrecog").info("%s", line)
     return relabelled.utterances
+
+
+def _fitting(
+    utterances: list[Utterance], arguments: argparse.Namespace, recipe: Recipe
+) -> list[Utterance]:
+    """Return recordings of what a recipe tells apart."""
+    if {utterance.emotion for utterance in utterances} <= set(recipe.labels):
+        return utterances
+    return _relabelled(utterances, arguments.labels or ",".join(recipe.labels))
 
 
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -503,7 +550,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
         raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     figures = [EmotionRecognizer.load(folder).artifact.metrics for folder in arguments.figures]
-    utterances = _relabelled(datasets.read(_corpora(arguments)), arguments, recipe)
+    utterances = _fitting(datasets.read(_corpora(arguments)), arguments, recipe)
     fold, validation = None, None
     if arguments.hold_out:
         fold = _fold(utterances, arguments.hold_out, arguments.fold)
@@ -630,7 +677,7 @@ def _search(arguments: argparse.Namespace) -> int:
     if arguments.fold and not arguments.hold_out:
         raise ValueError("--fold is for a protocol that --hold-out names")
     space = _space(arguments.space)
-    utterances = _relabelled(datasets.read(_corpora(arguments)), arguments, recipe)
+    utterances = _fitting(datasets.read(_corpora(arguments)), arguments, recipe)
     if arguments.hold_out:
         fold = _fold(utterances, arguments.hold_out, arguments.fold)
         utterances = _learnt(utterances, fold)
@@ -690,9 +737,19 @@ def _add_tested_arguments(parser: argparse.ArgumentParser, purpose: str) -> None
     _add_fold_argument(parser)
 
 
+def _add_labels_argument(parser: argparse._ActionsContainer, what: str) -> None:
+    parser.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help=f"a label set ({', '.join(LABEL_SETS)}), or the emotions {what} with commas between "
+        "them; recordings of others are left out",
+    )
+
+
 def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     _add_corpora_argument(parser)
     _add_tested_arguments(parser, "whose test speakers to measure on")
+    _add_labels_argument(parser, "to measure on")
     _add_leakage_argument(parser)
     parser.add_argument(
         "--json", type=_path, metavar="FILE", help="write the figures to this file as well"
@@ -728,10 +785,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     utterances = datasets.read(_corpora(arguments))
     fold = _fold(utterances, arguments.protocol, arguments.fold)
     heard = set(recognizer.artifact.training.get("speakers", ()))
+    tested = list(fold.test)
     report = evaluate(
         recognizer,
-        fold.test,
-        protocol=fold.name,
+        _relabelled(tested, arguments.labels) if arguments.labels else tested,
+        protocol=f"{fold.name}, labels {arguments.labels}" if arguments.labels else fold.name,
         train_set=[utterance for utterance in utterances if utterance.speaker in heard],
         allow_leakage=arguments.allow_leakage,
         listen=False,  # to all corpora takes a minute; `corpus audit` does
@@ -899,6 +957,269 @@ def _stress_command(arguments: argparse.Namespace) -> str:
         if value is not None:
             words += [f"--{name}", str(value)]
     return shlex.join([*words, *(["--allow-leakage"] if arguments.allow_leakage else [])])
+
+
+# --- calibrate ----------------------------------------------------------------------------------
+
+
+def _add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import protocols
+
+    _add_corpora_argument(parser)
+    parser.add_argument("model", metavar="FOLDER_OR_NAME", help="the recogniser")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=_path,
+        metavar="FOLDER",
+        help="where to save the calibrated one; may be the folder of the recogniser itself",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--protocol",
+        choices=protocols.FIXED,
+        metavar="PROTOCOL",
+        help="calibrate by the test speakers of a protocol, whom the recogniser has not heard: "
+        f"{', '.join(protocols.FIXED)}",
+    )
+    source.add_argument(
+        "--predictions",
+        nargs="+",
+        type=_path,
+        metavar="CSV",
+        help="calibrate by what other networks of the same recipe, not calibrated, answered to "
+        "speakers that they had not heard, as evaluate --predictions and benchmark write it",
+    )
+    _add_fold_argument(parser)
+    parser.add_argument(
+        "--jobs", type=_count, default=-1, metavar="N", help="threads (default: one on each core)"
+    )
+    parser.epilog = (
+        "The corpora are needed in any case, for what their recordings are like is learnt as well."
+    )
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import models
+
+    models.require_tensorflow()
+    from emotionrecog import datasets, modelcard
+    from emotionrecog.calibration import calibrate, summary
+    from emotionrecog.evaluation import Predictions
+    from emotionrecog.recognizer import EmotionRecognizer
+
+    if arguments.fold and arguments.predictions:
+        raise ValueError("--fold is for a protocol that --protocol names")
+    recognizer = EmotionRecognizer.load(arguments.model)
+    root = _corpora(arguments)
+    utterances = datasets.read(root)
+    learnt = set(recognizer.artifact.training.get("speakers", ()))
+    heard: list[Utterance] | list[Predictions]
+    if arguments.predictions:
+        heard = [Predictions.read_csv(p, utterances, root=root) for p in arguments.predictions]
+        source = None
+    else:
+        fold = _fold(utterances, arguments.protocol, arguments.fold)
+        heard, source = fold.test, fold.name
+    calibrated = calibrate(
+        recognizer,
+        heard,
+        train_set=[utterance for utterance in utterances if utterance.speaker in learnt],
+        protocol=source,
+        n_jobs=arguments.jobs,
+    )
+    artifact = modelcard.with_calibration(calibrated.artifact)
+    EmotionRecognizer(artifact).save(arguments.output)
+    _write(f"{summary(artifact)}\n")
+    return 0
+
+
+# --- benchmark ----------------------------------------------------------------------------------
+
+
+def _add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
+    from emotionrecog import protocols
+
+    _add_corpora_argument(parser)
+    parser.add_argument(
+        "--protocol",
+        dest="protocols",
+        action="append",
+        required=True,
+        choices=protocols.NAMES,
+        metavar="PROTOCOL",
+        help="whose folds to train and test; may be given more than once: "
+        f"{', '.join(protocols.NAMES)}",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=_path,
+        metavar="FOLDER",
+        help="where to keep what was answered and the figures; folds that are there are not made "
+        "again",
+    )
+    parser.add_argument(
+        "--initial-weights", metavar="NPZ", help="weights of EfficientAT mn04 to start from"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="folds to make side by side (default: one on each core, as memory allows)",
+    )
+    parser.add_argument(
+        "--plot",
+        type=_picture,
+        metavar="FILE",
+        help=f"draw the figures, as {', '.join(PLOT_EXTENSIONS)}; needs the extra plots",
+    )
+    parser.add_argument(
+        "--allow-leakage",
+        action="store_true",
+        help="make protocols that have speakers in both training and test as well; their figures "
+        "are none on new voices",
+    )
+    _add_recipe_arguments(parser, "--recipe")
+    parser.epilog = (
+        "The same command goes on where it was interrupted. In FOLDER each protocol has a folder "
+        "with a CSV of answers and a JSON of figures for each fold, and summary.json."
+    )
+
+
+def _benchmark(arguments: argparse.Namespace) -> int:
+    _show_log()
+    from emotionrecog import models
+
+    recipe = _recipe(arguments)
+    models.require_tensorflow()
+    from emotionrecog import benchmark, datasets, plots
+    from emotionrecog.training.config import require_sizes
+
+    if arguments.plot:  # before the work rather than after it
+        plots.require_matplotlib()
+        if not arguments.plot.parent.is_dir():
+            raise FileNotFoundError(f"no such folder to write to: {str(arguments.plot.parent)!r}")
+
+    require_sizes(recipe.architecture, recipe.sizes)
+    root = _corpora(arguments)
+    found = benchmark.run(
+        _fitting(datasets.read(root), arguments, recipe),
+        arguments.protocols,
+        arguments.output,
+        recipe=recipe,
+        initial_weights=arguments.initial_weights,
+        root=root,
+        allow_leakage=arguments.allow_leakage,
+        n_jobs=arguments.jobs,
+        command=_benchmark_command(arguments),
+    )
+    _write("\n\n".join(map(str, found)) + "\n")
+    if arguments.plot:
+        others = [
+            dataclasses.asdict(row)
+            for summary in found
+            for row in benchmark.published(summary.protocol)
+            if summary.compares(row)
+        ]
+        drawn = plots.benchmark([summary.to_dict() for summary in found], others)
+        _save_picture(drawn, arguments.plot)
+    return 0
+
+
+def _benchmark_command(arguments: argparse.Namespace) -> str:
+    """Return what repeats the figures, wherever corpora, weights and recipes are."""
+    words = ["emotionrecog", "benchmark"]
+    for name in arguments.protocols:
+        words += ["--protocol", name]
+    if arguments.config:
+        words += ["--recipe", _elsewhere(arguments.config)]
+    for name in (*_ENTRIES, "labels"):
+        value = getattr(arguments, name)
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        elif value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for entry, value in arguments.entries:
+        words += ["--set", f"{entry}={json.dumps(value)}"]
+    if arguments.initial_weights:
+        words += ["--initial-weights", _elsewhere(arguments.initial_weights)]
+    if arguments.allow_leakage:
+        words.append("--allow-leakage")
+    return shlex.join([*words, "--output", _elsewhere(arguments.output)])
+
+
+def _elsewhere(path: str) -> str:
+    """Return a path as another user may call it: relative ones as they are, of others the name."""
+    return Path(path).name if Path(path).is_absolute() else path
+
+
+# --- explain ------------------------------------------------------------------------------------
+
+
+def _add_explain_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=_path, metavar="CLIP", help="recording of 60 s at most")
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER_OR_NAME",
+        help="saved recogniser (default: the one that comes with the package)",
+    )
+    parser.add_argument(
+        "--emotion", metavar="EMOTION", help="what to explain (default: what is answered)"
+    )
+    compared = parser.add_mutually_exclusive_group()
+    compared.add_argument(
+        "--sex",
+        choices=("female", "male"),
+        help="compare the voice with neutral speech of women or of men (default: of both)",
+    )
+    compared.add_argument(
+        "--neutral",
+        nargs="+",
+        type=_path,
+        default=[],
+        metavar="CLIP",
+        help="compare it with these recordings of the same speaker speaking neutrally",
+    )
+    parser.add_argument(
+        "--json", type=_path, metavar="FILE", help="write the numbers and sentences to this file"
+    )
+    parser.add_argument(
+        "--plot",
+        type=_picture,
+        metavar="FILE",
+        help=f"draw them, as {', '.join(PLOT_EXTENSIONS)}; needs the extra plots",
+    )
+    parser.epilog = (
+        "Exit status: 0 if the recording was explained, 1 if it could not be, 2 if the command was "
+        "called wrongly."
+    )
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from emotionrecog import plots
+    from emotionrecog.recognizer import EmotionRecognizer
+
+    if arguments.plot:
+        plots.require_matplotlib()
+    for target in (arguments.json, arguments.plot):
+        if target and not Path(target).parent.is_dir():  # before the work rather than after it
+            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
+    model = arguments.model
+    recognizer = EmotionRecognizer() if model is None else EmotionRecognizer.load(model)
+    explanation = recognizer.explain(
+        arguments.path, arguments.emotion, sex=arguments.sex, neutral=arguments.neutral
+    )
+    _write(f"{explanation}\n")
+    figures = {"path": arguments.path, **explanation.to_dict()}
+    if arguments.json:
+        Path(arguments.json).write_text(f"{json.dumps(figures, indent=1)}\n", encoding="utf-8")
+    if arguments.plot:
+        _save_picture(plots.explanation(figures, arguments.path), arguments.plot)
+    return 0
 
 
 # --- corpus -------------------------------------------------------------------------------------
@@ -1597,14 +1918,31 @@ def _table_head(labels: Sequence[str]) -> str:
 
 
 def _table_row(path: str, prediction: Prediction) -> str:
-    # The name comes last, so that its length shifts no column.
+    # The name comes after all columns, so that its length shifts none.
     emotion = f"{prediction.emotion:<{_widest(prediction.probabilities)}}"
-    return f"{emotion}  {_percent(prediction.confidence):>10}  {_printable(path)}\n"
+    said = "; ".join(_remarks(prediction, brief=True))
+    remarks = f"  ({said})" if said else ""
+    return f"{emotion}  {_percent(prediction.confidence):>10}  {_printable(path)}{remarks}\n"
+
+
+def _remarks(prediction: Prediction, *, brief: bool = False) -> list[str]:
+    """Return what is to be said beside the answer, where there is something."""
+    reasons = list(prediction.reasons)
+    if brief:
+        reasons = list(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
+    remarks = []
+    if prediction.label_set is not None:
+        *others, last = prediction.label_set
+        remarks.append(f"{', '.join(others)} or {last}" if others else f"only {last}")
+    if not prediction.is_reliable:
+        remarks.append(f"unsure: {', '.join(reasons) if brief else '; '.join(reasons)}")
+    return remarks
 
 
 def _single_table(path: str, prediction: Prediction) -> str:
     lines = [
         f"{_printable(path)}: {prediction.emotion}, {_percent(prediction.confidence)}",
+        *_remarks(prediction),
         "",
         *(
             f"  {label:<{_widest(prediction.probabilities)}}  {_percent(p):>5}  {_bar(p)}".rstrip()
@@ -1619,12 +1957,15 @@ def _json_row(path: str, prediction: Prediction) -> str:
 
 
 def _csv_head(labels: Sequence[str]) -> str:
-    return _csv_line(["path", "emotion", "confidence", *labels])
+    names = ["path", "emotion", "confidence", *labels, "is_reliable", "reasons", "label_set"]
+    return _csv_line(names)
 
 
 def _csv_row(path: str, prediction: Prediction) -> str:
-    probabilities = prediction.probabilities.values()
-    return _csv_line([path, prediction.emotion, prediction.confidence, *probabilities])
+    cells = [path, prediction.emotion, prediction.confidence, *prediction.probabilities.values()]
+    is_reliable = "yes" if prediction.is_reliable else "no"
+    lists = ("; ".join(words) for words in (prediction.reasons, prediction.label_set or ()))
+    return _csv_line([*cells, is_reliable, *lists])
 
 
 def _csv_line(cells: Iterable[object]) -> str:
@@ -1698,6 +2039,22 @@ COMMANDS = {
         add_arguments=_add_evaluate_arguments,
         run=_evaluate,
     ),
+    "explain": Command(
+        summary="tell which parts of a recording an answer rests on",
+        description="Tell which parts of a recording an answer rests on, in time and frequency, by "
+        "turning them down one after the other; and what the voice does, in level, pitch, rate and "
+        "brightness, beside neutral speech.",
+        add_arguments=_add_explain_arguments,
+        run=_explain,
+    ),
+    "calibrate": Command(
+        summary="make a recogniser's probabilities frequencies",
+        description="Fit a recogniser's confidence to how often it is right about speakers whom it "
+        "has not heard, and learn what its recordings are like: what predict --coverage and its "
+        "remarks rest on. Needs TensorFlow.",
+        add_arguments=_add_calibrate_arguments,
+        run=_calibrate,
+    ),
     "stress": Command(
         summary="measure how much worse recordings change a recogniser's answers",
         description="Vary recordings of speakers that a recogniser's training left out: louder and "
@@ -1706,6 +2063,14 @@ COMMANDS = {
         "they were, beside pass marks, and the unweighted average recall (UAR).",
         add_arguments=_add_stress_arguments,
         run=_stress,
+    ),
+    "benchmark": Command(
+        summary="train and test every fold of a published protocol",
+        description="Train and test every fold of protocols, and show the mean over folds beside "
+        "what others published on the same folds: unweighted average recall (UAR), accuracy (WA), "
+        "macro-F1 and expected calibration error (ECE), in per cent. Needs TensorFlow.",
+        add_arguments=_add_benchmark_arguments,
+        run=_benchmark,
     ),
     "export": Command(
         summary="write a recogniser's network to one file for other programs",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emotionrecog.artifact import Artifact
     from emotionrecog.evaluation import Report
 
-__all__ = ["figures", "merge", "with_figures"]
+__all__ = ["figures", "merge", "with_calibration", "with_figures"]
 
 _FIGURES = ("uar", "wa", "uar_open", "wa_open")
 
@@ -28,7 +28,8 @@ _LIMITS = """\
   people who only heard the clip agreed with that label in 40 % of the cases.
 - **Calm and surprised** come from few voices: calm from RAVDESS alone, surprised from RAVDESS,
   SAVEE and TESS. Of voices unlike these, calm and neutral are easily taken for each other.
-- **Confidence** is no frequency on voices it has not heard: see the calibration error above.
+- **Confidence** is no frequency on voices unlike those it was fitted to: see the calibration error
+  above.
 - Speech of less than {minimum:g} s is refused. Recordings of more than {window:.2g} s are judged in
   windows whose probabilities are averaged: one emotion is answered for the whole.
 
@@ -41,7 +42,9 @@ agreed to it. Inferring emotions at work or in schools is prohibited in the Euro
 """
 
 
-def with_figures(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
+def with_figures(
+    artifact: Artifact, metrics: Mapping[str, Any], *, robustness: Sequence[str] = ()
+) -> Artifact:
     """Return the artefact with these figures in it, and with the model card that tells them.
 
     Parameters
@@ -50,6 +53,8 @@ def with_figures(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
         A trained recogniser.
     metrics
         As `figures` makes them, or empty where nobody was held out.
+    robustness
+        Lines about how answers stay where recordings are worse, of one of the same networks.
     """
     recipe = artifact.training["recipe"]
     spec = artifact.features
@@ -76,9 +81,69 @@ def with_figures(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
     tested = held_out(metrics.get("protocol", ""))
     heard = not tested.isdisjoint(artifact.training["speakers"])
     parts += ["## Figures on voices never heard in training", _figures(metrics, heard)]
+    if "temperature" in artifact.calibration:
+        parts.append(_calibration(artifact))
+    if robustness:
+        parts += ["## Robustness", _ROBUSTNESS, "\n".join(robustness)]
     window = (artifact.window_frames - 1) * spec.hop_length / spec.sampling_rate
     parts.append(_LIMITS.format(minimum=artifact.minimum_duration, window=window))
     return dataclasses.replace(artifact, metrics=metrics, card="\n\n".join(parts))
+
+
+_ROBUSTNESS = """\
+The same recordings of speakers whom one of these networks had not heard, changed: how many answers
+stay what they were, right or wrong, and the recall that is left."""
+
+
+def with_calibration(artifact: Artifact) -> Artifact:
+    """Return the artefact with a model card that tells how it was calibrated.
+
+    The section stands before the limits, or at the end of a card without such; one that is there is
+    replaced.
+    """
+    before, head, rest = artifact.card.partition(_CALIBRATION)
+    if head:
+        _, mark, after = rest.partition("\n## ")
+        card = before + (mark + after).lstrip("\n")
+    else:
+        card = before
+    place = card.find("## Limits")
+    place = len(card) if place < 0 else place
+    section = _calibration(artifact)
+    parts = [card[:place].rstrip(), section, card[place:].strip()]
+    card = "\n\n".join(part for part in parts if part) + "\n"
+    return dataclasses.replace(artifact, card=card)
+
+
+_CALIBRATION = "## Calibration\n"
+
+
+def _calibration(artifact: Artifact) -> str:
+    record = artifact.calibration
+    who = "other networks of the same recipe" if record["by_siblings"] else "this network"
+    which = f" (`{record['protocol']}`)" if record["protocol"] else ""
+    lines = [
+        f"{_CALIBRATION}\nTemperature {record['temperature']:.3f}, fitted to what {who} answered "
+        f"to {record['n_clips']} clips of {len(record['speakers'])} speakers never heard{which}; "
+        "corpora of fewer than five speakers had no say. Checked on each fifth of these speakers "
+        "with what the others make: expected calibration error in per cent, before and after; and "
+        "for label sets of a stated coverage, how often the right emotion is in them, in per cent, "
+        "and of how many.",
+        "",
+        "| corpus | clips | speakers | before | after | "
+        + " | ".join(f"{100 * c['coverage']:.0f} %" for c in record["corpora"][0]["sets"])
+        + " |",
+        "|---" * (5 + len(record["corpora"][0]["sets"])) + "|",
+    ]
+    for row in record["corpora"]:
+        sets = [f"{100 * c['covered']:.1f} of {c['size']:.1f}" for c in row["sets"]]
+        cells = [
+            *(row["corpus"], str(row["n_clips"]), str(row["n_speakers"])),
+            *(f"{100 * row[name]:.1f}" for name in ("ece_before", "ece_after")),
+            *sets,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def figures(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
@@ -181,7 +246,7 @@ def _figures(metrics: Mapping[str, Any], heard: bool) -> str:
         "",
         "UAR is the unweighted average recall, WA the accuracy, both among the emotions that the "
         "corpus acts; in the last column any of the emotions may be answered. Expected calibration "
-        f"error: {_mean_and_runs(metrics['calibration_error'])} %.",
+        f"error before calibration: {_mean_and_runs(metrics['calibration_error'])} %.",
     ]
     return "\n".join(lines)
 

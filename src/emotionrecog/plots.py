@@ -2,8 +2,9 @@
 
 `plot` draws recordings and their features, one or several side by side; `compare` gives each
 emotion a column; `distributions` shows what corpora hold; `history` and `search` show how training
-and a search for a better recipe went; `stress` shows how a recogniser stands worse recordings. Each
-returns a Matplotlib figure that belongs to nobody else: nothing of ``pyplot`` is used.
+and a search for a better recipe went; `stress` shows how a recogniser stands worse recordings, and
+`benchmark` what it comes to beside others. Each returns a Matplotlib figure that belongs to nobody
+else: nothing of ``pyplot`` is used.
 
 Lines have the colours of Okabe and Ito, which people with any kind of colour vision tell apart;
 colour maps are perceptually uniform. All panels of one kind have the same axes and colours, so that
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from emotionrecog.audio import AudioSource
     from emotionrecog.datasets import Utterance
 
     Array = NDArray[np.float32]
@@ -38,14 +40,17 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "Kind",
+    "benchmark",
     "compare",
     "confusion",
     "distributions",
+    "explanation",
     "history",
     "plot",
     "ranges",
     "reliability",
     "require_matplotlib",
+    "risk_coverage",
     "search",
     "stress",
 ]
@@ -1182,6 +1187,124 @@ def stress(figures: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def benchmark(
+    summaries: Sequence[Mapping[str, Any]], published: Sequence[Mapping[str, Any]] = ()
+) -> Figure:
+    """Draw what benchmarks came to, beside the figures of others: a row for each corpus tested.
+
+    Parameters
+    ----------
+    summaries : sequence of mapping
+        As ``to_dict`` of an `emotionrecog.benchmark.Summary` returns them, or as they were read
+        from the files ``summary.json`` that ``emotionrecog benchmark`` writes.
+    published : sequence of mapping
+        Rows of `emotionrecog.benchmark.published` as mappings: those that compare with them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Unweighted average recall: of each fold, and the mean over folds with one standard
+        deviation to either side. Of others also the accuracy, where they do not tell the recall.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there are no summaries.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> row = {"corpus": "tess", "mean": {"uar": 0.6}, "deviation": {"uar": 0.1}}
+    >>> folds = [{"corpora": [{"corpus": "tess", "uar": uar}]} for uar in (0.53, 0.67)]
+    >>> found = {"protocol": "tess/speaker2", "folds": folds, "corpora": [row], "four": []}
+    >>> [text.get_text() for text in plots.benchmark([found]).axes[0].get_yticklabels()]
+    ['tess/speaker2']
+    """
+    rows = _benchmark_rows(summaries)
+    if not rows:
+        raise ValueError("expected one summary or more, got none")
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(
+        figsize=(COLUMN_WIDTHS[0], 1.2 + 2 * ROW_HEIGHT * len(rows)), layout="constrained"
+    )
+    panel = figure.subplots()
+    _shade_families([panel], [protocol for _, protocol, *_ in rows])
+    others: dict[str, tuple[list[float], list[float]]] = {"UAR": ([], []), "accuracy": ([], [])}
+    for place, (_, protocol, corpus, mean, deviation, folds) in enumerate(rows):
+        panel.plot(
+            [100 * value for value in folds],
+            [place] * len(folds),
+            *("o",),
+            color=BLUE,
+            markerfacecolor="white",
+            markersize=4,
+            label=None if place else "a fold",
+        )
+        panel.errorbar(
+            100 * mean,
+            place,
+            xerr=None if deviation is None else 100 * deviation,
+            fmt="o",
+            color=BLUE,
+            markersize=5,
+            capsize=3,
+            label=None if place else "mean over folds ± standard deviation",
+        )
+        for row in published:
+            if (row["protocol"], row["corpus"]) == (protocol, corpus):
+                kind = "accuracy" if row["uar"] is None else "UAR"
+                others[kind][0].append(100 * (row["wa"] if row["uar"] is None else row["uar"]))
+                others[kind][1].append(place)
+    for (kind, (values, places)), colour in zip(others.items(), (VERMILION, ORANGE), strict=True):
+        if values:
+            panel.plot(
+                *(values, places, "|"),
+                color=colour,
+                markersize=12,
+                markeredgewidth=1.6,
+                label=f"published on these folds, {kind}",
+            )
+    panel.set_xlabel("UAR in %", fontsize=FONT_SIZE)
+    panel.set_xlim(0, 100)
+    panel.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    panel.set_ylim(len(rows) - 0.5, -0.5)
+    panel.tick_params(labelsize=FONT_SIZE, left=False)
+    panel.grid(axis="x", color="0.85", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.legend(
+        frameon=False, fontsize=FONT_SIZE, loc="lower right", bbox_to_anchor=(1, 1), ncols=2
+    )
+    return figure
+
+
+def _benchmark_rows(summaries: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return of each row its name, protocol, corpus, mean, deviation and the figures of folds."""
+    rows: list[tuple[Any, ...]] = []
+    for found in summaries:
+        for part, entry in (("corpora", None), ("four", "four")):
+            for row in found[part]:
+                corpus = row["corpus"]
+                own = [
+                    of_corpus if entry is None else of_corpus[entry]
+                    for fold in found["folds"]
+                    for of_corpus in fold["corpora"]
+                    if of_corpus["corpus"] == corpus
+                ]
+                several = f", {corpus}" if len(found["corpora"]) > 1 else ""
+                name = f"{found['protocol']}{several}{', 4 emotions' if entry else ''}"
+                values = [of_fold["uar"] for of_fold in own if of_fold]
+                # Figures of others are of all emotions.
+                known = None if entry else corpus
+                spread = row["mean"]["uar"], row["deviation"]["uar"]
+                rows.append((name, found["protocol"], known, *spread, values))
+    return rows
+
+
 def _shade_families(panels: Sequence[Any], families: Sequence[str]) -> None:
     """Put every other family of conditions on grey."""
     firsts = [i for i, name in enumerate(families) if i == 0 or name != families[i - 1]]
@@ -1194,6 +1317,148 @@ def _finish(panel: Any, title: str, *, is_first: bool = True) -> None:
     panel.set_ylabel(title, fontsize=FONT_SIZE)
     panel.tick_params(labelsize=FONT_SIZE, labelleft=is_first)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+# --- explanations -------------------------------------------------------------------------------
+
+# More standard deviations than this are drawn as so many.
+MOST_DEVIATIONS = 5.0
+
+# Heights of the panels of an explanation, in inches.
+EXPLANATION_HEIGHTS = (1.1, 1.0, 2.4, 1.9)
+
+
+def explanation(figures: Mapping[str, Any], source: AudioSource) -> Figure:
+    """Draw why an emotion was answered: which parts of the recording count, and what the voice did.
+
+    Parameters
+    ----------
+    figures : mapping
+        As ``to_dict`` of an `emotionrecog.explanation.Explanation` returns them, or as they were
+        read from the file that ``emotionrecog explain --json`` wrote.
+    source : path, bytes, file, Waveform or samples with their sampling rate
+        The recording; see `emotionrecog.audio.load`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Below each other the waveform, how much each stretch of time counts, how much each place
+        in time and frequency does, beside it how much each band does, and what was measured in the
+        voice, in standard deviations of neutral speech. Red speaks for the emotion, blue against
+        it. Its ``savefig`` writes a file.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read.
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If the recording is not as long as the one that was explained.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer, plots
+    >>> found = EmotionRecognizer().explain("examples/clip.wav")
+    >>> figure = plots.explanation(found.to_dict(), "examples/clip.wav")
+    >>> [axes.get_ylabel() for axes in figure.axes][:3]
+    ['full scale = 1', 'any frequency', 'frequency in kHz']
+    """
+    clip = audio.load(source)
+    if abs(clip.duration - figures["duration"]) > 0.01:
+        raise ValueError(
+            f"expected the recording that was explained, of {figures['duration']:.3f} s, got one "
+            f"of {clip.duration:.3f} s"
+        )
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    heights = (sum(EXPLANATION_HEIGHTS[:3]) + 0.7, EXPLANATION_HEIGHTS[3] + 0.5)
+    figure = Figure(figsize=(COLUMN_WIDTHS[0], sum(heights)), layout="constrained")
+    halves: Any = figure.subfigures(2, 1, height_ratios=heights)
+    above, below = halves
+    grid = above.add_gridspec(3, 2, height_ratios=EXPLANATION_HEIGHTS[:3], width_ratios=(5, 1))
+    times, edges = np.array(figures["times"]), np.array(figures["frequencies"]) / 1000
+    contribution = np.array(figures["contribution"])
+    over_time = np.array(figures["over_time"])
+    over_frequency = np.array(figures["over_frequency"])
+
+    wave = above.add_subplot(grid[0, 0])
+    _draw_waveform(wave, clip)
+    emotion = figures["emotion"]
+    _write_title(
+        wave, f"{emotion}, {100 * figures['probabilities'][emotion]:.0f} %", COLUMN_WIDTHS[0]
+    )
+    _finish(wave, FULL_SCALE)
+    stretches = above.add_subplot(grid[1, 0], sharex=wave)
+    stretches.bar(
+        times[:-1], over_time, np.diff(times), align="edge", color=_for_or_against(over_time)
+    )
+    stretches.axhline(0.0, color=GREY, linewidth=0.8)
+    _finish(stretches, "any frequency")
+    panel = above.add_subplot(grid[2, 0], sharex=wave)
+    most = float(np.abs(contribution).max()) or 1.0
+    rows = np.arange(len(edges))
+    image = panel.pcolormesh(times, rows, contribution, cmap=DIVERGING, vmin=-most, vmax=most)
+    panel.set_yticks(rows, [f"{edge:.2g}" for edge in edges])
+    _finish(panel, FREQUENCY)
+    panel.set_xlabel(TIME, fontsize=FONT_SIZE)
+    wave.set_xlim(0.0, clip.duration)
+    for upper in (wave, stretches):
+        upper.tick_params(labelbottom=False)
+    bands = above.add_subplot(grid[2, 1], sharey=panel)
+    bands.barh(rows[:-1] + 0.5, over_frequency, 1.0, color=_for_or_against(over_frequency))
+    bands.axvline(0.0, color=GREY, linewidth=0.8)
+    bands.set_xlabel("at any time", fontsize=FONT_SIZE)
+    bands.tick_params(labelsize=FONT_SIZE, labelleft=False)
+    bands.spines[["top", "right"]].set_visible(False)
+    bar = above.colorbar(image, ax=bands, location="right", aspect=25)
+    bar.set_label("fall of log-odds without it", fontsize=FONT_SIZE)
+    bar.ax.tick_params(labelsize=FONT_SIZE)
+
+    voice = below.subplots()
+    measured = figures["voice"]
+    for row, one in enumerate(measured):
+        deviations = one["deviations"]
+        if deviations is None:
+            continue
+        drawn = float(np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS))
+        voice.barh(row, drawn, 0.7, color=BLUE)
+        voice.text(
+            drawn + (0.1 if drawn >= 0 else -0.1),
+            row,
+            f"{_short(one['difference'], '+')} {one['difference_unit']}",
+            va="center",
+            ha="left" if drawn >= 0 else "right",
+            fontsize=FONT_SIZE - 1,
+        )
+    voice.axvspan(-1, 1, color="0.93", linewidth=0, zorder=0)
+    voice.axvline(0.0, color=GREY, linewidth=0.8)
+    names = [
+        f"{one['name']}: none"
+        if one["value"] is None
+        else f"{one['name']} {_short(one['value'])} {one['unit']}"
+        for one in measured
+    ]
+    voice.set_yticks(range(len(measured)), names)
+    voice.set_ylim(len(measured) - 0.5, -0.5)
+    voice.set_xlim(-MOST_DEVIATIONS - 1.7, MOST_DEVIATIONS + 1.7)
+    _finish(voice, "")
+    voice.tick_params(left=False)
+    voice.set_xlabel(
+        f"standard deviations from {figures['reference']}", fontsize=FONT_SIZE, parse_math=False
+    )
+    above.align_ylabels([wave, stretches, panel])
+    return figure
+
+
+def _short(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.{0 if abs(value) >= 100 else 1}f}"
+
+
+def _for_or_against(values: NDArray[Any]) -> list[str]:
+    """Return a colour for each bar: those of the ends of a map."""
+    return ["#b2182b" if value >= 0 else "#2166ac" for value in values]
 
 
 # --- figures of a recogniser --------------------------------------------------------------------
@@ -1401,3 +1666,64 @@ def reliability(confidence: Any, hit: Any, *, n_bins: int = 15) -> Figure:
     below.set_xlabel("confidence in %", fontsize=FONT_SIZE)
     figure.align_ylabels()
     return figure
+
+
+def risk_coverage(curves: Mapping[str, tuple[Any, Any]]) -> Figure:
+    """Draw how many answers are wrong where only the surest are kept.
+
+    Parameters
+    ----------
+    curves : mapping of str to tuple of array_like
+        By a name: shares of answers that are kept, and the shares of these that are wrong, as
+        `emotionrecog.evaluation.risk_coverage` returns them; at most seven.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Its ``savefig`` writes a file. The lower a curve, the better does confidence tell right
+        answers from wrong ones; what it comes to at the right end is the share of all answers that
+        are wrong.
+
+    Raises
+    ------
+    EmotionRecogError
+        If Matplotlib is not installed.
+    ValueError
+        If there is no curve, or too many, or one has not as many of both shares.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> figure = plots.risk_coverage({"mine": ([0.5, 1.0], [0.0, 0.25])})
+    >>> figure.axes[0].get_xlabel()
+    'answers kept, the surest first, in %'
+    """
+    if not 0 < len(curves) <= len(_CURVES):
+        raise ValueError(f"expected one to {len(_CURVES)} curves, got {len(curves)}")
+    drawn = {name: tuple(np.asarray(v, dtype=float) for v in pair) for name, pair in curves.items()}
+    for name, (kept, wrong) in drawn.items():
+        if kept.ndim != 1 or kept.shape != wrong.shape or not len(kept):
+            raise ValueError(
+                f"curve {name!r} must have as many shares kept as shares wrong, got shapes "
+                f"{kept.shape} and {wrong.shape}"
+            )
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(COLUMN_WIDTHS[1], 0.75 * COLUMN_WIDTHS[1]), layout="constrained")
+    panel = figure.subplots()
+    for (name, (kept, wrong)), (colour, line) in zip(drawn.items(), _CURVES, strict=False):
+        panel.plot(100 * kept, 100 * wrong, color=colour, linestyle=line, linewidth=1.4, label=name)
+    panel.set_xlim(0, 100)
+    panel.set_ylim(0, None)
+    _finish(panel, "wrong answers in %")
+    panel.set_xlabel("answers kept, the surest first, in %", fontsize=FONT_SIZE)
+    panel.legend(fontsize=FONT_SIZE - 1, frameon=False)
+    return figure
+
+
+# Told apart without colours as well.
+_CURVES = (
+    *((BLUE, "solid"), (VERMILION, "dashed"), ("#009E73", "dashdot"), (ORANGE, "dotted")),
+    *(("#56B4E9", "solid"), ("#CC79A7", "dashed"), ("#000000", "dashdot")),
+)

@@ -20,6 +20,8 @@ from emotionrecog.artifact import Artifact
 from emotionrecog.audio import Waveform
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec
+from emotionrecog.features.mel import voice_level
+from emotionrecog.reliability import Ear, LabelSets, Reference, Sound, doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,12 +33,17 @@ if TYPE_CHECKING:
     from emotionrecog.augmentation import Augmentation, Chain
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
+    from emotionrecog.explanation import Explanation
     from emotionrecog.training import Adaptation, Recipe
 
 __all__ = ["EmotionRecognizer", "Prediction"]
 
 # Windows more than this far below the loudest one hold no voice and have no say.
 SILENT_WINDOW_DB = 40.0
+
+# What stays this far below the voice at the beginning and at the end is silence that somebody put
+# there. The background of recordings in a good studio is about as low.
+SILENT_END_DB = 50.0
 
 # Sources that `predict_batch` reads ahead for each of its workers, and how many of them it sends
 # together: a worker in another process starts the network anew for each lot.
@@ -72,32 +79,51 @@ class Prediction:
         Its probability, from 0 to 1.
     probabilities
         The probability of each emotion, in the order of the recogniser's labels. Read-only.
+    reasons
+        In plain words, what speaks against believing the answer: too short, too quiet, clipped, no
+        speech, far from training data, or less confidence than was asked for.
+    label_set
+        The emotions it may be, the most probable first and never none, where a coverage was asked
+        for; the right one is among them as often as that. None where nobody asked.
 
     Examples
     --------
-    >>> import json
     >>> prediction = Prediction(
     ...     emotion="sad", confidence=0.75, probabilities={"neutral": 0.25, "sad": 0.75}
     ... )
-    >>> json.dumps(prediction.to_dict())
-    '{"emotion": "sad", "confidence": 0.75, "probabilities": {"neutral": 0.25, "sad": 0.75}}'
+    >>> prediction.is_reliable
+    True
+    >>> list(prediction.to_dict())
+    ['emotion', 'confidence', 'probabilities', 'is_reliable', 'reasons']
     """
 
     emotion: str
     confidence: float
     probabilities: Mapping[str, float]
+    reasons: tuple[str, ...] = ()
+    label_set: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Freeze the probabilities."""
         object.__setattr__(self, "probabilities", _ReadOnlyDict(self.probabilities))
 
+    @property
+    def is_reliable(self) -> bool:
+        """Whether nothing speaks against believing the answer."""
+        return not self.reasons
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields under their names, ready for JSON."""
-        return {
+        """Return the fields under their names, ready for JSON; a label set where there is one."""
+        fields: dict[str, Any] = {
             "emotion": self.emotion,
             "confidence": self.confidence,
             "probabilities": dict(self.probabilities),
+            "is_reliable": self.is_reliable,
+            "reasons": list(self.reasons),
         }
+        if self.label_set is not None:
+            fields["label_set"] = list(self.label_set)
+        return fields
 
 
 class _Measure(Protocol):
@@ -211,6 +237,8 @@ class EmotionRecognizer:
             )
         self.artifact = artifact
         self._extract = Extractor(self.artifact.features)
+        self._ear = Ear(self.artifact.features)
+        self._reference, self._label_sets = _calibration(self.artifact, self._ear.n_values)
         self._session = _start(self.artifact)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Artifact]]:
@@ -517,6 +545,36 @@ class EmotionRecognizer:
             n_jobs=n_jobs,
         )
 
+    def explain(
+        self,
+        source: AudioSource,
+        emotion: str | None = None,
+        *,
+        sex: str | None = None,
+        neutral: Iterable[AudioSource] = (),
+    ) -> Explanation:
+        """Tell which parts of a recording an answer rests on, and what the voice did.
+
+        Parameters
+        ----------
+        source
+            As for `predict`, up to 60 s.
+        emotion
+            What to explain; by default the answer.
+        sex, neutral
+            What the voice is compared with, as in `emotionrecog.explanation.explain`, which does
+            the work.
+
+        Returns
+        -------
+        Explanation
+            ``str(explanation)`` is sentences, ``to_dict()`` numbers, and
+            `emotionrecog.plots.explanation` draws it.
+        """
+        from emotionrecog import explanation
+
+        return explanation.explain(self, source, emotion, sex=sex, neutral=neutral)
+
     def export(
         self,
         path: str | os.PathLike[str],
@@ -558,22 +616,35 @@ class EmotionRecognizer:
         """The emotions that are told apart, in the order of the probabilities."""
         return self.artifact.labels
 
-    def predict(self, source: AudioSource) -> Prediction:
+    def predict(
+        self,
+        source: AudioSource,
+        *,
+        min_confidence: float | None = None,
+        coverage: float | None = None,
+    ) -> Prediction:
         """Name the emotion in a recording.
 
-        The answer does not depend on the level of the recording. It is judged in
-        overlapping windows of some seconds, as long as those that the network was trained on, and
-        the probabilities of the windows that are not silent are averaged.
+        The answer does not depend on the level of the recording, nor on silence before and after
+        it. It is judged in overlapping windows of some seconds, as long as those that the network
+        was trained on, and the probabilities of the windows that are not silent are averaged.
 
         Parameters
         ----------
         source
             A path, the bytes of a file, a binary file object, a `Waveform`, or samples with
             their sampling rate in Hz; see `emotionrecog.audio.load`.
+        min_confidence
+            From 0 to 1. An answer of less confidence is not reliable, and the reasons say so.
+        coverage
+            From 0.5 to 0.99: how often ``label_set`` shall hold the right emotion, of voices that
+            are to training as those are that the recogniser was calibrated on.
 
         Returns
         -------
         Prediction
+            ``emotion`` is the most probable one, whatever speaks against it; ``is_reliable`` says
+            whether anything does.
 
         Raises
         ------
@@ -582,14 +653,67 @@ class EmotionRecognizer:
             can judge.
         FileNotFoundError
             If there is no such file.
+        ModelError
+            If a coverage is asked for and the recogniser has never been calibrated.
+        ValueError
+            If `min_confidence` or `coverage` is out of its bounds.
         """
-        probabilities = self.probabilities(source)
+        self.require_possible(min_confidence, coverage)
+        waveform, part, length = self._load(source)
+        samples = waveform.samples[part]
+        answers, moments = [], []
+        for window, fed in self._windows(samples, length):
+            answers.append(self._judge(fed))
+            moments.append(self._ear.moments(window, fed))
+        probabilities: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         best = int(probabilities.argmax())
+        confidence = float(probabilities[best])
+        reasons = doubts(self._ear.measure(samples, moments), self._reference)
+        if min_confidence is not None and confidence < min_confidence:
+            told = math.floor(1000 * confidence) / 1000  # not rounded up to what was asked for
+            reasons += (f"confidence {told:g} is below the {min_confidence:g} asked for",)
+        chosen = None
+        if coverage is not None and self._label_sets is not None:
+            chosen = tuple(self.labels[i] for i in self._label_sets.of(probabilities, coverage))
         return Prediction(
             emotion=self.labels[best],
-            confidence=float(probabilities[best]),
+            confidence=confidence,
             probabilities=dict(zip(self.labels, probabilities.tolist(), strict=True)),
+            reasons=reasons,
+            label_set=chosen,
         )
+
+    def require_possible(self, min_confidence: float | None, coverage: float | None) -> None:
+        """Raise what `predict` raises where these arguments are impossible."""
+        if min_confidence is not None and (
+            isinstance(min_confidence, bool)
+            or not isinstance(min_confidence, int | float | np.floating)
+            or not 0 <= min_confidence <= 1
+        ):
+            raise ValueError(f"`min_confidence` must be from 0 to 1, got {min_confidence!r}")
+        if coverage is None:
+            return
+        if self._label_sets is None:
+            raise ModelError(
+                f"recogniser {self.artifact.name!r} makes no label sets of a stated coverage, for "
+                "it has never been calibrated; emotionrecog.calibration.calibrate does that, or "
+                "`emotionrecog calibrate`"
+            )
+        self._label_sets.limit(coverage)
+
+    def sound(self, source: AudioSource) -> Sound:
+        """Return what a recording is like, as far as trust in the answer depends on it.
+
+        Parameters
+        ----------
+        source
+            As for `predict`, whose errors it has.
+        """
+        waveform, part, length = self._load(source)
+        samples = waveform.samples[part]
+        windows = self._windows(samples, length)
+        moments = [self._ear.moments(window, fed) for window, fed in windows]
+        return self._ear.measure(samples, moments)
 
     @overload
     def predict_batch(
@@ -598,6 +722,8 @@ class EmotionRecognizer:
         *,
         n_jobs: int = ...,
         on_error: Literal["raise"] = ...,
+        min_confidence: float | None = ...,
+        coverage: float | None = ...,
     ) -> Iterator[Prediction]: ...
 
     @overload
@@ -607,6 +733,8 @@ class EmotionRecognizer:
         *,
         n_jobs: int = ...,
         on_error: Literal["keep"],
+        min_confidence: float | None = ...,
+        coverage: float | None = ...,
     ) -> Iterator[Prediction | EmotionRecogError | OSError]: ...
 
     def predict_batch(
@@ -615,6 +743,8 @@ class EmotionRecognizer:
         *,
         n_jobs: int = -1,
         on_error: Literal["raise", "keep"] = "raise",
+        min_confidence: float | None = None,
+        coverage: float | None = None,
     ) -> Iterator[Prediction | EmotionRecogError | OSError]:
         """Name the emotion in many recordings, one after the other, on many cores.
 
@@ -628,6 +758,8 @@ class EmotionRecognizer:
         on_error
             ``"raise"`` stops at the first recording that cannot be judged; ``"keep"`` yields the
             exception in its place and goes on.
+        min_confidence, coverage
+            As for `predict`.
 
         Yields
         ------
@@ -637,7 +769,10 @@ class EmotionRecognizer:
         Raises
         ------
         ValueError
-            If `on_error` is neither of the two, or `sources` is a single recording.
+            If `on_error` is neither of the two, or `sources` is a single recording; if
+            `min_confidence` or `coverage` is out of its bounds.
+        ModelError
+            If a coverage is asked for and the recogniser has never been calibrated.
 
         Examples
         --------
@@ -653,10 +788,16 @@ class EmotionRecognizer:
                 f"`sources` must be several recordings, got a single {type(sources).__name__}; "
                 "use `predict` for one"
             )
-        return self._predict_in_order(iter(sources), n_jobs, on_error == "keep")
+        self.require_possible(min_confidence, coverage)
+        wanted = {"min_confidence": min_confidence, "coverage": coverage}
+        return self._predict_in_order(iter(sources), n_jobs, on_error == "keep", wanted)
 
     def _predict_in_order(
-        self, sources: Iterator[AudioSource], n_jobs: int, keep: bool
+        self,
+        sources: Iterator[AudioSource],
+        n_jobs: int,
+        keep: bool,
+        wanted: dict[str, float | None],
     ) -> Iterator[Prediction | EmotionRecogError | OSError]:
         import joblib
 
@@ -666,14 +807,16 @@ class EmotionRecognizer:
         ) as parallel:
             ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
             while chunk := list(itertools.islice(sources, ahead)):
-                for answer in parallel(joblib.delayed(self._attempt)(s) for s in chunk):
+                for answer in parallel(joblib.delayed(self._attempt)(s, wanted) for s in chunk):
                     if isinstance(answer, Exception) and not keep:
                         raise answer
                     yield answer
 
-    def _attempt(self, source: AudioSource) -> Prediction | EmotionRecogError | OSError:
+    def _attempt(
+        self, source: AudioSource, wanted: dict[str, float | None]
+    ) -> Prediction | EmotionRecogError | OSError:
         try:
-            return self.predict(source)
+            return self.predict(source, **wanted)
         except (EmotionRecogError, OSError) as error:
             # The frames of the traceback would keep the samples in memory as long as the error.
             return error.with_traceback(None)
@@ -686,6 +829,14 @@ class EmotionRecognizer:
         ndarray of float32, shape (n_labels,)
             In the order of `labels`.
         """
+        waveform, part, length = self._load(source)
+        windows = self._windows(waveform.samples[part], length)
+        answers = [self._judge(fed) for _, fed in windows]
+        mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
+        return mean
+
+    def _load(self, source: AudioSource) -> tuple[Waveform, slice, int]:
+        """Return a recording, which part of it is judged, and how many samples a window has."""
         waveform = audio.load(source, sampling_rate=self.artifact.features.sampling_rate)
         minimum = self.artifact.minimum_duration
         if waveform.duration < minimum:
@@ -696,16 +847,20 @@ class EmotionRecognizer:
                 f"{name}: too short: expected at least {minimum:g} s of audio to judge, "
                 f"got {waveform.duration:.3f} s"
             )
+        part = _sounding(waveform.samples, waveform.sampling_rate)
         # As many samples as make the number of frames that the network was trained on.
         length = (self.artifact.window_frames - 1) * self.artifact.features.hop_length
         # Statistics over time are those of the recording alone, without silence around it.
         if self.artifact.features.functionals:
-            length = min(length, len(waveform.samples))
-        windows = _audible(_cut(waveform.samples, length))
-        # One at a time: together they would take longer, and an hour of them much memory.
-        answers = [self._judge(np.atleast_2d(self._extract(window))) for window in windows]
-        mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
-        return mean
+            length = min(length, part.stop - part.start)
+        return waveform, part, length
+
+    def _windows(
+        self, samples: NDArray[np.float32], length: int
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield each window and its features: together they would take much memory, and longer."""
+        for window in _audible(_cut(samples, length)):
+            yield window, np.atleast_2d(self._extract(window))
 
     def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Ask the network about one window, shape (n_frames, n_features)."""
@@ -746,6 +901,25 @@ def _augmented(augment: Augmentation | Chain | bool) -> dict[str, Any]:
     raise ValueError(f"`augment` must be an Augmentation, a Chain, True or False, got {augment!r}")
 
 
+def _calibration(artifact: Artifact, n_values: int) -> tuple[Reference | None, LabelSets | None]:
+    """Return what calibration left in an artefact."""
+    found = artifact.calibration
+    reference = sets = None
+    try:
+        if "reference" in found:
+            reference = Reference.from_dict(found["reference"])
+            if len(reference.mean) != n_values:
+                raise ValueError(f"`mean` must be {n_values} numbers, got {len(reference.mean)}")
+        if "label_sets" in found:
+            sets = LabelSets.from_dict(found["label_sets"])
+        return reference, sets
+    except (ValueError, OverflowError) as error:
+        raise ModelError(
+            f"the calibration of recogniser {artifact.name!r} is damaged: {error}. "
+            "Calibrate, save or fetch the recogniser again"
+        ) from error
+
+
 def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
     """Start the network of an artefact, once it is sure that it answers what the artefact says."""
     options = onnxruntime.SessionOptions()
@@ -774,6 +948,17 @@ def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
     return session
 
 
+def _sounding(samples: NDArray[np.float32], sampling_rate: int) -> slice:
+    """Return what lies between the silence before and after, which is not to move the windows."""
+    limit = voice_level(samples, sampling_rate) * 10 ** (-SILENT_END_DB / 20)
+    # From the first and the last sample, which an offset may keep away from zero.
+    after = np.abs(samples - samples[0]) > limit
+    before = np.abs(samples - samples[-1]) > limit
+    if not (after.any() and before.any()):
+        return slice(0, len(samples))
+    return slice(int(after.argmax()) - 1, len(samples) - int(before[::-1].argmax()) + 1)
+
+
 def surround(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Put as much silence around samples as makes `length` of them; none if there are as many."""
     spare = length - len(samples)
@@ -785,12 +970,17 @@ def surround(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
 
 def _cut(samples: NDArray[np.float32], length: int) -> list[NDArray[np.float32]]:
     """Cut a recording into windows that half overlap, or surround a short one with silence."""
-    spare = length - len(samples)
-    if spare >= 0:
+    if len(samples) <= length:
         return [surround(samples, length)]
-    count = 1 + math.ceil(-spare / (length / 2))
-    starts = np.linspace(0, -spare, count).round().astype(int)
-    return [samples[start : start + length] for start in starts]
+    return [samples[start : start + length] for start in _starts(len(samples), length)]
+
+
+def _starts(n_samples: int, length: int) -> list[int]:
+    """Return the first sample of each window."""
+    spare = max(0, n_samples - length)
+    count = 1 + math.ceil(spare / (length / 2))
+    starts: list[int] = np.linspace(0, spare, count).round().astype(int).tolist()
+    return starts
 
 
 def _audible(windows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

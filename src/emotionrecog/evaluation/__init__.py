@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from emotionrecog import audit
 from emotionrecog.errors import DatasetError, LeakageError
-from emotionrecog.evaluation.figures import CorpusReport, EmotionReport, calibration_error
+from emotionrecog.evaluation.figures import (
+    CorpusReport,
+    EmotionReport,
+    calibration_error,
+    risk_coverage,
+)
 from emotionrecog.evaluation.groups import Breakdown, Group
 from emotionrecog.evaluation.listeners import ListenerRow, ListenersReport
 from emotionrecog.evaluation.predictions import Judge, Predictions, collect, require_labels
@@ -38,6 +43,7 @@ __all__ = [
     "calibration_error",
     "evaluate",
     "report",
+    "risk_coverage",
 ]
 
 
@@ -142,6 +148,7 @@ def evaluate(
         audited=_audited(
             training, test_set, len(train_set), listen=listen, is_leaky=leakage is not None
         ),
+        notes=_calibrated_on(getattr(artifact, "calibration", {}), test_set),
         seed=seed,
     )
 
@@ -193,6 +200,17 @@ def known_leakage(training: Any, test_set: Sequence[Utterance], allowed: bool) -
             f"{training['leakage']}"
         )
     return "; ".join(parts) or None
+
+
+def _calibrated_on(calibration: Any, test_set: Sequence[Utterance]) -> tuple[str, ...]:
+    """Say where confidence was fitted to the very speakers who are tested."""
+    shared = set(calibration.get("speakers", ())) & {u.speaker for u in test_set}
+    if not shared:
+        return ()
+    return (
+        f"confidence was fitted to what was answered to {len(shared)} of the speakers tested: "
+        "calibration error, log-loss and Brier are lower here than on other voices",
+    )
 
 
 def _audited(

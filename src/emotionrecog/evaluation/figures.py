@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["CorpusReport", "EmotionReport", "calibration_error"]
+__all__ = ["CorpusReport", "EmotionReport", "calibration_error", "risk_coverage"]
 
 Bounds = tuple[float, float]
 
@@ -88,6 +88,9 @@ class CorpusReport:
         which is best, to 2.
     calibration_error
         Expected calibration error in 15 bins: how far confidence is from accuracy.
+    aurc
+        Area under the risk-coverage curve: the share of wrong answers, in the mean over how many of
+        the surest answers are kept.
     per_emotion
         Figures of each emotion.
     intervals
@@ -110,6 +113,7 @@ class CorpusReport:
     log_loss: float | None = None
     brier: float | None = None
     calibration_error: float | None = None
+    aurc: float | None = None
     per_emotion: tuple[EmotionReport, ...] = ()
     intervals: Mapping[str, Bounds] = dataclasses.field(default_factory=dict)
 
@@ -224,6 +228,7 @@ def corpus_report(name: str, found: Answers, seed: int) -> CorpusReport:
         confusion=tuple(map(tuple, confusion.tolist())),
         **{figure: float(value) for figure, value in figures.items()},
         calibration_error=calibration_error(found.confidence[own], found.hit[own]),
+        aurc=float(risk_coverage(found.confidence[own], found.hit[own])[1].mean()),
         per_emotion=tuple(
             EmotionReport(
                 emotion=found.labels[emotion],
@@ -301,3 +306,37 @@ def calibration_error(confidence: Array, hit: NDArray[np.bool_], n_bins: int = 1
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     gaps = np.bincount(bins, weights=hit - confidence, minlength=n_bins)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def risk_coverage(confidence: Array, hit: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Return how many answers are wrong where only the surest are kept.
+
+    Parameters
+    ----------
+    confidence
+        Of each answer, shape (n_clips,).
+    hit
+        Whether it was right, shape (n_clips,).
+
+    Returns
+    -------
+    tuple of ndarray of float64, shape (n_clips,)
+        The share of answers that are kept, from the surest one to all, and the share of these that
+        are wrong. Of equally sure ones, as many are wrong as in their mean.
+
+    References
+    ----------
+    Y. Geifman, R. El-Yaniv: "Selective classification for deep neural networks", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kept, wrong = risk_coverage(np.array([0.9, 0.6, 0.8, 0.7]), np.array([1, 0, 1, 1], bool))
+    >>> kept.tolist(), wrong.tolist()
+    ([0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.0, 0.25])
+    """
+    _, of_level, n_equal = np.unique(-confidence, return_inverse=True, return_counts=True)
+    wrong = np.bincount(of_level, weights=~hit) / n_equal
+    n_kept = np.arange(1, len(confidence) + 1)
+    risk: Array = np.cumsum(wrong[np.sort(of_level)]) / n_kept
+    return n_kept / len(confidence), risk

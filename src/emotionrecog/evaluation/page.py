@@ -29,6 +29,9 @@ _PICTURE_DPI, _PICTURE_RATE = 110, 16_000
 # Rows of a breakdown that are shown; speakers and sentences may be hundreds.
 _LISTED = 60
 
+# Corpora whose curves are told apart in one picture.
+_CURVES = 7
+
 # Tables of more rows are folded up.
 _OPEN = 5
 
@@ -91,6 +94,8 @@ emotions.</dd>
 logarithm of the probability of what was acted, and the mean squared distance, which is 2 at most.
 0 is best.</dd>
 <dt>ECE</dt><dd>Expected calibration error: how far confidence is from accuracy, in 15 bins.</dd>
+<dt>Risk-coverage</dt><dd>The share of wrong answers where only the surest are kept; the area under
+this curve is its mean.</dd>
 <dt>95 % interval</dt><dd>From 10,000 draws of speakers, clips of one voice always together. It
 tells what other speakers of the same corpus may bring, and nothing about other recordings.</dd>
 <dt>Gap</dt><dd>Between the lowest and the highest UAR of groups with 20 clips or more, on the
@@ -247,7 +252,21 @@ def _confidence(report: Report) -> str:
         "means that answers of that confidence are right less often than they claim.</p>"
     )
     picture = plots.reliability(found.confidence, found.hit)
-    return text + _svg(picture, "Share of right answers against confidence")
+    curves = {}
+    for row in report.corpora[:_CURVES]:
+        own = found.corpora == row.corpus
+        curves[row.corpus] = figures.risk_coverage(found.confidence[own], found.hit[own])
+    areas = ", ".join(f"{escape(row.corpus)} {_percent(row.aurc)}" for row in report.corpora)
+    kept = (
+        f"<p>Where only the surest answers are kept, fewer are wrong. Area under the curve, in per "
+        f"cent: {areas}.</p>"
+    )
+    beside = _svg(plots.risk_coverage(curves), "Share of wrong answers against answers kept")
+    return (
+        f'{text}<div class="side"><div>'
+        f"{_svg(picture, 'Share of right answers against confidence')}</div>"
+        f"<div>{kept}{beside}</div></div>"
+    )
 
 
 def _groups(report: Report) -> str:

@@ -179,7 +179,7 @@ class Predictions:
     def read_csv(
         cls,
         path: str | os.PathLike[str],
-        utterances: Iterable[Utterance],
+        utterances: Iterable[Utterance] | None = None,
         *,
         root: str | os.PathLike[str] | None = None,
     ) -> Self:
@@ -190,7 +190,9 @@ class Predictions:
         path
             The file. Columns ``path`` and one for each label are needed, the labels last.
         utterances
-            The clips, found by their paths; those that are not in the table are left out.
+            The clips, found by their paths; those that are not in the table are left out. By
+            default all that is known of them is what the table tells, for which it needs the other
+            columns of `write_csv` but ``answered`` and ``duration``.
         root
             What the paths of the table are relative to, as for `write_csv`.
 
@@ -203,7 +205,6 @@ class Predictions:
         ValueError
             If its probabilities are none.
         """
-        known = {_named(utterance.path, root): utterance for utterance in utterances}
         with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
             header = reader.fieldnames or []
@@ -214,6 +215,9 @@ class Predictions:
                 f"{str(path)!r} must be a table with a column 'path' and one for each emotion, "
                 f"found columns {', '.join(map(repr, header)) or 'none'} and {len(rows)} rows"
             )
+        if utterances is None:
+            utterances = _told(rows, path, root)
+        known = {_named(utterance.path, root): utterance for utterance in utterances}
         paths = [row["path"] for row in rows]
         strange = [name for name in paths if name not in known]
         if strange or len(set(paths)) < len(paths):
@@ -233,6 +237,30 @@ class Predictions:
             probabilities=values,
             durations=durations,
         )
+
+
+def _told(
+    rows: Sequence[Mapping[str, str]],
+    path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None,
+) -> list[Utterance]:
+    """Return the clips as a table describes them."""
+    missing = {"corpus", "style", "speaker", "acted"} - rows[0].keys()
+    if missing:
+        raise DatasetError(
+            f"{str(path)!r} does not tell what its clips are: expected columns corpus, style, "
+            f"speaker and acted, found no {sorted(missing)[0]!r}; give the utterances as well"
+        )
+    return [
+        Utterance(
+            Path(root or "", row["path"]),
+            row["acted"],
+            corpus=row["corpus"],
+            speaker=row["speaker"],
+            style=row["style"],
+        )
+        for row in rows
+    ]
 
 
 def _named(path: Path, root: str | os.PathLike[str] | None) -> str:

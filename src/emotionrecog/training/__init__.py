@@ -165,7 +165,7 @@ def train(
         minimum_duration=MINIMUM_DURATION,
         architecture=recipe.architecture,
         sizes=sizes,
-        temperature=recipe.temperature,
+        temperature=1.0,
         training={
             "corpora": describe([*used, *watched]),
             "speakers": sorted({utterance.speaker for utterance in [*used, *watched]}),
@@ -177,7 +177,7 @@ def train(
         },
         metrics={},
         versions=versions(),
-        onnx=export.to_onnx(network, recipe.temperature),
+        onnx=export.to_onnx(network, 1.0),
         weights=export.weights_of(network),
         card="",
     )

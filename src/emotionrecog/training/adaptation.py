@@ -124,8 +124,7 @@ def continued(recogniser: EmotionRecognizer, **changes: Any) -> Recipe:
         )
     plain = {name: value for name, value in trained.items() if name in known and name not in fixed}
     recipe = Recipe.from_dict({**plain, "architecture": artifact.architecture})
-    own = {"temperature": artifact.temperature, **fixed}
-    return dataclasses.replace(recipe, **(own | changes))
+    return dataclasses.replace(recipe, **(fixed | changes))
 
 
 def adapt(
@@ -241,6 +240,8 @@ def adapt(
         },
         metrics={},
         versions=versions(),
+        # Its probabilities are others now; what recordings of training are like is the same.
+        calibration={k: v for k, v in start.calibration.items() if k == "reference"},
         onnx=export.to_onnx(network, start.temperature),
         weights=export.weights_of(network),
     )

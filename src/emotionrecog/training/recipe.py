@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,9 +97,6 @@ class Recipe:
     absent_weight
         Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips teach
         nothing about them, and the network is free to answer them to any voice of that corpus.
-    temperature
-        What the logits are divided by in the end. The default had the lowest cross-entropy on the
-        protocol ``joint-validation``, the mean over its four corpora.
     mixed_precision
         Compute in bfloat16 where that is safe; for GPUs.
     seed
@@ -143,7 +139,6 @@ class Recipe:
     validation_share: float = 0.15
     label_smoothing: float = 0.1
     absent_weight: float = 0.05
-    temperature: float = 1.0
     mixed_precision: bool = False
     seed: int = 0
 
@@ -169,8 +164,8 @@ class Recipe:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not low <= value <= high:
                 raise ValueError(f"`{name}` must be from {low:g} to {high:g}, got {value!r}")
-        if self.learning_rate == 0 or self.temperature == 0:
-            raise ValueError("`learning_rate` and `temperature` must be above 0")
+        if self.learning_rate == 0:
+            raise ValueError("`learning_rate` must be above 0")
         chosen = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
         if self.labels != chosen or len(chosen) < 2:
             raise ValueError(
@@ -317,7 +312,6 @@ _BOUNDS = (
     ("validation_share", 0.01, 0.9),
     ("label_smoothing", 0.0, 1.0),
     ("absent_weight", 0.0, 1.0),
-    ("temperature", 0.0, math.inf),
 )
 
 

@@ -1,0 +1,221 @@
+"""What neutral speech is like, and whether explanations mean something.
+
+::
+
+    python benchmarks/explanation.py neutral
+    python benchmarks/explanation.py check runs/validation-0 --sibling runs/validation-1
+
+The first measures the neutral clips of the corpora and writes `src/emotionrecog/data/neutral.json`,
+with which `recognizer.explain` compares voices. The second explains clips of speakers whom the
+recogniser never heard and writes `benchmarks/results/explanation.json`: how much the maps are like
+those of a sibling trained alike and of networks whose weights were shuffled, and how much faster
+an answer goes when that is taken away which its map names than when something else is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from emotionrecog import EmotionRecognizer, __version__, protocols
+from emotionrecog.datasets import Utterance
+from emotionrecog.explanation import (
+    MEASURES,
+    _heard,
+    _syllables,
+    deletion,
+    measure,
+    randomised,
+    similarity,
+)
+from emotionrecog.stress import choose
+
+ROOT = Path(__file__).parents[1]
+NEUTRAL = ROOT / "src" / "emotionrecog" / "data" / "neutral.json"
+RESULTS = ROOT / "benchmarks" / "results" / "explanation.json"
+
+# Syllables of CREMA-D's sentences, counted from their text.
+SYLLABLES = {
+    **{"IEO": 6, "TIE": 8, "IOM": 8, "IWW": 7, "TAI": 7, "MTI": 8},
+    **{"IWL": 8, "ITH": 10, "DFA": 6, "ITS": 7, "TSI": 5, "WSI": 8},
+}
+
+
+def neutral(utterances: list[Utterance]) -> None:
+    """Measure neutral clips; every speaker weighs the same, and women and men together do."""
+    chosen = [u for u in utterances if u.emotion == "neutral" and u.style == "speech"]
+    chosen = [u for u in chosen if u.sex is not None]
+    by_speaker: dict[str, list[dict[str, float | None]]] = defaultdict(list)
+    sex_of: dict[str, str] = {}
+    for utterance in chosen:
+        by_speaker[utterance.speaker].append(measure(utterance.path))
+        sex_of[utterance.speaker] = str(utterance.sex)
+    groups = {}
+    for group in ("female", "male", "both"):
+        speakers = sorted(s for s in by_speaker if group in (sex_of[s], "both"))
+        share = {sex: sum(sex_of[s] == sex for s in speakers) for sex in ("female", "male")}
+        weights = np.array([1 / share[sex_of[s]] for s in speakers])
+        weights /= weights.sum()
+        rows = {}
+        for name, kind in MEASURES.items():
+            means, variances = [], []
+            for speaker in speakers:
+                found = [clip[name] for clip in by_speaker[speaker] if clip[name] is not None]
+                values = 12 * np.log2(found) if kind.is_ratio else np.array(found, dtype=float)
+                means.append(values.mean())
+                variances.append(values.var())
+            mean, within = weights @ means, weights @ variances
+            total = within + weights @ np.square(np.array(means) - mean)
+            rows[name] = {
+                "mean": round(float(mean), 4),
+                "deviation": round(float(np.sqrt(total)), 4),
+                "within": round(float(np.sqrt(within)), 4),
+            }
+        groups[group] = rows
+    found = {
+        "command": "python benchmarks/explanation.py neutral",
+        "corpora": sorted({u.corpus for u in chosen}),
+        "n_clips": {sex: sum(u.sex == sex for u in chosen) for sex in ("female", "male")},
+        "n_speakers": {s: sum(x == s for x in sex_of.values()) for s in ("female", "male")},
+        "groups": groups,
+    }
+    write(NEUTRAL, found)
+
+
+def check(
+    run: Path, sibling: Path | None, name: str, n_clips: int, utterances: list[Utterance]
+) -> None:
+    """Explain clips of speakers not heard, and compare."""
+    (fold,) = protocols.get(name).folds(utterances)
+    tested = [u for u in fold.test if u.style == "speech"]
+    recogniser, *siblings = (EmotionRecognizer.load(folder) for folder in (run, sibling) if folder)
+    for trained in (recogniser, *siblings):
+        if set(trained.artifact.training["speakers"]) & {u.speaker for u in tested}:
+            sys.exit(f"{trained.artifact.name} has heard speakers of {name}")
+    clips = [
+        clip
+        for corpus in sorted({u.corpus for u in tested})
+        for clip in choose([u for u in tested if u.corpus == corpus], n_clips)
+    ]
+    others = {
+        "trained alike, with another seed": siblings,
+        "all layers shuffled": [randomised(recogniser, seed=seed) for seed in (0, 1)],
+        "layers after the last convolution shuffled": [
+            randomised(recogniser, only_heads=True, seed=seed) for seed in (0, 1)
+        ],
+    }
+    alike: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    curves: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    took = []
+    for clip in clips:
+        start = time.process_time()
+        explanation = recogniser.explain(clip.path)
+        took.append(time.process_time() - start)
+        for what, networks in others.items():
+            for network in networks:
+                other = network.explain(clip.path, explanation.emotion)
+                found = similarity(explanation, other)
+                alike[what].append((found.rank_correlation, found.ssim))
+        gone = deletion(recogniser, clip.path, explanation)
+        for what in ("by_map", "by_energy", "at_random"):
+            curves[what].append(getattr(gone, what))
+    command = ["python", "benchmarks/explanation.py", "check", f"runs/{run.name}"]
+    if sibling:
+        command += ["--sibling", f"runs/{sibling.name}"]
+    command += ["--protocol", name, "--clips", str(n_clips)]
+    rows = {}
+    for what, pairs in alike.items():
+        correlations, ssims = np.array(pairs).T
+        rows[what] = {
+            "rank_correlation": round(float(np.nanmean(correlations)), 3),
+            "rank_correlation_90": round(float(np.nanpercentile(correlations, 90)), 3),
+            "ssim": round(float(ssims.mean()), 3),
+            "ssim_90": round(float(np.percentile(ssims, 90)), 3),
+        }
+    by_map, at_random, by_energy = (
+        np.array(curves[what]) for what in ("by_map", "at_random", "by_energy")
+    )
+    write(
+        RESULTS,
+        {
+            "command": shlex.join(command),
+            "version": __version__,
+            "recognizer": recogniser.artifact.name,
+            "protocol": name,
+            "corpora": sorted({u.corpus for u in clips}),
+            "n_clips": len(clips),
+            "n_speakers": len({u.speaker for u in clips}),
+            "seconds": round(float(np.median(took)), 2),
+            "similarity": rows,
+            "shares": list(gone.shares),
+            "probability": {
+                what: [round(float(p), 4) for p in np.mean(curve, axis=0)]
+                for what, curve in curves.items()
+            },
+            "faster_than_random": share(by_map, at_random),
+            "faster_than_loudest": share(by_map, by_energy),
+            "syllables": syllables(utterances),
+        },
+    )
+
+
+def share(curve: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of clips whose probability falls faster, in the mean over the shares."""
+    return round(float((curve.mean(axis=1) < other.mean(axis=1)).mean()), 3)
+
+
+def syllables(utterances: list[Utterance]) -> dict[str, float]:
+    """Compare what is counted in clips of CREMA-D with the syllables of the sentences."""
+    said = [u for u in utterances if u.corpus == "crema_d"][::20]
+    counted = []
+    for utterance in said:
+        _, level, is_speech, hertz = _heard(utterance.path)
+        counted.append(_syllables(level, is_speech & (hertz > 0)))
+    true = [SYLLABLES[str(u.sentence)] for u in said]
+    return {
+        "n_clips": len(said),
+        "in_the_text": round(float(np.mean(true)), 2),
+        "counted": round(float(np.mean(counted)), 2),
+        "error": round(float(np.mean(np.abs(np.subtract(counted, true)))), 2),
+        "correlation": round(float(np.corrcoef(counted, true)[0, 1]), 2),
+    }
+
+
+def write(path: Path, figures: dict[str, object]) -> None:
+    """Write figures, and say where."""
+    path.write_text(f"{json.dumps(figures, indent=1)}\n", encoding="utf-8")
+    print(path)
+
+
+def main() -> None:
+    """Do what the first argument says."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("neutral", "check"))
+    parser.add_argument("run", nargs="?", type=Path, help="folder of a recogniser")
+    parser.add_argument("--sibling", type=Path, help="folder of one trained alike")
+    parser.add_argument("--protocol", default="joint-validation")
+    parser.add_argument("--clips", type=int, default=16, help="of each corpus")
+    parser.add_argument("--corpora", type=Path, default=os.environ.get("EMOTIONRECOG_CORPORA"))
+    arguments = parser.parse_args()
+    if not arguments.corpora:
+        parser.error("--corpora or EMOTIONRECOG_CORPORA must name the folder of the corpora")
+    utterances = EmotionRecognizer.load_corpus(arguments.corpora)
+    if arguments.what == "neutral":
+        neutral(utterances)
+    elif arguments.run is None:
+        parser.error("which recogniser to check is missing")
+    else:
+        run, sibling = arguments.run, arguments.sibling
+        check(run, sibling, arguments.protocol, arguments.clips, utterances)
+
+
+if __name__ == "__main__":
+    main()
