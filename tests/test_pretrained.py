@@ -112,8 +112,9 @@ def test_damage_to_a_bundled_recogniser_is_found(
         path.write_bytes(path.read_bytes() + b"\0")
     else:
         text = path.read_text(encoding="utf-8")
-        assert '"temperature": 1.0' in text
-        path.write_text(text.replace('"temperature": 1.0', '"temperature": 9.0'), encoding="utf-8")
+        changed = re.sub(r'("temperature": )\d', r"\g<1>9", text, count=1)
+        assert changed != text
+        path.write_text(changed, encoding="utf-8")
     with pytest.raises(ModelError, match=rf"damaged: {path.name} .*install emotionrecog again"):
         pretrained.verify("english-8")
 
@@ -1081,7 +1082,7 @@ def test_terminal_sees_a_bar(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(download, "BACKOFF", 0.2)  # a bar is not drawn more often than it is seen
     server.faults[BIG] = [cut(FIRST)]
     pretrained.folder(NAME)
-    assert re.search(rf"\r{NAME}: +[6-9]\d%", terminal.getvalue())
+    assert re.search(rf"\r{NAME}: +[3-9]\d%", terminal.getvalue())
 
 
 def test_nothing_is_printed_elsewhere(
