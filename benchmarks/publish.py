@@ -99,10 +99,15 @@ def calibration() -> list[str]:
     parts = []
     for row in found["corpora"]:
         before, after = (100 * row[name]["ece"] for name in ("before_any", "after_any"))
-        parts.append(f"{NAMES[row['corpus']]} {after:.1f} ({before:.1f} before calibration)")
+        parts.append(f"{NAMES[row['corpus']]} {after:.1f} (before: {before:.1f})")
+    folds = [
+        f"`{row['protocol']}` {100 * row['after']:.1f} ({100 * row['before']:.1f})"
+        for row in found["folds"]
+    ]
     return [
-        "Expected calibration error on these speakers, in points, of a network calibrated on other "
-        f"speakers: {', '.join(parts)}."
+        "Expected calibration error on the speakers of the first table, in points, of a network "
+        f"calibrated on others: {', '.join(parts)}. All speakers of a protocol, each fold "
+        f"calibrated by the others: {', '.join(folds)}."
     ]
 
 

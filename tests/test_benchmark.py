@@ -602,7 +602,8 @@ def test_results_are_what_is_kept(path: Path) -> None:
     assert found.command
     for row in found.folds:
         assert row["leakage"] is None
-        assert row["failed"] == {}
+        assert set(row["failed"]) <= {"crema_d/1076_MTI_SAD_XX.opus"}  # digital silence
+        assert all(why.startswith("silent: ") for why in row["failed"].values())
     for file in path.parent.iterdir():
         assert not file.read_text(encoding="utf-8").startswith("/")
 

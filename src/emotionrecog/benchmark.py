@@ -670,7 +670,10 @@ def _make(task: _Task) -> None:
         "fold": fold.name,
         "speakers": sorted({utterance.speaker for utterance in fold.test}),
         "n_clips": len(kept.utterances),
-        "failed": {_relative(path, task.root): why for path, why in kept.failed.items()},
+        "failed": {
+            _relative(path, task.root): why.removeprefix(f"{str(path)!r}: ")
+            for path, why in kept.failed.items()
+        },
         "leakage": report.leakage,
         "learnt_from": about["corpora"],
         "n_speakers_learnt_from": len(about["speakers"]),
