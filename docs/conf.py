@@ -161,17 +161,9 @@ class BenchmarkResults(SphinxDirective):
             found.append(benchmark.Summary.from_dict(values))
         found.sort(key=lambda summary: protocols.NAMES.index(summary.protocol))
         lines = benchmark_lines(found)
-        if found and Path(self.env.srcdir, "images", "benchmark.png").exists():
-            lines += ["", f"![{PICTURE_OF_BENCHMARKS}](images/benchmark.png)"]
         for summary in found:
             lines += protocol_lines(summary)
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
-
-
-PICTURE_OF_BENCHMARKS = (
-    "Of each protocol and corpus, the unweighted average recall of each fold, their mean and "
-    "standard deviation, and what others published on the same folds"
-)
 
 
 def benchmark_lines(found):
