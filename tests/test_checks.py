@@ -689,7 +689,7 @@ def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, mo
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", mine / "nowhere" / "mine.png")
     assert (status, out) == (1, "")
-    assert "no such folder to draw to" in err
+    assert "no such folder to write to" in err
     with pytest.raises(SystemExit, match="2"):
         run("check", mine, "--plot", mine / "mine.xyz")
     assert "expected a file with one of .png, .svg, .pdf, got" in capsys.readouterr().err

@@ -193,7 +193,7 @@ def test_nothing_half_written_is_left(run, tmp_path, monkeypatch):
 def test_folder_that_is_not_there_is_said_before_the_work(run, tmp_path):
     status, _, err = run(tmp_path / "missing.wav", "-o", tmp_path / "nowhere" / "x.png")
     assert status == 1
-    assert "no such folder to draw to" in err
+    assert "no such folder to write to" in err
 
 
 def test_too_many_clips_are_an_error(run, tmp_path):

@@ -144,6 +144,24 @@ def _write(text: str) -> None:
         raise
 
 
+def _require_targets(
+    *targets: str | os.PathLike[str] | None, drawn: str | os.PathLike[str] | None = None
+) -> None:
+    """Raise before the work, rather than after it, where what comes of it cannot be written."""
+    if drawn:
+        from emotionrecog import plots
+
+        plots.require_matplotlib()
+    for target in (*targets, drawn):
+        if target and not Path(target).parent.is_dir():
+            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
+
+
+def _write_json(figures: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    text = json.dumps(figures, indent=1, ensure_ascii=False)
+    Path(path).write_text(f"{text}\n", encoding="utf-8")
+
+
 # --- predict ------------------------------------------------------------------------------------
 
 
@@ -672,8 +690,7 @@ def _search(arguments: argparse.Namespace) -> int:
     from emotionrecog import datasets
 
     output = Path(arguments.output)
-    if not output.resolve().parent.is_dir():
-        raise FileNotFoundError(f"no such folder to write to: {str(output.parent)!r}")
+    _require_targets(output)
     if arguments.fold and not arguments.hold_out:
         raise ValueError("--fold is for a protocol that --hold-out names")
     space = _space(arguments.space)
@@ -774,13 +791,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
 
-    if arguments.html:
-        from emotionrecog import plots
-
-        plots.require_matplotlib()
-    for target in (arguments.json, arguments.html, arguments.predictions):
-        if target and not Path(target).parent.is_dir():  # before the work rather than after it
-            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
+    _require_targets(arguments.json, arguments.predictions, drawn=arguments.html)
     recognizer = EmotionRecognizer.load(arguments.model)
     utterances = datasets.read(_corpora(arguments))
     fold = _fold(utterances, arguments.protocol, arguments.fold)
@@ -796,8 +807,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
     _write(f"{report}\n")
     if arguments.json:
-        text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
-        Path(arguments.json).write_text(f"{text}\n", encoding="utf-8")
+        _write_json(report.to_dict(), arguments.json)
     if arguments.predictions and report.predictions:
         report.predictions.write_csv(arguments.predictions, root=_corpora(arguments))
     if arguments.html:
@@ -911,11 +921,7 @@ def _stress(arguments: argparse.Namespace) -> int:
     from emotionrecog.recognizer import EmotionRecognizer
     from emotionrecog.stress import stress_test
 
-    if arguments.plot:
-        plots.require_matplotlib()
-    for target in (arguments.json, arguments.plot):
-        if target and not Path(target).parent.is_dir():  # before the work rather than after it
-            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
+    _require_targets(arguments.json, drawn=arguments.plot)
     recognizer = EmotionRecognizer.load(arguments.model)
     clips = _fold(datasets.read(_corpora(arguments)), arguments.protocol, arguments.fold).test
     if arguments.corpus:
@@ -942,8 +948,7 @@ def _stress(arguments: argparse.Namespace) -> int:
         **report.to_dict(),
     }
     if arguments.json:
-        text = json.dumps(figures, indent=1, ensure_ascii=False)
-        Path(arguments.json).write_text(f"{text}\n", encoding="utf-8")
+        _write_json(figures, arguments.json)
     if arguments.plot:
         _save_picture(plots.stress(figures), arguments.plot)
     return FAILED if arguments.strict and (report.missed or report.rises) else 0
@@ -1099,11 +1104,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     from emotionrecog import benchmark, datasets, plots
     from emotionrecog.training.config import require_sizes
 
-    if arguments.plot:  # before the work rather than after it
-        plots.require_matplotlib()
-        if not arguments.plot.parent.is_dir():
-            raise FileNotFoundError(f"no such folder to write to: {str(arguments.plot.parent)!r}")
-
+    _require_targets(drawn=arguments.plot)
     require_sizes(recipe.architecture, recipe.sizes)
     root = _corpora(arguments)
     found = benchmark.run(
@@ -1203,11 +1204,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     from emotionrecog import plots
     from emotionrecog.recognizer import EmotionRecognizer
 
-    if arguments.plot:
-        plots.require_matplotlib()
-    for target in (arguments.json, arguments.plot):
-        if target and not Path(target).parent.is_dir():  # before the work rather than after it
-            raise FileNotFoundError(f"no such folder to write to: {str(Path(target).parent)!r}")
+    _require_targets(arguments.json, drawn=arguments.plot)
     model = arguments.model
     recognizer = EmotionRecognizer() if model is None else EmotionRecognizer.load(model)
     explanation = recognizer.explain(
@@ -1216,7 +1213,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     _write(f"{explanation}\n")
     figures = {"path": arguments.path, **explanation.to_dict()}
     if arguments.json:
-        Path(arguments.json).write_text(f"{json.dumps(figures, indent=1)}\n", encoding="utf-8")
+        _write_json(figures, arguments.json)
     if arguments.plot:
         _save_picture(plots.explanation(figures, arguments.path), arguments.plot)
     return 0
@@ -1273,10 +1270,7 @@ def _add_corpus_check_arguments(parser: argparse.ArgumentParser) -> None:
 def _corpus_check(arguments: argparse.Namespace) -> int:
     from emotionrecog import checks, plots
 
-    if arguments.plot:  # before the work rather than after it
-        plots.require_matplotlib()
-        if not arguments.plot.parent.is_dir():
-            raise FileNotFoundError(f"no such folder to draw to: {str(arguments.plot.parent)!r}")
+    _require_targets(drawn=arguments.plot)
     checked = checks.check(arguments.root, arguments.corpus, n_jobs=arguments.jobs)
     _set_encoding(arguments.format)
     as_json = arguments.format == "json"
@@ -1553,9 +1547,7 @@ def _add_plot_arguments(parser: argparse.ArgumentParser) -> None:
 def _plot(arguments: argparse.Namespace) -> int:
     from emotionrecog import audio, plots
 
-    plots.require_matplotlib()
-    if not arguments.output.parent.is_dir():  # before the work rather than after it
-        raise FileNotFoundError(f"no such folder to draw to: {str(arguments.output.parent)!r}")
+    _require_targets(drawn=arguments.output)
     kinds = arguments.kind or ("waveform", "log_spectrogram")
     rate = arguments.sampling_rate
     utterances = [_utterance(path) for path in arguments.paths]
@@ -1771,8 +1763,7 @@ def _features(arguments: argparse.Namespace) -> int:
     output = arguments.output
     if output.suffix.lower() == ".parquet":  # before the work rather than after it
         _require_pyarrow()
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"no such folder to write to: {str(output.parent)!r}")
+    _require_targets(output)
     if output.is_dir():
         raise IsADirectoryError(f"expected a file to write, got a folder: {str(output)!r}")
     chosen = {name: getattr(arguments, name) for name in ("features", "functionals")}
