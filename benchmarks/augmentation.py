@@ -42,7 +42,7 @@ from emotionrecog.augmentation import (
     Shift,
     TimeStretch,
 )
-from emotionrecog.augmentation.waveforms import _voice_level
+from emotionrecog.features.mel import voice_level
 
 Samples = NDArray[np.float32]
 Transform = Callable[[Samples, int, np.random.Generator], Samples]
@@ -114,7 +114,7 @@ def distance(before: Samples, after: Samples, speed: float) -> float:
     spectra = []
     for y in (before, after):
         power = features.melspectrogram(
-            y=y / _voice_level(y, RATE), sr=RATE, n_fft=512, hop_length=HOP, n_mels=64
+            y=y / voice_level(y, RATE), sr=RATE, n_fft=512, hop_length=HOP, n_mels=64
         ).T
         spectra.append(np.log(power + 1e-4 * power.max()))
     one, two = spectra

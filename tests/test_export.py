@@ -31,7 +31,7 @@ from emotionrecog.errors import ModelError
 from emotionrecog.features import Extractor
 from emotionrecog.models import ARCHITECTURES
 from emotionrecog.models.export import FORMATS, export, restore, with_probabilities
-from emotionrecog.recognizer import _cut
+from emotionrecog.windows import cut
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "examples" / "clip.wav"
@@ -92,7 +92,7 @@ def test_format_1_answers_as_it_did() -> None:
     recognizer = EmotionRecognizer.load(FORMAT_1)
     spec = recognizer.artifact.features
     samples = audio.load(CLIP, sampling_rate=spec.sampling_rate).samples
-    windows = _cut(samples, (recognizer.artifact.window_frames - 1) * spec.hop_length)
+    windows = cut(samples, (recognizer.artifact.window_frames - 1) * spec.hop_length)
     shares = np.concatenate([recognizer._judge(Extractor(spec)(w)) for w in windows]).mean(axis=0)
     found = dict(zip(recognizer.labels, shares.tolist(), strict=True))
     assert found == pytest.approx(ANSWERS_OF_FORMAT_1, abs=versions.ATOL)

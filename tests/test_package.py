@@ -125,7 +125,7 @@ TIERS = (
     {"errors"},
     {"audio"},
     {"features"},
-    {"datasets", "artifact"},
+    {"datasets", "artifact", "windows"},
     {"augmentation", "models"},
     {"pretrained", "protocols", "audit", "extraction", "plots", "reliability"},
     {"recognizer"},

@@ -305,6 +305,12 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+def is_one_recording(sources: object) -> bool:
+    """Say whether this is one recording rather than several: a path, bytes, a file, a waveform."""
+    single = (str, bytes, bytearray, memoryview, os.PathLike, Waveform)
+    return isinstance(sources, single) or hasattr(sources, "read")
+
+
 def _whole_rate(rate: object, name: str) -> int:
     """Return `rate` as an int in Hz; raise where it is not a whole number within the bounds."""
     if (

@@ -22,14 +22,8 @@ import scipy.fft
 from emotionrecog import audio, features
 from emotionrecog.errors import AudioError
 from emotionrecog.features import frames
-from emotionrecog.recognizer import (
-    _SINGLE_SOURCES,
-    EmotionRecognizer,
-    _audible,
-    _cut,
-    _starts,
-    surround,
-)
+from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.windows import audible, cut, starts, surround
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -282,7 +276,7 @@ def explain(
         )
     if sex not in _SEXES:
         raise ValueError(f"`sex` must be 'female', 'male' or None, got {sex!r}")
-    if isinstance(neutral, _SINGLE_SOURCES) or hasattr(neutral, "read"):
+    if audio.is_one_recording(neutral):
         raise ValueError(
             f"`neutral` must be a list of recordings, got a single {type(neutral).__name__}; "
             "put it into a list"
@@ -375,12 +369,12 @@ class _Listener:
         self._recognizer, rate = recognizer, self.waveform.sampling_rate
         self._voice = self.waveform.samples[part]
         n_samples = len(self._voice)
-        windows = _cut(self._voice, self._length)
-        audible = {id(window) for window in _audible(windows)}  # those that have a say
+        windows = cut(self._voice, self._length)
+        heard = {id(window) for window in audible(windows)}  # those that have a say
         self._answers = [
             (start, self._judge(window))
-            for start, window in zip(_starts(n_samples, self._length), windows, strict=True)
-            if id(window) in audible
+            for start, window in zip(starts(n_samples, self._length), windows, strict=True)
+            if id(window) in heard
         ]
 
         self._n_fft = 1 << math.ceil(math.log2(FRAME * rate))
@@ -800,8 +794,8 @@ def randomised(
     recognizer
         Stays as it is.
     only_heads
-        Leave convolutions as they are, and shuffle the layers after the last of them; in a network
-        without any, the last layer.
+        Leave convolutions as they are, and shuffle all other layers; in a network without any
+        convolution, the last layer.
     seed
         Of the order.
 
@@ -828,10 +822,8 @@ def randomised(
         if name in stored and sum(size > 1 for size in stored[name].dims) > 1
     ]
     if only_heads:
-        last = max(
-            (i for i, (kind, _) in enumerate(layers) if kind == "Conv"), default=len(layers) - 2
-        )
-        layers = layers[last + 1 :]
+        others = [layer for layer in layers if layer[0] != "Conv"]
+        layers = others if len(others) < len(layers) else layers[-1:]
     rng = np.random.default_rng(seed)
     for _, tensor in layers:
         values = numpy_helper.to_array(tensor)

@@ -20,8 +20,8 @@ from emotionrecog.artifact import Artifact
 from emotionrecog.audio import Waveform
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec
-from emotionrecog.features.mel import voice_level
 from emotionrecog.reliability import Ear, LabelSets, Reference, Sound, doubts
+from emotionrecog.windows import audible, cut, sounding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,20 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EmotionRecognizer", "Prediction"]
 
-# Windows more than this far below the loudest one hold no voice and have no say.
-SILENT_WINDOW_DB = 40.0
-
-# What stays this far below the voice at the beginning and at the end is silence that somebody put
-# there. The background of recordings in a good studio is about as low.
-SILENT_END_DB = 50.0
-
 # Sources that `predict_batch` reads ahead for each of its workers, and how many of them it sends
 # together: a worker in another process starts the network anew for each lot.
 _AHEAD_PER_WORKER = 16
 _SENT_TOGETHER = 4
-
-# What could be iterated over or look so, and is one recording; so is a file.
-_SINGLE_SOURCES = (str, bytes, bytearray, memoryview, os.PathLike, Waveform)
 
 
 class _ReadOnlyDict(dict[str, float]):
@@ -783,7 +773,7 @@ class EmotionRecognizer:
         """
         if on_error not in ("raise", "keep"):
             raise ValueError(f"`on_error` must be 'raise' or 'keep', got {on_error!r}")
-        if isinstance(sources, _SINGLE_SOURCES) or hasattr(sources, "read"):
+        if audio.is_one_recording(sources):
             raise ValueError(
                 f"`sources` must be several recordings, got a single {type(sources).__name__}; "
                 "use `predict` for one"
@@ -847,7 +837,7 @@ class EmotionRecognizer:
                 f"{name}: too short: expected at least {minimum:g} s of audio to judge, "
                 f"got {waveform.duration:.3f} s"
             )
-        part = _sounding(waveform.samples, waveform.sampling_rate)
+        part = sounding(waveform.samples, waveform.sampling_rate)
         # As many samples as make the number of frames that the network was trained on.
         length = (self.artifact.window_frames - 1) * self.artifact.features.hop_length
         # Statistics over time are those of the recording alone, without silence around it.
@@ -859,7 +849,7 @@ class EmotionRecognizer:
         self, samples: NDArray[np.float32], length: int
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Yield each window and its features: together they would take much memory, and longer."""
-        for window in _audible(_cut(samples, length)):
+        for window in audible(cut(samples, length)):
             yield window, np.atleast_2d(self._extract(window))
 
     def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -946,44 +936,3 @@ def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
             "Save or fetch the recogniser again"
         )
     return session
-
-
-def _sounding(samples: NDArray[np.float32], sampling_rate: int) -> slice:
-    """Return what lies between the silence before and after, which is not to move the windows."""
-    limit = voice_level(samples, sampling_rate) * 10 ** (-SILENT_END_DB / 20)
-    # From the first and the last sample, which an offset may keep away from zero.
-    after = np.abs(samples - samples[0]) > limit
-    before = np.abs(samples - samples[-1]) > limit
-    if not (after.any() and before.any()):
-        return slice(0, len(samples))
-    return slice(int(after.argmax()) - 1, len(samples) - int(before[::-1].argmax()) + 1)
-
-
-def surround(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Put as much silence around samples as makes `length` of them; none if there are as many."""
-    spare = length - len(samples)
-    if spare <= 0:
-        return samples
-    # Without its mean, for a constant offset would end in a step that can be heard.
-    return np.pad(samples - samples.mean(), (spare // 2, spare - spare // 2))
-
-
-def _cut(samples: NDArray[np.float32], length: int) -> list[NDArray[np.float32]]:
-    """Cut a recording into windows that half overlap, or surround a short one with silence."""
-    if len(samples) <= length:
-        return [surround(samples, length)]
-    return [samples[start : start + length] for start in _starts(len(samples), length)]
-
-
-def _starts(n_samples: int, length: int) -> list[int]:
-    """Return the first sample of each window."""
-    spare = max(0, n_samples - length)
-    count = 1 + math.ceil(spare / (length / 2))
-    starts: list[int] = np.linspace(0, spare, count).round().astype(int).tolist()
-    return starts
-
-
-def _audible(windows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Leave out the windows that are silent beside the loudest."""
-    power = np.array([window.var() for window in windows])
-    return list(itertools.compress(windows, power >= power.max() * 10 ** (-SILENT_WINDOW_DB / 10)))

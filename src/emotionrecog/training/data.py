@@ -22,7 +22,7 @@ from emotionrecog.models.targets import (
     soft_targets,
     voted_targets,
 )
-from emotionrecog.recognizer import surround
+from emotionrecog.windows import surround
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
