@@ -108,7 +108,7 @@ def check(
     others = {
         "trained alike, with another seed": siblings,
         "all layers shuffled": [randomised(recogniser, seed=seed) for seed in (0, 1)],
-        "layers after the last convolution shuffled": [
+        "all layers but convolutions shuffled": [
             randomised(recogniser, only_heads=True, seed=seed) for seed in (0, 1)
         ],
     }

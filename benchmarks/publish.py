@@ -106,8 +106,8 @@ def calibration() -> list[str]:
     ]
     return [
         "Expected calibration error on the speakers of the first table, in points, of a network "
-        f"calibrated on others: {', '.join(parts)}. All speakers of a protocol, each fold "
-        f"calibrated by the others: {', '.join(folds)}."
+        f"calibrated on others: {', '.join(parts)}. All speakers of a protocol, each fold of the "
+        f"benchmark calibrated by the others: {', '.join(folds)}."
     ]
 
 

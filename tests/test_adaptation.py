@@ -104,9 +104,11 @@ def test_only_the_last_layer_learns(convolving: EmotionRecognizer, deep: list[Ut
 
 def test_only_the_last_layers_of_the_heads_learn() -> None:
     """Of the bundled architecture, whose heads are networks with batch normalisation."""
-    network = models.build("mobilenet", 32, 3, hidden=8, recurrent=4)
+    small = {"hidden": 8, "recurrent": 4, "filters": 4, "convolutional": 4}
+    network = models.build("mobilenet", 32, 3, **small)
     loop._freeze(network)
-    heads = [network.get_layer(name) for name in ("pooled_head", "recurrent_head")]
+    names = ("pooled_head", "recurrent_head", "convolutional_head")
+    heads = [network.get_layer(name) for name in names]
     learning = {id(weight) for head in heads for weight in head.get_layer("logits").weights}
     assert {id(variable) for variable in network.trainable_variables} == learning
     before = network.get_weights()

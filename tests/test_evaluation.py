@@ -179,7 +179,7 @@ def test_clips_that_fail_are_counted_and_left_out(
     rest = [clip for clip in clips if clip.path not in failing]
     assert report == dataclasses.replace(measure(script, rest), n_failed=2)
     assert [f"left out {path}: silent" in caplog.text for path in failing] == [True, True]
-    assert "2 clips could not be judged" in str(report)
+    assert "could not be judged and are not counted: 2" in str(report)
     assert "could not be judged" not in str(measure(script, rest))
 
 

@@ -299,6 +299,31 @@ def test_randomised_network_gives_another_map(
     assert found.ssim < 0.5
 
 
+@pytest.mark.parametrize("only_heads", [False, True])
+def test_randomised_network_forgets_all_heads(
+    recognizer: EmotionRecognizer, only_heads: bool
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx import numpy_helper
+
+    def kernels(of: EmotionRecognizer) -> dict[str, tuple[str, np.ndarray]]:
+        network = onnx.load_model_from_string(of.artifact.onnx)
+        stored = {t.name: numpy_helper.to_array(t) for t in network.graph.initializer}
+        return {
+            name: (node.op_type, stored[name])
+            for node in network.graph.node
+            if node.op_type in ("Conv", "Gemm", "MatMul", "GRU")
+            for name in node.input
+            if name in stored and sum(size > 1 for size in stored[name].shape) > 1
+        }
+
+    before, after = kernels(recognizer), kernels(randomised(recognizer, only_heads=only_heads))
+    assert {kind for kind, _ in before.values()} >= {"Conv", "MatMul", "GRU"}
+    for name, (kind, values) in before.items():
+        stayed = np.array_equal(values, after[name][1])
+        assert stayed == (only_heads and kind == "Conv"), (name, kind)
+
+
 def test_sanity_check_can_fail(explanation: Explanation) -> None:
     """A map of the same network with a little noise is recognised as the same."""
     found = similarity(explanation, perturbed(explanation, 0.05))

@@ -112,8 +112,8 @@ def test_format_1_is_rebuilt_in_keras(old: Artifact) -> None:
 @pytest.mark.parametrize(
     ("sizes", "found"),
     [
-        pytest.param({"filters": 10**7}, "more than .* bytes", id="a petabyte"),
-        pytest.param({"recurrent": 10**9}, "more than .* bytes", id="more than a petabyte"),
+        pytest.param({"filters": 10**7}, "more than the .* weights", id="a petabyte"),
+        pytest.param({"recurrent": 10**9}, "more than the .* weights", id="more than a petabyte"),
         pytest.param({"filters": 2.5}, "", id="no whole number"),
         pytest.param({"filters": -1}, "", id="negative"),
         pytest.param({"filters": "2"}, "", id="text"),
@@ -192,6 +192,7 @@ def put_link(file: h5py.File, link: Any) -> None:
             lambda f: put(f, shape=(4,), dtype="f4", external=[("/etc/passwd", 0, 16)]),
             id="values in another file",
         ),
+        pytest.param(lambda f: put(f, dtype="f4"), id="no array at all"),
         pytest.param(put_object, id="a pickled object"),
         pytest.param(put_view_of_another_file, id="view of another file"),
         pytest.param(
@@ -208,6 +209,18 @@ def test_weights_are_plain_arrays_or_a_model_error(
     hostile = dataclasses.replace(old, weights=weights(change, old.weights, tmp_path))
     with pytest.raises(ModelError, match=r"found: the (weights|groups) .*Save or fetch"):
         restore(hostile)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "?", "u8"])
+def test_what_is_no_weight_makes_no_room_for_a_larger_network(
+    old: Artifact, tmp_path: Path, dtype: str
+) -> None:
+    """A network takes four bytes for what may be one in the file."""
+    room = np.zeros(2**20, dtype)
+    content = weights(lambda file: file.create_dataset("room", data=room), old.weights, tmp_path)
+    larger = dataclasses.replace(old, weights=content, sizes={**old.sizes, "recurrent": 64})
+    with pytest.raises(ModelError, match=r"cannot be rebuilt: .* more than the .* weights"):
+        restore(larger)
 
 
 def keras_archive(folder: Path) -> bytes:

@@ -30,7 +30,13 @@ from emotionrecog.models import (
     require_tensorflow,
 )
 from emotionrecog.models.cost import cost, multiply_adds
-from emotionrecog.models.export import restore, to_onnx, weights_of, with_probabilities
+from emotionrecog.models.export import (
+    restore,
+    round_weights,
+    to_onnx,
+    weights_of,
+    with_probabilities,
+)
 from emotionrecog.models.layers import (
     FusedBatchNormalization,
     FusedGRU,
@@ -51,7 +57,10 @@ N_FRAMES = 32  # of what cannot be of any length
 # Small networks of every architecture; one number for all features, or one for each.
 OF_EACH = {"mean": [-5.0 - 0.01 * i for i in range(40)], "deviation": [3.0] * 40}
 SIZES: dict[str, dict[str, Any]] = {
-    "mobilenet": {"hidden": 8, "mean": -5.0, "deviation": 3.0},
+    "mobilenet": {
+        **{"hidden": 8, "recurrent": 4, "filters": 4, "convolutional": 4},
+        **{"mean": -5.0, "deviation": 3.0},
+    },
     "crnn": {"filters": 4, "recurrent": 8, "mean": -5.0, "deviation": 3.0},
     "cnn1d": {"filters": [4, 6, 4, 3], "hidden": 8, "n_frames": N_FRAMES, **OF_EACH},
     "cnn2d": {"filters": 2, "hidden": 8, "mean": -5.0, "deviation": 3.0},
@@ -174,6 +183,43 @@ def test_weights_travel_through_an_artifact(exported: tuple[str, keras.Model, by
     (found,) = EmotionRecognizer(artifact)._session.run(None, {"features": x})
     expected = answers_of_keras(with_probabilities(model, 1.7), x)
     np.testing.assert_allclose(found, expected, rtol=0, atol=ATOL)
+
+
+def test_rounded_weights_take_half_the_room_and_answer_nearly_the_same() -> None:
+    sizes = {"filters": 16, "recurrent": 48, "mean": -5.0, "deviation": 3.0}
+    model = build("crnn", 40, 5, **sizes)
+    enliven(model)
+    x = features(3, N_FRAMES, 40)
+    before, whole, given = answers_of_keras(model, x), weights_of(model), model.get_weights()
+    round_weights(model)
+    for old, new in zip(given, model.get_weights(), strict=True):
+        assert new.dtype == np.float32
+        np.testing.assert_array_equal(new, old.astype(np.float16) if old.ndim > 1 else old)
+    after = answers_of_keras(model, x)
+    assert 0 < np.abs(after - before).max() < 2e-3 * np.ptp(before)
+    rounded = weights_of(model)
+    assert len(rounded) < 0.7 * len(whole)
+    # They are read as they were, and rounding once more changes nothing.
+    described: dict[str, Any] = {
+        "labels": ("a", "b", "c", "d", "e"),
+        "features": replace(EmotionRecognizer().artifact.features, n_mels=40),
+        "architecture": "crnn",
+        "sizes": sizes,
+    }
+    again = restore(replace(EmotionRecognizer().artifact, **described, weights=rounded))
+    np.testing.assert_array_equal(answers_of_keras(again, x), after)
+    round_weights(again)
+    np.testing.assert_array_equal(answers_of_keras(again, x), after)
+
+
+def test_weights_beyond_half_precision_stay() -> None:
+    model = build("crnn", 40, 5, **SIZES["crnn"])
+    values = [np.full_like(values, 70_000.0) for values in model.get_weights()]
+    values[0].flat[0] = 1 / 3
+    model.set_weights(values)
+    round_weights(model)
+    for kept, expected in zip(model.get_weights(), values, strict=True):
+        np.testing.assert_array_equal(kept, expected)
 
 
 def test_weights_of_a_network_without_some_layers_are_refused() -> None:
@@ -514,7 +560,7 @@ def test_multiply_adds_are_those_counted_by_hand() -> None:
 
 def test_cost_of_the_bundled_recogniser_s_network() -> None:
     found = cost("mobilenet")
-    assert found.parameters == 912_121
+    assert found.parameters == 1_182_018
     assert found.n_frames == 301
     longer = multiply_adds(build("mobilenet", 104, 8), 602)
     assert 1.9 < longer / found.multiply_adds < 2.1
@@ -686,11 +732,12 @@ def test_backbone_is_that_of_mn04(
             np.testing.assert_allclose(image, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 
 
-def test_trunk_reads_mn04_out_twice_and_heads_go_on_from_there(
+def test_trunk_reads_mn04_out_and_heads_go_on_from_there(
     tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
 ) -> None:
     tensors = random_mn04(tmp_path / "mn04.npz")
-    model = build("mobilenet", 40, 5, mean=-6.0, deviation=2.0, hidden=8, recurrent=4)
+    small = {"hidden": 8, "recurrent": 4, "filters": 4, "convolutional": 4}
+    model = build("mobilenet", 40, 5, mean=-6.0, deviation=2.0, **small)
     enliven(model)
     mobilenet.load_audioset_weights(model, tmp_path / "mn04.npz")
     # 51 frames are 7 in block 6 and 4 in the last blocks: the eighth is missing, and 0.
@@ -726,17 +773,70 @@ def test_trunk_reads_mn04_out_twice_and_heads_go_on_from_there(
         return (logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))).mean(axis=1)
 
     logits = answers_of_keras(heads, said)
-    assert logits.shape == (2, 2, 5)
-    assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.01  # they do not agree
+    assert logits.shape == (2, 3, 5)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(logits[:, one] - logits[:, other]).max() > 0.01  # they do not agree
     np.testing.assert_allclose(averaged(logits), answers, rtol=1e-5, atol=1e-5)
     assert np.ptp(answers, axis=0).max() > 0.01
     # They share their layers: what the heads learn, the network knows.
-    for number, name in enumerate(("pooled_head", "recurrent_head")):
+    for number, name in enumerate(("pooled_head", "recurrent_head", "convolutional_head")):
         bias = model.get_layer(name).get_layer("logits").bias
         bias.assign_add(np.arange(5, dtype=np.float32))
         logits[:, number] += np.arange(5)
         np.testing.assert_allclose(answers_of_keras(heads, said), logits, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(answers_of_keras(model, x), averaged(logits), rtol=1e-5, atol=1e-5)
+
+
+def test_convolutional_head_can_be_left_out(
+    tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
+) -> None:
+    random_mn04(tmp_path / "mn04.npz")
+    model = build("mobilenet", 40, 5, hidden=8, recurrent=4, filters=0)
+    enliven(model)
+    mobilenet.load_audioset_weights(model, tmp_path / "mn04.npz")
+    trunk, heads = mobilenet.split(model, 51)
+    x = features(2, 51, 40)
+    logits = answers_of_keras(heads, answers_of_keras(trunk, x))
+    assert logits.shape == (2, 2, 5)
+    np.testing.assert_allclose(
+        losses.joined(logits), answers_of_keras(model, x), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_convolutional_head_sees_the_images_that_the_trunk_gave() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(7, 5, 2), (4, 3, 3), (4, 3, 4)]
+    inputs = [keras.Input(shape) for shape in shapes]
+    frames = keras.layers.Concatenate()(mobilenet._in_step(inputs))
+    model = keras.Model(inputs, mobilenet._out_of_step(frames, inputs))
+    images = [rng.standard_normal((2, *shape)).astype(np.float32) for shape in shapes]
+    fine, *coarse = model(images)
+    np.testing.assert_array_equal(fine[:, :7], images[0])
+    np.testing.assert_array_equal(fine[:, 7:], 0.0)  # the eighth is missing
+    for found, given in zip(coarse, images[1:], strict=True):
+        np.testing.assert_array_equal(found, given)
+
+
+def test_convolutional_head_hears_every_frame_of_every_block() -> None:
+    small = {"hidden": 8, "recurrent": 4, "filters": 4, "convolutional": 4}
+    model = build("mobilenet", 40, 5, **small)
+    enliven(model)
+    head = model.get_layer("convolutional_head")
+    n_fine, n_ten, n_twelve = 5 * 16, 3 * 32, 3 * 48  # of 40 bands, 5 and 3 are left
+    assert head.input.shape[1:] == (None, 2 * n_fine + n_ten + n_twelve)
+    frames = np.random.default_rng(0).normal(size=(1, 6, head.input.shape[-1])).astype(np.float32)
+    before = answers_of_keras(head, frames)
+    edges = np.cumsum([0, n_fine, n_fine, n_ten, n_twelve])
+    found = [before]
+    for step in (0, 5):
+        for first, last in itertools.pairwise(edges):
+            changed = frames.copy()
+            changed[:, step, first:last] += 3.0
+            found.append(answers_of_keras(head, changed))
+    for one, other in itertools.combinations(found, 2):
+        assert np.abs(one - other).max() > 1e-5
+    # What came first and what came last are not the same to it.
+    assert np.abs(answers_of_keras(head, frames[:, ::-1]) - before).max() > 1e-4
 
 
 def test_file_that_holds_other_weights_is_refused(

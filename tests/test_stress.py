@@ -423,7 +423,7 @@ def test_one_bad_file_does_not_stop_the_rest(
     assert (report.n_clips, set(report.failed)) == (3, {str(broken), str(missing)})
     assert "cannot be decoded" in report.failed[str(broken)]
     assert str(broken) in caplog.text
-    assert "2 clips could not be judged" in str(report)
+    assert "could not be judged and are not counted: 2" in str(report)
     assert report.conditions == run(of_all_samples, clips[:3], labels=LABELS).conditions
     with pytest.raises(DatasetError, match=r"none of the 2 clips can be judged.*broken"):
         run(of_all_samples, bad, labels=LABELS)

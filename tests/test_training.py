@@ -1,6 +1,7 @@
 """Training: short real runs on made-up corpora, whose emotions are tones of different pitch."""
 
 import dataclasses
+import io
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+import h5py
 import keras
 import tensorflow as tf
 
@@ -19,6 +21,7 @@ from emotionrecog.augmentation import Augmentation
 from emotionrecog.datasets import EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError, LeakageError, ModelError
 from emotionrecog.features import Extractor, FeatureSpec
+from emotionrecog.models import export
 from emotionrecog.models.layers import FusedBatchNormalization
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe, data, loop, train
@@ -42,7 +45,7 @@ CRNN = Recipe(
 MOBILENET = dataclasses.replace(
     CRNN,
     architecture="mobilenet",
-    sizes={"hidden": 16, "recurrent": 8},
+    sizes={"hidden": 16, "recurrent": 8, "filters": 4, "convolutional": 4},
     copies=1,
 )
 
@@ -77,6 +80,26 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
 @pytest.fixture(scope="module")
 def trained(recordings: list[Utterance]) -> EmotionRecognizer:
     return train(recordings, recipe=CRNN, name="tones", n_jobs=1)
+
+
+def test_what_was_trained_is_in_half_precision(trained: EmotionRecognizer) -> None:
+    network = export.restore(trained.artifact)
+    for values in network.get_weights():
+        if values.ndim > 1:
+            np.testing.assert_array_equal(values, values.astype(np.float16))
+            assert len(np.unique(values)) > 1
+    kinds: set[np.dtype] = set()
+    with h5py.File(io.BytesIO(trained.artifact.weights), "r") as file:
+        file.visititems(
+            lambda _, item: kinds.add(item.dtype) if getattr(item, "ndim", 0) > 1 else None
+        )
+    assert kinds == {np.dtype(np.float16)}
+    # The network that answers has the same numbers.
+    rng = np.random.default_rng(0)
+    x = rng.normal(-6, 3, (2, 61, 32)).astype(np.float32)
+    expected = export.with_probabilities(network).predict_on_batch(x)
+    (found,) = trained._session.run(None, {"features": x})
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

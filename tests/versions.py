@@ -36,11 +36,12 @@ def network(name: str) -> tuple[Any, bytes]:
     from test_models import SIZES, enliven
 
     from emotionrecog.models import build
-    from emotionrecog.models.export import to_onnx
+    from emotionrecog.models.export import round_weights, to_onnx
 
     keras.utils.set_random_seed(0)
     model = build(name, 40, 5, **SIZES[name])
     enliven(model)
+    round_weights(model)
     return model, to_onnx(model, 1.7)
 
 

@@ -443,7 +443,7 @@ def _notes(
         yield f"{', '.join(few)}: too few speakers for an interval that can be relied on"
     failed = sum(len(row["failed"]) for row in rows)
     if failed:
-        yield f"{failed} clips could not be judged and are not counted"
+        yield f"clips that could not be judged and are not counted: {failed}"
     several = {json.dumps(row["versions"], sort_keys=True) for row in rows}
     if len(several) > 1:
         yield "the folds were trained with different versions of the libraries; see their files"

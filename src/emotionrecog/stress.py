@@ -459,7 +459,7 @@ class StressReport:
         if refused:
             lines.append(f"{refused} answers were refused, and count as changed and wrong")
         if self.failed:
-            lines.append(f"{len(self.failed)} clips could not be judged and are not counted")
+            lines.append(f"clips that could not be judged and are not counted: {len(self.failed)}")
         return "\n".join(lines)
 
 

@@ -203,7 +203,7 @@ class Report:
         ]
         lines.append(f"expected calibration error {100 * self.calibration_error:.1f}")
         if self.n_failed:
-            lines.append(f"{self.n_failed} clips could not be judged and are not counted")
+            lines.append(f"clips that could not be judged and are not counted: {self.n_failed}")
         lines += self.notes
         for row in rows:
             if row.per_emotion:

@@ -63,7 +63,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         "mobilenet": Architecture(
             module="emotionrecog.models.mobilenet",
-            summary="MobileNetV3 read out twice in its middle; the bundled recogniser's",
+            summary="MobileNetV3 read out three times in its middle; the bundled recogniser's",
             features="log-mel",
             masked=False,
         ),

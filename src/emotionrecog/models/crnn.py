@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import layers
 
-from emotionrecog.models.layers import FusedBatchNormalization, FusedGRU, attend, normalization
+from emotionrecog.models.layers import convolve, normalization, recurrent_answer, residual
 
 __all__ = ["build"]
-
-
-def _convolve(x: Any, filters: int, stride: int = 1) -> Any:
-    x = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
-    return FusedBatchNormalization()(x)
-
-
-def _residual(x: Any, filters: int) -> Any:
-    """Two 3×3 convolutions beside a 1×1 shortcut, then half the bands and half the frames."""
-    shortcut = layers.Conv2D(filters, 1, use_bias=False)(x)
-    y = layers.Activation("relu")(_convolve(x, filters))
-    y = layers.Add()([shortcut, _convolve(y, filters)])
-    return layers.AveragePooling2D(2, padding="same")(layers.Activation("relu")(y))
 
 
 def build(
@@ -53,13 +38,10 @@ def build(
     inputs = layers.Input((None, n_features), name="features")
     x = normalization(mean, deviation)(inputs)
     x = layers.Reshape((-1, n_features, 1))(x)
-    x = layers.Activation("relu")(_convolve(x, filters, stride=2))
+    x = layers.Activation("relu")(convolve(x, filters, stride=2))
     x = layers.AveragePooling2D((1, 2), padding="same")(x)
     for factor in (1, 2, 4):
-        x = _residual(x, factor * filters)
+        x = layers.AveragePooling2D(2, padding="same")(residual(x, factor * filters))
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
-    x = layers.Dropout(dropout)(layers.Dense(2 * recurrent, activation="relu")(x))
-    x = layers.Bidirectional(FusedGRU(recurrent, return_sequences=True))(x)
-    x = layers.Concatenate()([attend(x, recurrent), ops.max(x, axis=1)])
-    logits = layers.Dense(n_emotions, name="logits")(layers.Dropout(dropout)(x))
-    return keras.Model(inputs, logits, name="crnn")
+    answer = recurrent_answer(x, n_emotions, dropout, recurrent)
+    return keras.Model(inputs, answer, name="crnn")

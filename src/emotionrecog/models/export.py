@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import keras
+    from numpy.typing import NDArray
 
     from emotionrecog.artifact import Artifact
 
@@ -30,6 +31,7 @@ __all__ = [
     "describe",
     "export",
     "restore",
+    "round_weights",
     "to_onnx",
     "weights_of",
     "with_probabilities",
@@ -84,11 +86,51 @@ def to_onnx(model: keras.Model, temperature: float) -> bytes:
 
 
 def weights_of(model: keras.Model) -> bytes:
-    """Return the weights as the contents of a ``.weights.h5`` file."""
+    """Return the weights as the contents of a ``.weights.h5`` file.
+
+    Matrices and kernels that half precision holds without loss, as it does after `round_weights`,
+    are in half precision.
+    """
+    import h5py
+    import numpy as np
+
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.weights.h5")
+        path, small = Path(folder, "model.weights.h5"), Path(folder, "small.weights.h5")
         model.save_weights(path)
-        return path.read_bytes()
+        with h5py.File(path, "r") as file, h5py.File(small, "w") as copy:
+
+            def keep(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Dataset):
+                    values = item[()]
+                    halved = _halved(values)
+                    same = np.array_equal(halved, values)
+                    kept = copy.create_dataset(name, data=halved if same else values)
+                else:
+                    kept = copy.require_group(name)
+                kept.attrs.update(item.attrs)
+
+            file.visititems(keep)
+            copy.attrs.update(file.attrs)
+        return small.read_bytes()
+
+
+def round_weights(model: keras.Model) -> None:
+    """Round the matrices and kernels of a network to half precision, for `weights_of`.
+
+    Vectors take little room, and some hold variances of which the small ones count: they stay.
+    """
+    model.set_weights([_halved(values).astype(values.dtype) for values in model.get_weights()])
+
+
+def _halved(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a matrix or kernel in half precision, and whatever does not fit as it is."""
+    import numpy as np
+
+    if values.dtype != np.float32 or values.ndim < 2:
+        return values
+    with np.errstate(over="ignore"):
+        halved = values.astype(np.float16)
+    return halved if np.isfinite(halved).all() else values
 
 
 # An artefact back in Keras -----------------------------------------------------------------------
@@ -108,7 +150,7 @@ def restore(artifact: Artifact) -> keras.Model:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.weights.h5")
             path.write_bytes(artifact.weights)
-            with _at_most(_n_bytes_of_arrays(path)):
+            with _at_most(_n_weights(path)):
                 model = build(artifact.architecture, n_features, n_emotions, **artifact.sizes)
             with warnings.catch_warnings():
                 # Keras merely warns of layers that it finds no weights for.
@@ -123,8 +165,10 @@ def restore(artifact: Artifact) -> keras.Model:
     return model
 
 
-def _n_bytes_of_arrays(path: Path) -> int:
-    """Return how much the arrays in an HDF5 file take, once it is sure that it holds nothing else.
+def _n_weights(path: Path) -> int:
+    """Return how many weights an HDF5 file holds, once it is sure that there is nothing else.
+
+    They take four bytes each in a network, and two at least in the file.
 
     HDF5 can do more than Keras needs: refer to other files, hold less than it says it does
     (compressed or not at all), objects of Python.
@@ -132,7 +176,7 @@ def _n_bytes_of_arrays(path: Path) -> int:
     import h5py
 
     size = path.stat().st_size
-    n_bytes, n_items = 0, 0
+    n_bytes, n_items, n_weights = 0, 0, 0
     with h5py.File(path, "r") as file:
         groups = [file]
         while groups:
@@ -151,36 +195,39 @@ def _n_bytes_of_arrays(path: Path) -> int:
                     or item.chunks
                     or item.external
                     or item.is_virtual
+                    or item.shape is None
                 ):
                     raise ValueError(f"the weights {item.name!r} are no plain array of numbers")
                 n_bytes += item.nbytes
+                if item.dtype.kind == "f":
+                    n_weights += item.size
                 if max(n_bytes, n_items) > size:  # nothing is there, or the same more than once
                     raise ValueError(f"the weights {item.name!r} are more than the file holds")
             if n_items > size:
                 raise ValueError("the groups of weights contain each other")
-    return n_bytes
+    return n_weights
 
 
 _one_at_a_time = threading.Lock()
 
 
 @contextlib.contextmanager
-def _at_most(n_bytes: int) -> Iterator[None]:
-    """Let this thread build a network of so many bytes of weights, and stop it at the next.
+def _at_most(n_weights: int) -> Iterator[None]:
+    """Let this thread build a network of so many weights, and stop it at the next.
 
     Sizes may be anybody's. Nothing else can tell how large a network they make before its weights
     are in memory.
     """
     import keras
 
-    add_weight, thread, left = keras.Layer.add_weight, threading.get_ident(), n_bytes
+    add_weight, thread, left = keras.Layer.add_weight, threading.get_ident(), n_weights
 
     def count(layer: keras.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
         nonlocal left
         if threading.get_ident() == thread:
-            left -= 4 * math.prod(shape or ())  # single precision
+            left -= math.prod(shape or ())
             if left < 0:
-                raise ValueError(f"a network of more than {n_bytes} bytes, which the weights take")
+                raise ValueError(f"a network of more than the {n_weights} weights that there are")
         return add_weight(layer, shape, *args, **options)
 
     with _one_at_a_time:

@@ -25,6 +25,7 @@ __all__ = [
     "ReverseFrames",
     "attend",
     "average",
+    "convolve",
     "decay",
     "logits",
     "mean_and_deviation",
@@ -32,6 +33,8 @@ __all__ = [
     "normalized",
     "pool",
     "recurrent",
+    "recurrent_answer",
+    "residual",
     "within",
 ]
 
@@ -231,6 +234,32 @@ def attend(frames: Any, units: int, mask: Any = None) -> Any:
         scores = scores + (mask - 1.0) * 1e4
     weights = keras.layers.Softmax(axis=1)(scores)
     return ops.sum(frames * weights, axis=1)
+
+
+def convolve(x: Any, filters: int, stride: int = 1) -> Any:
+    """Convolve images by 3×3 and normalise."""
+    x = keras.layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
+    return FusedBatchNormalization()(x)
+
+
+def residual(x: Any, filters: int) -> Any:
+    """Apply two 3×3 convolutions beside a 1×1 shortcut."""
+    shortcut = keras.layers.Conv2D(filters, 1, use_bias=False)(x)
+    y = keras.layers.Activation("relu")(convolve(x, filters))
+    y = keras.layers.Add()([shortcut, convolve(y, filters)])
+    return keras.layers.Activation("relu")(y)
+
+
+def recurrent_answer(frames: Any, n_emotions: int, dropout: float, units: int) -> Any:
+    """Turn frames of shape (batch, n_frames, n) into logits, heard in their order.
+
+    A hidden layer, a bidirectional GRU, and of its frames the attended average and the maximum.
+    """
+    x = keras.layers.Dense(2 * units, activation="relu")(frames)
+    x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Bidirectional(FusedGRU(units, return_sequences=True))(x)
+    x = keras.layers.Concatenate()([attend(x, units), ops.max(x, axis=1)])
+    return keras.layers.Dense(n_emotions, name="logits")(keras.layers.Dropout(dropout)(x))
 
 
 def average(frames: Any, mask: Any) -> Any:

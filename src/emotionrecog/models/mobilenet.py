@@ -1,13 +1,15 @@
-"""A small MobileNetV3 over log-mel frames, read out twice in the middle of the network.
+"""A small MobileNetV3 over log-mel frames, read out three times in the middle of the network.
 
 The convolutional part, the trunk, is that of EfficientAT's ``mn04`` [1]_ up to its twelfth block
 (148 k parameters), so that it can start from the weights trained on AudioSet. What tells emotions
-is in the middle of such a network, so blocks there are read out, channel × frequency kept, by two
+is in the middle of such a network, so blocks there are read out, channel × frequency kept, by three
 heads that err on different clips and whose answers are averaged:
 
 - one hidden layer over the mean and the deviation over time of blocks 4, 6, 8, 10 and 12, which do
   not know what came first;
-- a bidirectional GRU with attention over the time steps, of 0.16 s, of blocks 6, 10 and 12.
+- a bidirectional GRU with attention over the time steps, of 0.16 s, of blocks 6, 10 and 12;
+- two residual blocks of convolutions over the images that blocks 6, 10 and 12 give, then a GRU with
+  attention as before.
 
 References
 ----------
@@ -29,10 +31,10 @@ from keras import layers, ops
 from emotionrecog.errors import ModelError
 from emotionrecog.models.layers import (
     FusedBatchNormalization,
-    FusedGRU,
-    attend,
     mean_and_deviation,
     normalization,
+    recurrent_answer,
+    residual,
 )
 
 if TYPE_CHECKING:
@@ -72,9 +74,13 @@ _LAST_RELU_BLOCK = 6  # hard-swish from there on
 _POOLED_TAPS = (4, 6, 8, 10, 12)
 _FRAME_TAPS = (6, 10, 12)
 
-# Where the trunk ends, and the heads that are given what comes out there.
+# Where the trunk ends, and which of it each head is given.
 _READINGS = ("pooled", "frames")
-_HEADS = ("pooled_head", "recurrent_head")
+_HEADS = {
+    "pooled_head": "pooled",
+    "recurrent_head": "frames",
+    "convolutional_head": "frames",
+}
 
 
 def _convolve(
@@ -147,6 +153,9 @@ def build(
     hidden: int = 192,
     recurrent: int = 80,
     recurrent_dropout: float = 0.4,
+    filters: int = 32,
+    convolutional: int = 64,
+    convolutional_dropout: float = 0.3,
 ) -> keras.Model:
     """Build the network; see `emotionrecog.models.build`.
 
@@ -161,6 +170,10 @@ def build(
     recurrent, recurrent_dropout
         Of the head over time: units of the GRU in each direction, fraction that each training step
         hides.
+    filters, convolutional, convolutional_dropout
+        Of the head over images: channels of the first residual block, of which the second has twice
+        as many, or 0 to leave the head out; units of its GRU; fraction that each training step
+        hides, and half of it of what the head is given.
     """
     inputs = layers.Input((None, n_features), name="features")
     # EfficientAT divides by about twice the standard deviation of its training data.
@@ -173,12 +186,21 @@ def build(
         for statistic in mean_and_deviation(outputs[tap], axis=1)
     ]
     pooled = layers.Concatenate(name="pooled")(pooled)
-    frames = layers.Concatenate(name="frames")(_in_step([outputs[tap] for tap in _FRAME_TAPS]))
-    heads = (
+    images = [outputs[tap] for tap in _FRAME_TAPS]
+    frames = layers.Concatenate(name="frames")(_in_step(images))
+    shape = frames.shape[1:]
+    heads = [
         _pooled_head(pooled.shape[1:], n_emotions, dropout, hidden),
-        _recurrent_head(frames.shape[1:], n_emotions, recurrent_dropout, recurrent),
-    )
-    answers = [ops.log_softmax(head(x)) for head, x in zip(heads, (pooled, frames), strict=True)]
+        _recurrent_head(shape, n_emotions, recurrent_dropout, recurrent),
+    ]
+    if filters:
+        heads.append(
+            _convolutional_head(
+                shape, images, n_emotions, convolutional_dropout, filters, convolutional
+            )
+        )
+    readings = {"pooled": pooled, "frames": frames}
+    answers = [ops.log_softmax(head(readings[_HEADS[head.name]])) for head in heads]
     return keras.Model(inputs, layers.Average(name="logits")(answers), name="mobilenet")
 
 
@@ -195,6 +217,19 @@ def _in_step(images: list[Any]) -> list[Any]:
         else:
             frames.append(frame)
     return frames
+
+
+def _out_of_step(frames: Any, images: list[Any]) -> list[Any]:
+    """Make frames images again, like those that `_in_step` made frames of."""
+    slowest = min(image.shape[2] for image in images)
+    found, first = [], 0
+    for image in images:
+        n_at_once = 2 if image.shape[2] > slowest else 1
+        n_values = n_at_once * image.shape[2] * image.shape[3]
+        values = frames[:, :, first : first + n_values]
+        found.append(layers.Reshape((-1, *image.shape[2:]))(values))
+        first += n_values
+    return found
 
 
 def _pooled_head(
@@ -215,12 +250,27 @@ def _recurrent_head(
     x = layers.BatchNormalization()(x)
     # A value is hidden in all frames of a clip or in none.
     x = layers.SpatialDropout1D(dropout)(x)
-    x = layers.Dense(2 * units, activation="relu")(x)
-    x = layers.Dropout(dropout)(x)
-    x = layers.Bidirectional(FusedGRU(units, return_sequences=True))(x)
-    x = layers.Concatenate()([attend(x, units), ops.max(x, axis=1)])
-    x = layers.Dropout(dropout)(x)
-    return keras.Model(inputs, layers.Dense(n_emotions, name="logits")(x), name="recurrent_head")
+    answer = recurrent_answer(x, n_emotions, dropout, units)
+    return keras.Model(inputs, answer, name="recurrent_head")
+
+
+def _convolutional_head(
+    shape: tuple[int, ...],
+    images: list[Any],
+    n_emotions: int,
+    dropout: float,
+    filters: int,
+    units: int,
+) -> keras.Model:
+    x = inputs = layers.Input(shape)
+    x = layers.BatchNormalization()(x)
+    x = layers.SpatialDropout1D(dropout / 2)(x)
+    fine, *coarse = _out_of_step(x, images)
+    fine = layers.AveragePooling2D(2, padding="same")(residual(fine, filters))
+    x = residual(layers.Concatenate()([fine, *coarse]), 2 * filters)
+    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    answer = recurrent_answer(layers.Dropout(dropout)(x), n_emotions, dropout, units)
+    return keras.Model(inputs, answer, name="convolutional_head")
 
 
 def load_audioset_weights(model: keras.Model, path: str | PathLike[str]) -> None:
@@ -274,17 +324,19 @@ def split(model: keras.Model, n_frames: int) -> tuple[keras.Model, keras.Model]:
         From features of shape (batch, n_frames, n_features) to all that the heads need to know of
         them, shape (batch, n_values).
     heads
-        From there to the logits of each head, shape (batch, 2, n_emotions).
+        From there to the logits of each head, shape (batch, n_heads, n_emotions).
     """
     features = keras.Input((n_frames, model.input.shape[-1]))
     readings = keras.Model(model.input, [model.get_layer(name).output for name in _READINGS])
     outputs = readings(features)
     inputs = keras.Input((sum(math.prod(x.shape[1:]) for x in outputs),))
-    logits, first = [], 0
-    for x, head in zip(outputs, _HEADS, strict=True):
+    given, first = {}, 0
+    for name, x in zip(_READINGS, outputs, strict=True):
         values = inputs[:, first : first + math.prod(x.shape[1:])]
-        logits.append(model.get_layer(head)(layers.Reshape(x.shape[1:])(values)))
+        given[name] = layers.Reshape(x.shape[1:])(values)
         first += values.shape[1]
+    heads = {layer.name: layer for layer in model.layers if layer.name in _HEADS}
+    logits = [heads[name](given[reading]) for name, reading in _HEADS.items() if name in heads]
     flat = layers.Concatenate()([layers.Flatten()(x) for x in outputs])
     return keras.Model(features, flat), keras.Model(inputs, ops.stack(logits, axis=1))
 

@@ -157,6 +157,7 @@ def train(
             checkpoints=Path(checkpoints) if checkpoints is not None else None,
             strategy=strategy,
         )
+    export.round_weights(network)
     artifact = Artifact(
         name=name,
         labels=recipe.labels,

@@ -432,7 +432,8 @@ class _State:
     def __init__(self, folder: Path, recipe: Recipe, n_clips: int, start: str | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "state.npz"
-        run = {**recipe.to_dict(), "n_clips": n_clips, "initial_weights": start}
+        sizes = models.default_sizes(recipe.architecture) | dict(recipe.sizes)
+        run = {**recipe.to_dict(), "sizes": sizes, "n_clips": n_clips, "initial_weights": start}
         description = json.dumps(run, indent=2)
         path = folder / "recipe.json"
         if path.exists() and path.read_text(encoding="utf-8") != description:
