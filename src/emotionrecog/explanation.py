@@ -445,8 +445,8 @@ class _Listener:
         )
 
     def _judge(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        answers = self._recognizer._judge(np.atleast_2d(self._recognizer._extract(window)))
-        answer: NDArray[np.float32] = answers[0]
+        features = np.atleast_2d(self._recognizer._extract(window))
+        answer: NDArray[np.float32] = self._recognizer._judge(features[np.newaxis])[0]
         return answer
 
     @staticmethod

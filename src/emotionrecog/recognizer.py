@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EmotionRecognizer", "Prediction"]
 
+# Windows that the network is asked about together: its weights are then fetched once for all.
+_JUDGED_AT_ONCE = 4
+
 # Sources that `predict_batch` reads ahead for each of its workers, and how many of them it sends
 # together: a worker in another process starts the network anew for each lot.
 _AHEAD_PER_WORKER = 16
@@ -651,10 +654,11 @@ class EmotionRecognizer:
         self.require_possible(min_confidence, coverage)
         waveform, part, length = self._load(source)
         samples = waveform.samples[part]
-        answers, moments = [], []
-        for window, fed in self._windows(samples, length):
+        answers: list[NDArray[np.float32]] = []
+        moments: list[NDArray[np.float64]] = []
+        for windows, fed in self._windows(samples, length):
             answers.append(self._judge(fed))
-            moments.append(self._ear.moments(window, fed))
+            moments += map(self._ear.moments, windows, fed)
         probabilities: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
@@ -701,8 +705,11 @@ class EmotionRecognizer:
         """
         waveform, part, length = self._load(source)
         samples = waveform.samples[part]
-        windows = self._windows(samples, length)
-        moments = [self._ear.moments(window, fed) for window, fed in windows]
+        moments = [
+            self._ear.moments(window, features)
+            for windows, fed in self._windows(samples, length)
+            for window, features in zip(windows, fed, strict=True)
+        ]
         return self._ear.measure(samples, moments)
 
     @overload
@@ -820,8 +827,7 @@ class EmotionRecognizer:
             In the order of `labels`.
         """
         waveform, part, length = self._load(source)
-        windows = self._windows(waveform.samples[part], length)
-        answers = [self._judge(fed) for _, fed in windows]
+        answers = [self._judge(fed) for _, fed in self._windows(waveform.samples[part], length)]
         mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         return mean
 
@@ -847,21 +853,21 @@ class EmotionRecognizer:
 
     def _windows(
         self, samples: NDArray[np.float32], length: int
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield each window and its features: together they would take much memory, and longer."""
-        for window in audible(cut(samples, length)):
-            yield window, np.atleast_2d(self._extract(window))
+    ) -> Iterator[tuple[list[NDArray[np.float32]], NDArray[np.float32]]]:
+        """Yield a few windows at once, and their features; all would take much memory."""
+        heard = audible(cut(samples, length))
+        for first in range(0, len(heard), _JUDGED_AT_ONCE):
+            some = heard[first : first + _JUDGED_AT_ONCE]
+            yield some, np.stack([np.atleast_2d(self._extract(window)) for window in some])
 
     def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Ask the network about one window, shape (n_frames, n_features)."""
+        """Ask the network about windows, shape (n_windows, n_frames, n_features)."""
         try:
-            answer: NDArray[np.float32] = self._session.run(
-                None, {"features": features[np.newaxis]}
-            )[0]
+            answer: NDArray[np.float32] = self._session.run(None, {"features": features})[0]
         except Exception as error:  # ONNX Runtime has no public base class of its errors
             raise ModelError(
-                f"the network of recogniser {self.artifact.name!r} failed on {len(features)} "
-                f"frames: {error}. Save or fetch the recogniser again"
+                f"the network of recogniser {self.artifact.name!r} failed on "
+                f"{features.shape[1]} frames: {error}. Save or fetch the recogniser again"
             ) from error
         return answer
 
