@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-DECLARED := pyproject.toml src/emotionrecog/__init__.py # dependencies, version
+DECLARED := pyproject.toml src/emotionrecog/version.py # dependencies, version
 
 .PHONY: help demo test docs train clean
 

@@ -68,7 +68,7 @@ def main() -> None:
     speech = [u for u in utterances if u.style == "speech"]
     others = [u for u in speech if u.speaker in arguments.others]
     for seed, run in enumerate(arguments.runs):
-        recogniser = EmotionRecognizer.load(run)
+        recognizer = EmotionRecognizer.load(run)
         for voice in arguments.voices:
             rng = np.random.default_rng([seed, *voice.encode()])
             own = [u for u in speech if u.speaker == voice]
@@ -79,7 +79,7 @@ def main() -> None:
             test = evenly([u for u in own if sentence(u) not in learnt], TESTED, rng)
             for n in arguments.clips:
                 clips = evenly(pool, n, rng)
-                done = recogniser.adapt(clips, [*test, *others], seed=seed)
+                done = recognizer.adapt(clips, [*test, *others], seed=seed)
                 row = {"run": run.name, "voice": voice, "clips": len(clips), "asked": n}
                 for name, report in (("before", done.before), ("after", done.after)):
                     for corpus in report.corpora:

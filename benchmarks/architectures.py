@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from emotionrecog import audio, datasets, models, protocols, training
+from emotionrecog import audio, datasets, models, training
 from emotionrecog.evaluation import evaluate
 from emotionrecog.features import Extractor
 from emotionrecog.models import export
 from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.splits import protocols
 
 # Corpus and largest number of epochs.
 FOLDS = {"ravdess/subject5/1": ("ravdess", 30), "cremad/emosuperb5/5": ("crema_d", 3)}

@@ -5,8 +5,8 @@
 
 Copies of seeded random clips are written to a temporary folder and compared with all recordings of
 the speakers that they are of; so are these recordings with each other. The limit of
-`emotionrecog.audit` was chosen on copies of clips of one half of the speakers (``--development``
-shows that half); what is printed is measured on the other.
+`emotionrecog.splits.leakage` was chosen on copies of clips of one half of the speakers
+(``--development`` shows that half); what is printed is measured on the other.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import soxr
 from numpy.typing import NDArray
 
 from emotionrecog import audio, datasets
-from emotionrecog.audit import audit
 from emotionrecog.datasets import Utterance
 from emotionrecog.errors import AudioError
+from emotionrecog.splits.leakage import audit
 
 Samples = NDArray[np.float32]
 Rng = np.random.Generator

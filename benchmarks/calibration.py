@@ -23,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionrecog import EmotionRecognizer, __version__, audio, datasets, plots, protocols
-from emotionrecog.calibration import calibrate, fit_temperature, sharpened
+from emotionrecog import EmotionRecognizer, __version__, audio, datasets, plots
 from emotionrecog.evaluation import Predictions, calibration_error, risk_coverage
 from emotionrecog.evaluation.predictions import collect
-from emotionrecog.reliability import LabelSets, parts, weighted_quantile
-from emotionrecog.stress import CONDITIONS, choose
+from emotionrecog.evaluation.stress import CONDITIONS, choose
+from emotionrecog.inference.reliability import LabelSets, parts, weighted_quantile
+from emotionrecog.splits import protocols
+from emotionrecog.training.calibration import calibrate, fit_temperature, sharpened
 
 ROOT = Path(__file__).parents[1]
 COVERAGES = (0.8, 0.9, 0.95)

@@ -25,9 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionrecog import EmotionRecognizer, __version__, protocols
+from emotionrecog import EmotionRecognizer, __version__
 from emotionrecog.datasets import Utterance
-from emotionrecog.explanation import (
+from emotionrecog.evaluation.stress import choose
+from emotionrecog.inference.explanation import (
     MEASURES,
     _heard,
     _syllables,
@@ -36,7 +37,7 @@ from emotionrecog.explanation import (
     randomised,
     similarity,
 )
-from emotionrecog.stress import choose
+from emotionrecog.splits import protocols
 
 ROOT = Path(__file__).parents[1]
 NEUTRAL = ROOT / "src" / "emotionrecog" / "data" / "neutral.json"
@@ -96,8 +97,8 @@ def check(
     """Explain clips of speakers not heard, and compare."""
     (fold,) = protocols.get(name).folds(utterances)
     tested = [u for u in fold.test if u.style == "speech"]
-    recogniser, *siblings = (EmotionRecognizer.load(folder) for folder in (run, sibling) if folder)
-    for trained in (recogniser, *siblings):
+    recognizer, *siblings = (EmotionRecognizer.load(folder) for folder in (run, sibling) if folder)
+    for trained in (recognizer, *siblings):
         if set(trained.artifact.training["speakers"]) & {u.speaker for u in tested}:
             sys.exit(f"{trained.artifact.name} has heard speakers of {name}")
     clips = [
@@ -107,9 +108,9 @@ def check(
     ]
     others = {
         "trained alike, with another seed": siblings,
-        "all layers shuffled": [randomised(recogniser, seed=seed) for seed in (0, 1)],
+        "all layers shuffled": [randomised(recognizer, seed=seed) for seed in (0, 1)],
         "all layers but convolutions shuffled": [
-            randomised(recogniser, only_heads=True, seed=seed) for seed in (0, 1)
+            randomised(recognizer, only_heads=True, seed=seed) for seed in (0, 1)
         ],
     }
     alike: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -117,14 +118,14 @@ def check(
     took = []
     for clip in clips:
         start = time.process_time()
-        explanation = recogniser.explain(clip.path)
+        explanation = recognizer.explain(clip.path)
         took.append(time.process_time() - start)
         for what, networks in others.items():
             for network in networks:
                 other = network.explain(clip.path, explanation.emotion)
                 found = similarity(explanation, other)
                 alike[what].append((found.rank_correlation, found.ssim))
-        gone = deletion(recogniser, clip.path, explanation)
+        gone = deletion(recognizer, clip.path, explanation)
         for what in ("by_map", "by_energy", "at_random"):
             curves[what].append(getattr(gone, what))
     command = ["python", "benchmarks/explanation.py", "check", f"runs/{run.name}"]
@@ -148,7 +149,7 @@ def check(
         {
             "command": shlex.join(command),
             "version": __version__,
-            "recognizer": recogniser.artifact.name,
+            "recognizer": recognizer.artifact.name,
             "protocol": name,
             "corpora": sorted({u.corpus for u in clips}),
             "n_clips": len(clips),

@@ -26,8 +26,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from emotionrecog import audio, datasets
-from emotionrecog.extraction import extract_corpus
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec, frames
+from emotionrecog.features.extraction import extract_corpus
 
 N_CLIPS = 60
 SAMPLING_RATE = 16_000  # that of the recordings; resampling is not what is compared

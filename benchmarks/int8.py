@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionrecog import EmotionRecognizer, datasets, protocols
+from emotionrecog import EmotionRecognizer, datasets
 from emotionrecog.evaluation import evaluate
 from emotionrecog.models.export import export
+from emotionrecog.splits import protocols
 
 N_CALLS = 200
 

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from emotionrecog import artifact as artifacts
-from emotionrecog import benchmark, evaluation, modelcard, pretrained
+from emotionrecog import benchmark, evaluation, pretrained
 from emotionrecog.evaluation import Predictions
 from emotionrecog.pretrained import registry
+from emotionrecog.training import card
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -45,7 +46,7 @@ def metrics() -> dict[str, Any]:
     """Sum up the networks that had not heard the speakers of ``joint-test``, one for each seed."""
     tables = sorted(RESULTS.glob("joint-test/seed-*.csv"))
     reports = [evaluation.report(Predictions.read_csv(table)) for table in tables]
-    return modelcard.figures("joint-test", reports)
+    return card.figures("joint-test", reports)
 
 
 def held_out(found: dict[str, Any]) -> list[str]:
@@ -161,9 +162,9 @@ def main() -> None:
             "stress": stress(),
         },
     )
-    folder = pretrained.folder(pretrained.DEFAULT)
+    folder = pretrained.fetch(pretrained.DEFAULT)
     bundled = artifacts.read(folder)
-    told = modelcard.with_figures(bundled, found, robustness=stress())
+    told = card.with_figures(bundled, found, robustness=stress())
     differing = [
         name
         for name, differs in (("README.md", before != after), (bundled.name, told != bundled))

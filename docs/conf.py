@@ -8,8 +8,9 @@ from pathlib import Path
 from sphinx.util.docutils import SphinxDirective
 
 import emotionrecog
-from emotionrecog import benchmark, protocols
+from emotionrecog import benchmark
 from emotionrecog.datasets import CORPORA
+from emotionrecog.splits import protocols
 
 project = "emotionrecog"
 author = "emotionrecog developers"

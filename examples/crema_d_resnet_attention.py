@@ -2,13 +2,14 @@
 
 from options import parse
 
-from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog import EmotionRecognizer
+from emotionrecog.splits import protocols
 
 options = parse(__doc__)
 utterances = options.thin(options.speech("crema_d"))
 fold = protocols.get("cremad/emosuperb5").folds(utterances)[4]
 
-recogniser = EmotionRecognizer.train(
+recognizer = EmotionRecognizer.train(
     fold.train,
     fold.validation,
     architecture="resnet_bilstm_attention",
@@ -17,4 +18,4 @@ recogniser = EmotionRecognizer.train(
     epochs=options.epochs,
     batch_size=options.batch_size,
 )
-print(recogniser.evaluate(fold.test, protocol=fold.name))
+print(recognizer.evaluate(fold.test, protocol=fold.name))

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog import EmotionRecognizer
 from emotionrecog.datasets import from_folders
+from emotionrecog.splits import protocols
 
 
 def make_recordings(folder: Path) -> Path:
@@ -39,8 +40,8 @@ with tempfile.TemporaryDirectory() as temporary:
     utterances = from_folders(recordings, speaker=lambda path: path.stem.split("_")[0])
     fold = protocols.get("loso").folds(utterances)[0]
     # A regression on statistics of the spectrum; networks need more recordings.
-    recogniser = EmotionRecognizer.train(fold.train + fold.validation, architecture="linear")
-    print(recogniser.evaluate(fold.test))
-    recogniser.save(Path(temporary, "my-recogniser"))
+    recognizer = EmotionRecognizer.train(fold.train + fold.validation, architecture="linear")
+    print(recognizer.evaluate(fold.test))
+    recognizer.save(Path(temporary, "my-recogniser"))
     again = EmotionRecognizer.load(Path(temporary, "my-recogniser"))
     print(fold.test[0].path.name, "sounds", again.predict(fold.test[0].path).emotion)

@@ -2,7 +2,8 @@
 
 from options import parse
 
-from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog import EmotionRecognizer
+from emotionrecog.splits import protocols
 
 options = parse(__doc__)
 utterances = options.thin(options.speech("ravdess"))
@@ -10,7 +11,7 @@ utterances = options.thin(options.speech("ravdess"))
 # Five actors to test on, five others to decide when to stop, fourteen to learn from.
 fold = protocols.get("ravdess/subject5").folds(utterances)[0]
 
-recogniser = EmotionRecognizer.train(
+recognizer = EmotionRecognizer.train(
     fold.train,
     fold.validation,
     architecture="cnn1d",
@@ -18,4 +19,4 @@ recogniser = EmotionRecognizer.train(
     epochs=options.epochs,
     batch_size=options.batch_size,
 )
-print(recogniser.evaluate(fold.test, protocol=fold.name))
+print(recognizer.evaluate(fold.test, protocol=fold.name))

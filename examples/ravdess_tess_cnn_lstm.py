@@ -2,8 +2,9 @@
 
 from options import parse
 
-from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog import EmotionRecognizer
 from emotionrecog.datasets import LABEL_SETS
+from emotionrecog.splits import protocols
 
 options = parse(__doc__)
 six = LABEL_SETS["six"].apply(options.speech("ravdess", "tess"))
@@ -15,7 +16,7 @@ utterances = options.thin(list(six.utterances))
 ravdess = protocols.get("ravdess/subject5").folds(utterances)[0]
 tess = protocols.get("tess/speaker2").folds(utterances)[1]
 
-recogniser = EmotionRecognizer.train(
+recognizer = EmotionRecognizer.train(
     ravdess.train + tess.train,
     ravdess.validation,
     architecture="cnn_lstm",
@@ -24,4 +25,4 @@ recogniser = EmotionRecognizer.train(
     epochs=options.epochs,
     batch_size=options.batch_size,
 )
-print(recogniser.evaluate(ravdess.test + tess.test))
+print(recognizer.evaluate(ravdess.test + tess.test))

@@ -4,8 +4,9 @@ import dataclasses
 
 from options import parse
 
-from emotionrecog import EmotionRecognizer, protocols
+from emotionrecog import EmotionRecognizer
 from emotionrecog.features import PRESETS
+from emotionrecog.splits import protocols
 
 options = parse(__doc__)
 utterances = options.thin(options.speech("savee"))
@@ -31,5 +32,5 @@ linear = EmotionRecognizer.train(
     name="linear",
 )
 
-for recogniser in (gru, linear):
-    print(recogniser.evaluate(fold.test, protocol=fold.name), end="\n\n")
+for recognizer in (gru, linear):
+    print(recognizer.evaluate(fold.test, protocol=fold.name), end="\n\n")

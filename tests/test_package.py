@@ -101,8 +101,8 @@ def test_import_loads_only_the_errors() -> None:
     [
         pytest.param("import emotionrecog.audio, emotionrecog.features", id="audio and features"),
         pytest.param("import emotionrecog.datasets", id="datasets"),
-        pytest.param("import emotionrecog.protocols", id="protocols"),
-        pytest.param("import emotionrecog.extraction", id="extraction"),
+        pytest.param("import emotionrecog.splits.protocols", id="protocols"),
+        pytest.param("import emotionrecog.features.extraction", id="extraction"),
         pytest.param("import emotionrecog.cli", id="cli"),
         pytest.param(PREDICT, id="predict"),
         pytest.param(PREDICT_BATCH, id="predict_batch"),

@@ -26,9 +26,9 @@ from emotionrecog.artifact import Artifact, read
 from emotionrecog.audio import Waveform, load
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
 from emotionrecog.features import Extractor, FeatureSpec
-from emotionrecog.pretrained import DEFAULT, folder
+from emotionrecog.inference.windows import split_windows
+from emotionrecog.pretrained import DEFAULT, fetch
 from emotionrecog.recognizer import EmotionRecognizer, Prediction
-from emotionrecog.windows import cut
 
 CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 RATE = 16_000
@@ -248,7 +248,7 @@ def test_integers_are_heard_as_floats(sharp: EmotionRecognizer, voice: np.ndarra
 @settings(deadline=None)
 @given(n_samples=st.integers(1, 1_000_000))
 def test_windows_are_as_many_as_overlap_by_half(n_samples: int) -> None:
-    windows = cut(np.zeros(n_samples, dtype=np.float32), WINDOW)
+    windows = split_windows(np.zeros(n_samples, dtype=np.float32), WINDOW)
     assert {len(window) for window in windows} == {WINDOW}
     count = len(windows)
     if n_samples <= WINDOW:
@@ -260,7 +260,7 @@ def test_windows_are_as_many_as_overlap_by_half(n_samples: int) -> None:
 
 @pytest.mark.parametrize("n_samples", [WINDOW + 1, WINDOW * 3 // 2 + 1, 60 * RATE + 7])
 def test_windows_cover_everything(n_samples: int) -> None:
-    windows = cut(np.arange(n_samples, dtype=np.float32), WINDOW)
+    windows = split_windows(np.arange(n_samples, dtype=np.float32), WINDOW)
     starts = np.array([window[0] for window in windows])
     assert starts[0] == 0
     assert windows[-1][-1] == n_samples - 1
@@ -681,7 +681,7 @@ def test_recogniser_says_what_it_is(recognizer: EmotionRecognizer) -> None:
 
 
 def test_constructor_takes_an_artifact(recognizer: EmotionRecognizer, voice: np.ndarray) -> None:
-    same = EmotionRecognizer(read(folder(DEFAULT)))
+    same = EmotionRecognizer(read(fetch(DEFAULT)))
     assert same.predict((voice, RATE)) == recognizer.predict((voice, RATE))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 from scipy.signal import lfilter
 
-from emotionrecog import EmotionRecognizer, audio, benchmark, plots, protocols
+from emotionrecog import EmotionRecognizer, audio, benchmark, plots
 from emotionrecog.audio import Waveform
+from emotionrecog.splits import protocols
 
 HERE = Path(__file__).parent
 CLIP = HERE.parents[1] / "examples" / "clip.wav"

@@ -23,14 +23,13 @@ from emotionrecog.errors import (
     LeakageError,
     ModelError,
 )
+from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
     from emotionrecog.audio import Waveform
-    from emotionrecog.classic import evaluate_model, preprocess_data, train_model
     from emotionrecog.datasets import EMOTIONS
     from emotionrecog.recognizer import EmotionRecognizer, Prediction
-
-__version__ = "0.1.0"
+    from emotionrecog.training.arrays import evaluate_model, preprocess_data, train_model
 
 __all__ = [
     "EMOTIONS",
@@ -55,9 +54,9 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribut
         "EmotionRecognizer": "emotionrecog.recognizer",
         "Prediction": "emotionrecog.recognizer",
         "Waveform": "emotionrecog.audio",
-        "evaluate_model": "emotionrecog.classic",
-        "preprocess_data": "emotionrecog.classic",
-        "train_model": "emotionrecog.classic",
+        "evaluate_model": "emotionrecog.training.arrays",
+        "preprocess_data": "emotionrecog.training.arrays",
+        "train_model": "emotionrecog.training.arrays",
     }
 
     def __getattr__(name):

@@ -116,7 +116,7 @@ class Artifact:
         Of the libraries that trained and exported it.
     calibration
         What the probabilities were fitted to, the label sets, and what recordings of training are
-        like, as `emotionrecog.calibration` has them; empty where it was never done.
+        like, as `emotionrecog.training.calibration` has them; empty where it was never done.
     onnx, weights
         Contents of ``model.onnx`` and ``model.weights.h5``.
     card

@@ -11,8 +11,16 @@ has to say about its input, and each also derives from the builtin that fits::
     └── DownloadError(OSError)      fetching failed, or what came has another hash
 
 A missing path stays `FileNotFoundError`; a bad argument is a plain `ValueError`. Causes are
-chained.
+chained. The checks of arguments below give each kind of mistake one wording.
 """
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = [
     "AudioError",
@@ -21,6 +29,10 @@ __all__ = [
     "EmotionRecogError",
     "LeakageError",
     "ModelError",
+    "require_number",
+    "require_one_of",
+    "require_share",
+    "require_whole",
 ]
 
 
@@ -46,3 +58,119 @@ class ModelError(EmotionRecogError, ValueError):
 
 class DownloadError(EmotionRecogError, OSError):
     """Fetching failed, or what was fetched does not have the expected hash."""
+
+
+def require_whole(
+    name: str, value: Any, minimum: int = 0, maximum: int | None = None, *, unit: str = ""
+) -> int:
+    """Return a whole number within bounds, or raise `ValueError` that names the argument.
+
+    Examples
+    --------
+    >>> require_whole("copies", 2, 1)
+    2
+    >>> require_whole("copies", 0.5, 1)
+    Traceback (most recent call last):
+    ValueError: `copies` must be a whole number of at least 1, got 0.5
+    """
+    is_whole = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not is_whole or value < minimum or (maximum is not None and value > maximum):
+        bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise ValueError(
+            f"`{name}` must be a whole number {bounds}{unit and ' ' + unit}, got {value!r:.60}"
+        )
+    return int(value)
+
+
+def require_number(
+    name: str,
+    value: Any,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+    unit: str = "",
+) -> float:
+    """Return a finite number within bounds, or raise `ValueError` that names the argument.
+
+    Parameters
+    ----------
+    name, value
+        The argument.
+    minimum, maximum
+        Its bounds, which are allowed values themselves unless `open_low` or `open_high` is set.
+    unit
+        Such as ``"Hz"``, for the message.
+
+    Examples
+    --------
+    >>> require_number("snr_db", 20, -40, 100)
+    20.0
+    >>> require_number("learning_rate", 0, 0, open_low=True)
+    Traceback (most recent call last):
+    ValueError: `learning_rate` must be a number above 0, got 0
+    """
+    is_number = hasattr(value, "__float__") and not isinstance(value, bool | str)
+    number = float(value) if is_number else math.nan
+    too_low = number <= minimum if open_low else number < minimum
+    too_high = number >= maximum if open_high else number > maximum
+    if not math.isfinite(number) or too_low or too_high:
+        raise ValueError(
+            f"`{name}` must be a number{_bounds(minimum, maximum, open_low, open_high)}"
+            f"{unit and ' ' + unit}, got {value!r:.60}"
+        )
+    return number
+
+
+def _bounds(minimum: float, maximum: float, open_low: bool, open_high: bool) -> str:
+    if minimum > -math.inf and maximum < math.inf and not (open_low or open_high):
+        return f" from {minimum:g} to {maximum:g}"
+    low = f" {'above' if open_low else 'of at least'} {minimum:g}" if minimum > -math.inf else ""
+    high = f" {'below' if open_high else 'of at most'} {maximum:g}" if maximum < math.inf else ""
+    return f"{low} and{high}" if low and high else low or high
+
+
+def require_share(
+    name: str, value: Any, *, open_low: bool = False, open_high: bool = False
+) -> float:
+    """Return a number from 0 to 1, or raise `ValueError` that names the argument.
+
+    Examples
+    --------
+    >>> require_share("min_confidence", 70)
+    Traceback (most recent call last):
+    ValueError: `min_confidence` must be a number from 0 to 1, got 70
+    """
+    return require_number(name, value, 0, 1, open_low=open_low, open_high=open_high)
+
+
+def require_one_of(
+    name: str,
+    value: Any,
+    choices: Collection[Any],
+    *,
+    error: type[Exception] = ValueError,
+) -> Any:
+    """Return one of the choices, or raise an error that lists them and suggests the nearest.
+
+    Examples
+    --------
+    >>> require_one_of("architecture", "linaer", ("linear", "gru"))
+    Traceback (most recent call last):
+    ValueError: `architecture` must be one of linear, gru; did you mean 'linear'? Got 'linaer'
+    """
+    try:
+        if value in choices:
+            return value
+    except TypeError:  # not hashable, or an array
+        pass
+    from difflib import get_close_matches
+
+    listed = ", ".join(map(str, choices))
+    matches = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    if matches:
+        raise error(
+            f"`{name}` must be one of {listed}; did you mean {matches[0]!r}? Got {value!r:.60}"
+        )
+    raise error(f"`{name}` must be one of {listed}, got {value!r:.60}")

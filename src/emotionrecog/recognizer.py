@@ -20,8 +20,14 @@ from emotionrecog.artifact import Artifact
 from emotionrecog.audio import Waveform
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec
-from emotionrecog.reliability import Ear, LabelSets, Reference, Sound, doubts
-from emotionrecog.windows import audible, cut, sounding
+from emotionrecog.inference.reliability import (
+    AcousticProfile,
+    LabelSets,
+    Reference,
+    Sound,
+    warnings_for,
+)
+from emotionrecog.inference.windows import drop_silent, split_windows, trim_silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,10 +36,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotionrecog.audio import AudioSource
-    from emotionrecog.augmentation import Augmentation, Chain
+    from emotionrecog.augmentation import Chain, SpectrogramAugmentation
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
-    from emotionrecog.explanation import Explanation
+    from emotionrecog.inference.explanation import Explanation
     from emotionrecog.training import Adaptation, Recipe
 
 __all__ = ["EmotionRecognizer", "Prediction"]
@@ -222,7 +228,7 @@ class EmotionRecognizer:
         if artifact is None:
             artifact = pretrained.DEFAULT
         if isinstance(artifact, str):
-            artifact = artifacts.read(pretrained.folder(artifact))
+            artifact = artifacts.read(pretrained.fetch(artifact))
         if not isinstance(artifact, Artifact):
             raise ValueError(
                 f"`artifact` must be a name or an Artifact, got {artifact!r:.60}; to load a "
@@ -230,8 +236,8 @@ class EmotionRecognizer:
             )
         self.artifact = artifact
         self._extract = Extractor(self.artifact.features)
-        self._ear = Ear(self.artifact.features)
-        self._reference, self._label_sets = _calibration(self.artifact, self._ear.n_values)
+        self._profile = AcousticProfile(self.artifact.features)
+        self._reference, self._label_sets = _calibration(self.artifact, self._profile.n_values)
         self._session = _start(self.artifact)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Artifact]]:
@@ -263,14 +269,14 @@ class EmotionRecognizer:
         ModelError
             If there is none of that name, or it is damaged or of a newer format.
         DownloadError
-            If it is not here and cannot be fetched; see `emotionrecog.pretrained.folder`.
+            If it is not here and cannot be fetched; see `emotionrecog.pretrained.fetch`.
 
         Examples
         --------
         >>> EmotionRecognizer.from_pretrained("english-8").artifact.name
         'english-8'
         """
-        return cls(artifacts.read(pretrained.folder(name, offline=offline)))
+        return cls(artifacts.read(pretrained.fetch(name, offline=offline)))
 
     @classmethod
     def load(cls, folder_or_name: str | os.PathLike[str]) -> Self:
@@ -343,7 +349,7 @@ class EmotionRecognizer:
         checkpoints: str | os.PathLike[str] | None = ...,
         test_set: Sequence[Utterance] = ...,
         allow_leakage: bool = ...,
-        listen: bool = ...,
+        compare_audio: bool = ...,
         strategy: tf.distribute.Strategy | None = ...,
         n_jobs: int = ...,
     ) -> EmotionRecognizer: ...
@@ -359,7 +365,7 @@ class EmotionRecognizer:
         features: FeatureSpec | str | None = ...,
         labels: Sequence[str] | None = ...,
         loss: str | None = ...,
-        augment: Augmentation | Chain | bool = ...,
+        augment: SpectrogramAugmentation | Chain | bool = ...,
         epochs: int | None = ...,
         batch_size: int | None = ...,
         learning_rate: float | None = ...,
@@ -371,7 +377,7 @@ class EmotionRecognizer:
         checkpoints: str | os.PathLike[str] | None = ...,
         test_set: Sequence[Utterance] = ...,
         allow_leakage: bool = ...,
-        listen: bool = ...,
+        compare_audio: bool = ...,
         strategy: tf.distribute.Strategy | None = ...,
         n_jobs: int = ...,
     ) -> EmotionRecognizer: ...
@@ -387,7 +393,7 @@ class EmotionRecognizer:
         features: FeatureSpec | str | None = None,
         labels: Sequence[str] | None = None,
         loss: str | None = None,
-        augment: Augmentation | Chain | bool = True,
+        augment: SpectrogramAugmentation | Chain | bool = True,
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -489,7 +495,7 @@ class EmotionRecognizer:
         Returns
         -------
         Adaptation
-            ``recogniser``, and the figures ``before`` and ``after`` on what was held out.
+            ``recognizer``, and the figures ``before`` and ``after`` on what was held out.
         """
         from emotionrecog import training
 
@@ -512,7 +518,7 @@ class EmotionRecognizer:
         protocol: str | None = None,
         train_set: Sequence[Utterance] = (),
         allow_leakage: bool = False,
-        listen: bool = True,
+        compare_audio: bool = True,
         seed: int = 0,
         n_jobs: int = -1,
     ) -> Report:
@@ -522,7 +528,7 @@ class EmotionRecognizer:
         ----------
         test_set
             Utterances of speakers that were not in its training.
-        protocol, train_set, allow_leakage, listen, seed, n_jobs
+        protocol, train_set, allow_leakage, compare_audio, seed, n_jobs
             As in `emotionrecog.evaluation.evaluate`, which does the work.
         """
         from emotionrecog import evaluation
@@ -533,7 +539,7 @@ class EmotionRecognizer:
             protocol=protocol,
             train_set=train_set,
             allow_leakage=allow_leakage,
-            listen=listen,
+            compare_audio=compare_audio,
             seed=seed,
             n_jobs=n_jobs,
         )
@@ -555,8 +561,8 @@ class EmotionRecognizer:
         emotion
             What to explain; by default the answer.
         sex, neutral
-            What the voice is compared with, as in `emotionrecog.explanation.explain`, which does
-            the work.
+            What the voice is compared with, as in `emotionrecog.inference.explanation.explain`,
+            which does the work.
 
         Returns
         -------
@@ -564,7 +570,7 @@ class EmotionRecognizer:
             ``str(explanation)`` is sentences, ``to_dict()`` numbers, and
             `emotionrecog.plots.explanation` draws it.
         """
-        from emotionrecog import explanation
+        from emotionrecog.inference import explanation
 
         return explanation.explain(self, source, emotion, sex=sex, neutral=neutral)
 
@@ -651,18 +657,18 @@ class EmotionRecognizer:
         ValueError
             If `min_confidence` or `coverage` is out of its bounds.
         """
-        self.require_possible(min_confidence, coverage)
+        self.validate_threshold(min_confidence, coverage)
         waveform, part, length = self._load(source)
         samples = waveform.samples[part]
         answers: list[NDArray[np.float32]] = []
         moments: list[NDArray[np.float64]] = []
         for windows, fed in self._windows(samples, length):
             answers.append(self._judge(fed))
-            moments += map(self._ear.moments, windows, fed)
+            moments += map(self._profile.moments, windows, fed)
         probabilities: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
-        reasons = doubts(self._ear.measure(samples, moments), self._reference)
+        reasons = warnings_for(self._profile.measure(samples, moments), self._reference)
         if min_confidence is not None and confidence < min_confidence:
             told = math.floor(1000 * confidence) / 1000  # not rounded up to what was asked for
             reasons += (f"confidence {told:g} is below the {min_confidence:g} asked for",)
@@ -677,7 +683,7 @@ class EmotionRecognizer:
             label_set=chosen,
         )
 
-    def require_possible(self, min_confidence: float | None, coverage: float | None) -> None:
+    def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
         """Raise what `predict` raises where these arguments are impossible."""
         if min_confidence is not None and (
             isinstance(min_confidence, bool)
@@ -690,8 +696,8 @@ class EmotionRecognizer:
         if self._label_sets is None:
             raise ModelError(
                 f"recogniser {self.artifact.name!r} makes no label sets of a stated coverage, for "
-                "it has never been calibrated; emotionrecog.calibration.calibrate does that, or "
-                "`emotionrecog calibrate`"
+                "it has never been calibrated; emotionrecog.training.calibration.calibrate does "
+                "that, or `emotionrecog calibrate`"
             )
         self._label_sets.limit(coverage)
 
@@ -706,11 +712,11 @@ class EmotionRecognizer:
         waveform, part, length = self._load(source)
         samples = waveform.samples[part]
         moments = [
-            self._ear.moments(window, features)
+            self._profile.moments(window, features)
             for windows, fed in self._windows(samples, length)
             for window, features in zip(windows, fed, strict=True)
         ]
-        return self._ear.measure(samples, moments)
+        return self._profile.measure(samples, moments)
 
     @overload
     def predict_batch(
@@ -785,7 +791,7 @@ class EmotionRecognizer:
                 f"`sources` must be several recordings, got a single {type(sources).__name__}; "
                 "use `predict` for one"
             )
-        self.require_possible(min_confidence, coverage)
+        self.validate_threshold(min_confidence, coverage)
         wanted = {"min_confidence": min_confidence, "coverage": coverage}
         return self._predict_in_order(iter(sources), n_jobs, on_error == "keep", wanted)
 
@@ -843,7 +849,7 @@ class EmotionRecognizer:
                 f"{name}: too short: expected at least {minimum:g} s of audio to judge, "
                 f"got {waveform.duration:.3f} s"
             )
-        part = sounding(waveform.samples, waveform.sampling_rate)
+        part = trim_silence(waveform.samples, waveform.sampling_rate)
         # As many samples as make the number of frames that the network was trained on.
         length = (self.artifact.window_frames - 1) * self.artifact.features.hop_length
         # Statistics over time are those of the recording alone, without silence around it.
@@ -855,7 +861,7 @@ class EmotionRecognizer:
         self, samples: NDArray[np.float32], length: int
     ) -> Iterator[tuple[list[NDArray[np.float32]], NDArray[np.float32]]]:
         """Yield a few windows at once, and their features; all would take much memory."""
-        heard = audible(cut(samples, length))
+        heard = drop_silent(split_windows(samples, length))
         for first in range(0, len(heard), _JUDGED_AT_ONCE):
             some = heard[first : first + _JUDGED_AT_ONCE]
             yield some, np.stack([np.atleast_2d(self._extract(window)) for window in some])
@@ -882,19 +888,21 @@ def _recipe(changes: dict[str, Any]) -> Recipe:
 _COPIES = 4
 
 
-def _augmented(augment: Augmentation | Chain | bool) -> dict[str, Any]:
+def _augmented(augment: SpectrogramAugmentation | Chain | bool) -> dict[str, Any]:
     """Return what `augment` means in a recipe."""
-    from emotionrecog.augmentation import Augmentation, Chain
+    from emotionrecog.augmentation import Chain, SpectrogramAugmentation
 
     if augment is True:
         return {}
     if augment is False:
         return {"augmentation": None, "waveforms": None, "copies": 0}
-    if isinstance(augment, Augmentation):
+    if isinstance(augment, SpectrogramAugmentation):
         return {"augmentation": augment}
     if isinstance(augment, Chain):
         return {"waveforms": augment, "copies": _COPIES}
-    raise ValueError(f"`augment` must be an Augmentation, a Chain, True or False, got {augment!r}")
+    raise ValueError(
+        f"`augment` must be a SpectrogramAugmentation, a Chain, True or False, got {augment!r}"
+    )
 
 
 def _calibration(artifact: Artifact, n_values: int) -> tuple[Reference | None, LabelSets | None]:

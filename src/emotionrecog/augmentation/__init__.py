@@ -3,13 +3,18 @@
 Waveforms are varied by transforms such as `AddNoise`, which are called as
 ``transform(samples, sampling_rate, rng)``, one after the other in a `Chain`. `augment_corpus`
 writes varied copies of recordings that splits keep together with what they were made of.
-`Augmentation`, `spec_augment` and `mixup` work on spectrograms and features. All randomness comes
-from the generator that is passed in.
+`SpectrogramAugmentation`, `spec_augment` and `mixup` work on spectrograms and features. All
+randomness comes from the generator that is passed in.
 """
 
 from emotionrecog.augmentation.chain import Chain, Foreign, Transform
 from emotionrecog.augmentation.copies import AugmentedCorpus, augment_corpus
-from emotionrecog.augmentation.spectrograms import Augmentation, fit_length, mixup, spec_augment
+from emotionrecog.augmentation.spectrograms import (
+    SpectrogramAugmentation,
+    fit_length,
+    mixup,
+    spec_augment,
+)
 from emotionrecog.augmentation.waveforms import (
     AddNoise,
     BandLimit,
@@ -25,7 +30,6 @@ from emotionrecog.augmentation.waveforms import (
 
 __all__ = [
     "AddNoise",
-    "Augmentation",
     "AugmentedCorpus",
     "BandLimit",
     "Chain",
@@ -37,6 +41,7 @@ __all__ = [
     "Range",
     "RoomImpulse",
     "Shift",
+    "SpectrogramAugmentation",
     "TimeStretch",
     "Transform",
     "augment_corpus",

@@ -1,8 +1,8 @@
-"""Variations of spectrograms and features: `Augmentation`, SpecAugment and mixup.
+"""Variations of spectrograms and features: `SpectrogramAugmentation`, SpecAugment and mixup.
 
-`Augmentation` makes a network indifferent to who, where and how loud. It works on batches of
-*linear* mel power, where sources add and rooms and microphones multiply, and is used in training
-only. The level needs no augmentation: the front end removes it.
+`SpectrogramAugmentation` makes a network indifferent to who, where and how loud. It works on
+batches of *linear* mel power, where sources add and rooms and microphones multiply, and is used in
+training only. The level needs no augmentation: the front end removes it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Augmentation", "fit_length", "mixup", "spec_augment"]
+__all__ = ["SpectrogramAugmentation", "fit_length", "mixup", "spec_augment"]
 
 _SILENCE = np.float32(1e-12)  # mel power, relative to the voice, of a frame that holds nothing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Augmentation:
+class SpectrogramAugmentation:
     """How strongly training clips are varied; each draw is uniform in its range.
 
     Parameters

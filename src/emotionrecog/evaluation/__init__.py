@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from emotionrecog import audit
 from emotionrecog.errors import DatasetError, LeakageError
-from emotionrecog.evaluation.figures import (
+from emotionrecog.evaluation.groups import Breakdown, Group
+from emotionrecog.evaluation.listeners import ListenerRow, ListenersReport
+from emotionrecog.evaluation.metrics import (
     CorpusReport,
     EmotionReport,
     calibration_error,
     risk_coverage,
 )
-from emotionrecog.evaluation.groups import Breakdown, Group
-from emotionrecog.evaluation.listeners import ListenerRow, ListenersReport
 from emotionrecog.evaluation.predictions import Judge, Predictions, collect, require_labels
 from emotionrecog.evaluation.reports import Mistake, Report, report
+from emotionrecog.splits.leakage import raise_if_leaky
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def evaluate(
     protocol: str | None = None,
     train_set: Sequence[Utterance] = (),
     allow_leakage: bool = False,
-    listen: bool = True,
+    compare_audio: bool = True,
     seed: int = 0,
     n_jobs: int = -1,
 ) -> Report:
@@ -82,14 +82,15 @@ def evaluate(
         What to call it in the report; by default a recogniser's own name, or that of the function.
     protocol
         Name of the fold whose test set this is, which the report tells; see
-        `emotionrecog.protocols.Fold`.
+        `emotionrecog.splits.protocols.Fold`.
     train_set
         Utterances that the recogniser was trained on. Where they are given,
-        `emotionrecog.audit.audit` looks for those of `test_set` among them, by ear as well.
+        `emotionrecog.splits.leakage.audit` looks for those of `test_set` among them, by content
+        as well.
     allow_leakage
         Measure although speakers or recordings of `test_set` were in training. Such figures say
         how well the recogniser remembers, not how well it hears, and the report says so.
-    listen
+    compare_audio
         Whether the audit of `train_set` compares sound, and not just names and bytes.
     seed
         Of the draws of speakers that intervals are made of.
@@ -131,8 +132,12 @@ def evaluate(
     training = {} if artifact is None else artifact.training
     leakage = known_leakage(training, test_set, allow_leakage)
     if train_set:
-        found = audit.refuse(
-            train_set, test_set, allow_leakage=allow_leakage, listen=listen, n_jobs=n_jobs
+        found = raise_if_leaky(
+            train_set,
+            test_set,
+            allow_leakage=allow_leakage,
+            compare_audio=compare_audio,
+            n_jobs=n_jobs,
         )
         leakage = "; ".join(filter(None, (leakage, found))) or None
     require_labels(test_set, answered)
@@ -146,7 +151,11 @@ def evaluate(
         name=str(name or type(recognizer).__name__),
         protocol=protocol,
         audited=_audited(
-            training, test_set, len(train_set), listen=listen, is_leaky=leakage is not None
+            training,
+            test_set,
+            len(train_set),
+            compare_audio=compare_audio,
+            is_leaky=leakage is not None,
         ),
         notes=_calibrated_on(getattr(artifact, "calibration", {}), test_set),
         seed=seed,
@@ -214,7 +223,12 @@ def _calibrated_on(calibration: Any, test_set: Sequence[Utterance]) -> tuple[str
 
 
 def _audited(
-    training: Any, test_set: Sequence[Utterance], n_train: int, *, listen: bool, is_leaky: bool
+    training: Any,
+    test_set: Sequence[Utterance],
+    n_train: int,
+    *,
+    compare_audio: bool,
+    is_leaky: bool,
 ) -> str:
     """Say how it was looked for whether training heard the test set."""
     parts = []
@@ -226,7 +240,7 @@ def _audited(
             "recogniser says it was trained on"
         )
     if n_train:
-        how = "names, bytes and sound" if listen else "names and bytes"
+        how = "names, bytes and sound" if compare_audio else "names and bytes"
         parts.append(
             f"{len(test_set)} recordings tested were compared by {how} with {n_train} of training"
         )

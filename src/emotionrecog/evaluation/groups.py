@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotionrecog.evaluation import intervals
-from emotionrecog.evaluation.figures import Bounds, recalls
+from emotionrecog.evaluation.metrics import Bounds, recalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotionrecog.datasets import Utterance
-    from emotionrecog.evaluation.figures import Answers
+    from emotionrecog.evaluation.metrics import Answers
 
 __all__ = ["Breakdown", "Group"]
 

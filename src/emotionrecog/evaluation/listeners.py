@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotionrecog.datasets import Utterance
-    from emotionrecog.evaluation.figures import Answers
+    from emotionrecog.evaluation.metrics import Answers
 
     Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class ListenerRow:
     majority
         The share of clips of which most listeners chose what was acted; where several emotions were
         chosen equally often, each is a part of it.
-    recogniser
+    recognizer
         The share of clips of which the recogniser answered what was acted.
     listener_with_listeners
         How often two listeners of a clip agree; NaN where no clip had two.
@@ -53,7 +53,7 @@ class ListenerRow:
     n_votes: int
     listener: float
     majority: float
-    recogniser: float
+    recognizer: float
     listener_with_listeners: float
     recogniser_with_listeners: float
     half_with_half: float

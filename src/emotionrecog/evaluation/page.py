@@ -9,9 +9,10 @@ import warnings
 from html import escape
 from typing import TYPE_CHECKING
 
-from emotionrecog import __version__, audio, plots
+from emotionrecog import audio, plots
 from emotionrecog.errors import EmotionRecogError
-from emotionrecog.evaluation import figures
+from emotionrecog.evaluation import metrics
+from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -242,7 +243,7 @@ def _emotions(report: Report) -> str:
 
 def _confidence(report: Report) -> str:
     assert report.predictions is not None  # for the type checker
-    found = figures.answers(report.predictions)
+    found = metrics.answers(report.predictions)
     sure, right = float(found.confidence.mean()), float(found.hit.mean())
     more = "more" if sure > right else "less"
     text = (
@@ -255,7 +256,7 @@ def _confidence(report: Report) -> str:
     curves = {}
     for row in report.corpora[:_CURVES]:
         own = found.corpora == row.corpus
-        curves[row.corpus] = figures.risk_coverage(found.confidence[own], found.hit[own])
+        curves[row.corpus] = metrics.risk_coverage(found.confidence[own], found.hit[own])
     areas = ", ".join(f"{escape(row.corpus)} {_percent(row.aurc)}" for row in report.corpora)
     kept = (
         f"<p>Where only the surest answers are kept, fewer are wrong. Area under the curve, in per "
@@ -358,7 +359,7 @@ def _listeners(compared: ListenersReport) -> str:
                 for value in (
                     row.listener,
                     row.majority,
-                    row.recogniser,
+                    row.recognizer,
                     row.listener_with_listeners,
                     row.recogniser_with_listeners,
                     row.half_with_half,

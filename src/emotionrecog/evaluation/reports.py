@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotionrecog import protocols
-from emotionrecog.evaluation import figures
-from emotionrecog.evaluation.figures import ALL, CorpusReport
+from emotionrecog.evaluation import metrics
 from emotionrecog.evaluation.groups import Breakdown, breakdowns
 from emotionrecog.evaluation.listeners import ListenersReport, listeners
+from emotionrecog.evaluation.metrics import ALL, CorpusReport
+from emotionrecog.splits import protocols
 
 if TYPE_CHECKING:
     import os
@@ -253,13 +253,13 @@ def report(
     seed
         Of the draws of speakers.
     """
-    found = figures.answers(predictions)
+    found = metrics.answers(predictions)
     names = list(dict.fromkeys(found.corpora.tolist()))
-    rows = tuple(figures.corpus_report(corpus, found, seed) for corpus in names)
-    overall = figures.corpus_report(ALL, found, seed) if len(rows) > 1 else None
+    rows = tuple(metrics.corpus_report(corpus, found, seed) for corpus in names)
+    overall = metrics.corpus_report(ALL, found, seed) if len(rows) > 1 else None
     return Report(
         corpora=rows,
-        calibration_error=figures.calibration_error(found.confidence, found.hit),
+        calibration_error=metrics.calibration_error(found.confidence, found.hit),
         n_failed=len(predictions.failed),
         leakage=leakage,
         name=name,
@@ -364,7 +364,7 @@ def _emotions(row: CorpusReport) -> list[str]:
 
 
 def _listeners(compared: ListenersReport) -> list[str]:
-    """Lay out people beside the recogniser."""
+    """Lay out people beside the recognizer."""
     lines = [
         f"{compared.corpus}: listeners beside the recogniser"
         + (
@@ -380,7 +380,7 @@ def _listeners(compared: ListenersReport) -> list[str]:
         agreement = row.listener_with_listeners
         lines.append(
             f"  {row.value:<12}{row.n_clips:>6}{_percent(row.listener):>11}"
-            f"{_percent(row.majority):>10}{_percent(row.recogniser):>12}"
+            f"{_percent(row.majority):>10}{_percent(row.recognizer):>12}"
             f"{'' if math.isnan(agreement) else _percent(agreement):>11}"
             f"{_percent(row.recogniser_with_listeners):>12}"
         )

@@ -45,7 +45,7 @@ __all__ = [
     "cache",
     "catalogue",
     "describe",
-    "folder",
+    "fetch",
     "read_registry",
     "remove",
     "state",
@@ -141,7 +141,7 @@ def state(name: str) -> Literal["bundled", "cached", "damaged", "not fetched"]:
     return "damaged" if place.exists() else "not fetched"
 
 
-def folder(name: str, *, offline: bool | None = None) -> Path:
+def fetch(name: str, *, offline: bool | None = None) -> Path:
     """Return the folder of a recogniser, which is fetched if it is not here.
 
     The files are compared with the hashes of the registry before the folder appears in the cache,
@@ -164,7 +164,7 @@ def folder(name: str, *, offline: bool | None = None) -> Path:
 
     Examples
     --------
-    >>> sorted(path.name for path in folder("english-8").iterdir())
+    >>> sorted(path.name for path in fetch("english-8").iterdir())
     ['MODEL_CARD.md', 'model.onnx', 'model.weights.h5', 'recognizer.json']
     """
     if name in _bundled():

@@ -15,8 +15,8 @@ from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from emotionrecog import __version__
 from emotionrecog.errors import DownloadError
+from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -175,7 +175,7 @@ def write_registry(
     >>> from emotionrecog import pretrained
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "registry.json")
-    ...     write_registry(path, [pretrained.folder("english-8")])
+    ...     write_registry(path, [pretrained.fetch("english-8")])
     ...     list(read_registry(path)["english-8"].files)
     ['MODEL_CARD.md', 'model.onnx', 'model.weights.h5', 'recognizer.json']
     """

@@ -10,10 +10,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotionrecog import audit, models
+from emotionrecog import models
 from emotionrecog.artifact import Artifact
 from emotionrecog.errors import DatasetError
 from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.splits.leakage import raise_if_leaky
 from emotionrecog.training.adaptation import Adaptation, adapt, continued
 from emotionrecog.training.data import hold_out, read_clips, require_apart
 from emotionrecog.training.recipe import Recipe
@@ -45,7 +46,7 @@ def train(
     checkpoints: str | os.PathLike[str] | None = None,
     test_set: Sequence[Utterance] = (),
     allow_leakage: bool = False,
-    listen: bool = True,
+    compare_audio: bool = True,
     strategy: tf.distribute.Strategy | None = None,
     n_jobs: int = -1,
 ) -> EmotionRecognizer:
@@ -78,12 +79,12 @@ def train(
         run of the same recipe, training goes on from there.
     test_set
         Utterances that the recogniser will be measured on. Nothing is learnt from them and nothing
-        chosen by them; `emotionrecog.audit.audit` looks for them in the others before training
-        begins.
+        chosen by them; `emotionrecog.splits.leakage.audit` looks for them in the others before
+        training begins.
     allow_leakage
         Train although `test_set` shares speakers or recordings with the others. The recogniser
         says so, in ``artifact.training["leakage"]``, and so does every report on it.
-    listen
+    compare_audio
         Compare the sound of the recordings, not only names and bytes.
     strategy
         How to spread the work over GPUs or machines; see ``tf.distribute``. Seeds of dropout differ
@@ -120,8 +121,8 @@ def train(
     given = [*train_set, *(validation_set or ())]
     leakage = None
     if test_set:
-        leakage = audit.refuse(
-            given, test_set, allow_leakage=allow_leakage, listen=listen, n_jobs=n_jobs
+        leakage = raise_if_leaky(
+            given, test_set, allow_leakage=allow_leakage, compare_audio=compare_audio, n_jobs=n_jobs
         )
     if validation_set is None and recipe.patience is not None:
         train_set, validation_set = hold_out(train_set, recipe.validation_share, recipe.seed)
@@ -223,5 +224,5 @@ def _require_fitting_start(
         )
         raise ValueError(
             f"`start` must fit the recipe, but their {differing} differ; use "
-            "emotionrecog.training.continued(recogniser)"
+            "emotionrecog.training.continued(recognizer)"
         )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotionrecog import audit, models
+from emotionrecog import models
 from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.splits import leakage
 from emotionrecog.training.data import hold_out, read_clips
 from emotionrecog.training.recipe import Recipe
 from emotionrecog.training.record import describe, versions
@@ -41,7 +42,7 @@ class Adaptation:
 
     Parameters
     ----------
-    recogniser
+    recognizer
         The new one. Its ``artifact.training["adaptations"]`` says from what it was adapted, on
         what, and how.
     before, after
@@ -51,7 +52,7 @@ class Adaptation:
         how well voices that are known are recognised, and the reports say so.
     """
 
-    recogniser: EmotionRecognizer
+    recognizer: EmotionRecognizer
     before: Report
     after: Report
     speakers_apart: bool
@@ -72,12 +73,12 @@ class Adaptation:
         return "\n".join(lines)
 
 
-def continued(recogniser: EmotionRecognizer, **changes: Any) -> Recipe:
+def continued(recognizer: EmotionRecognizer, **changes: Any) -> Recipe:
     """Return the recipe to go on training a recogniser with, for ``train(start=recogniser)``.
 
     Parameters
     ----------
-    recogniser
+    recognizer
         What to go on from.
     **changes
         Fields of `Recipe` that shall differ from those it was trained with: ``epochs``,
@@ -101,7 +102,7 @@ def continued(recogniser: EmotionRecognizer, **changes: Any) -> Recipe:
     >>> recipe.architecture, recipe.crop_frames, recipe.epochs
     ('mobilenet', 256, 5)
     """
-    artifact = recogniser.artifact
+    artifact = recognizer.artifact
     fixed = {
         **{name: getattr(artifact, name) for name in _FIXED},
         "crop_frames": artifact.window_frames,
@@ -128,7 +129,7 @@ def continued(recogniser: EmotionRecognizer, **changes: Any) -> Recipe:
 
 
 def adapt(
-    recogniser: EmotionRecognizer,
+    recognizer: EmotionRecognizer,
     utterances: Sequence[Utterance],
     held_out: Sequence[Utterance] | None = None,
     *,
@@ -148,7 +149,7 @@ def adapt(
 
     Parameters
     ----------
-    recogniser
+    recognizer
         What to start from; it stays as it is.
     utterances
         Clips of two emotions or more, of one speaker or several.
@@ -185,14 +186,14 @@ def adapt(
     from emotionrecog.models import export
     from emotionrecog.training.loop import Start, fit
 
-    start = recogniser.artifact
+    start = recognizer.artifact
     if held_out is None:
         learnt, held_out = _set_aside(utterances, seed)
     else:
         learnt = list(utterances)
     _require_other_recordings(learnt, held_out, n_jobs)
     recipe = continued(
-        recogniser,
+        recognizer,
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,
@@ -215,7 +216,7 @@ def adapt(
     begin = Start(
         name=start.name, network=export.restore(start), sizes=start.sizes, frozen=True, pull=pull
     )
-    before = recogniser.evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
+    before = recognizer.evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
     network, _, history = fit(clips, recipe, start=begin)
     heard = set(start.training.get("speakers", ()))
     own = {utterance.speaker for utterance in used}
@@ -250,7 +251,7 @@ def adapt(
     told["held_out"] |= {"speakers_apart": apart, "figures": _figures(before, after)}
     card = _card(adapted.name, told) + start.card
     return Adaptation(
-        recogniser=EmotionRecognizer(dataclasses.replace(adapted, card=card)),
+        recognizer=EmotionRecognizer(dataclasses.replace(adapted, card=card)),
         before=before,
         after=after,
         speakers_apart=apart,
@@ -291,7 +292,7 @@ def _recording(utterance: Utterance) -> str:
 def _require_other_recordings(
     learnt: Sequence[Utterance], held_out: Sequence[Utterance], n_jobs: int
 ) -> None:
-    pairs = audit.audit(learnt, held_out, listen=False, n_jobs=n_jobs).pairs
+    pairs = leakage.audit(learnt, held_out, compare_audio=False, n_jobs=n_jobs).pairs
     if pairs:
         raise LeakageError(
             f"{len(pairs)} recordings are learnt from and held out, such as {pairs[0].test}; what "

@@ -16,13 +16,13 @@ from emotionrecog.augmentation import fit_length
 from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
 from emotionrecog.features import Extractor
 from emotionrecog.features.mel import relative_to_voice
+from emotionrecog.inference.windows import pad_with_silence
 from emotionrecog.models.targets import (
     balanced_weights,
     loss_targets,
     soft_targets,
     voted_targets,
 )
-from emotionrecog.windows import surround
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +156,7 @@ def _measure(extract: Extractor, samples: Array, recipe: Recipe) -> Array:
         return extract.measure(samples)[np.newaxis]
     length = (recipe.crop_frames - 1) * spec.hop_length
     around = max(0, length - len(samples)) // 2 // spec.hop_length * spec.hop_length
-    return extract.measure(np.pad(surround(samples, length), around))
+    return extract.measure(np.pad(pad_with_silence(samples, length), around))
 
 
 class Batches:

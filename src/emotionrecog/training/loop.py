@@ -116,7 +116,7 @@ def fit(
         if start.weights is not None:
             mobilenet.load_audioset_weights(network, start.weights)
             trunk, model = mobilenet.split(network, recipe.crop_frames)
-            batches = Batches(clips, recipe, listen(trunk, clips, recipe))
+            batches = Batches(clips, recipe, embed(trunk, clips, recipe))
             if watched is not None:
                 watched = _in_parts(trunk, watched[0]), watched[1]
         if start.frozen:
@@ -168,7 +168,7 @@ def _in_parts(trunk: keras.Model, inputs: Array) -> Array:
     return np.concatenate(parts)
 
 
-def listen(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.float16]:
+def embed(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.float16]:
     """Ask a pretrained trunk about each clip and its augmented copies.
 
     Returns

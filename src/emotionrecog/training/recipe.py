@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from emotionrecog import augmentation as augmentations
 from emotionrecog import models
-from emotionrecog.augmentation import Augmentation, Chain
+from emotionrecog.augmentation import Chain, SpectrogramAugmentation
 from emotionrecog.datasets import EMOTIONS
 from emotionrecog.features import PRESETS, FeatureSpec
 
@@ -120,7 +120,9 @@ class Recipe:
     sizes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)
     labels: tuple[str, ...] = EMOTIONS
-    augmentation: Augmentation | None = dataclasses.field(default_factory=Augmentation)
+    augmentation: SpectrogramAugmentation | None = dataclasses.field(
+        default_factory=SpectrogramAugmentation
+    )
     waveforms: Chain | None = None
     copies: int = 8
     epochs: int = 40
@@ -206,7 +208,7 @@ class Recipe:
         spec = changes.get("features", PRESETS[models.ARCHITECTURES[architecture].features])
         chosen = {
             "crop_frames": 1 + int(_CROP * spec.sampling_rate / spec.hop_length),
-            "augmentation": Augmentation() if _varies_spectra(spec) else None,
+            "augmentation": SpectrogramAugmentation() if _varies_spectra(spec) else None,
             **_OWN.get(architecture, _ANY),
         }
         return cls(**{"architecture": architecture, "features": spec, **chosen, **changes})
@@ -234,9 +236,9 @@ class Recipe:
         values
             Fields by name; what is missing is as in `of`. ``features`` is the name of a preset, or
             a table of fields of `FeatureSpec` with or without a ``preset`` to start from;
-            ``augmentation`` is a table of fields of `Augmentation`, or false; ``waveforms`` is an
-            array of tables, each with the name of a ``transform``, its arguments and, if wanted,
-            its ``probability``; ``patience`` may be false for `None`.
+            ``augmentation`` is a table of fields of `SpectrogramAugmentation`, or false;
+            ``waveforms`` is an array of tables, each with the name of a ``transform``, its
+            arguments and, if wanted, its ``probability``; ``patience`` may be false for `None`.
 
         Raises
         ------
@@ -349,13 +351,15 @@ def _features(given: Any) -> FeatureSpec:
     return dataclasses.replace(PRESETS[preset], **own)
 
 
-def _augmentation(given: Any) -> Augmentation | None:
+def _augmentation(given: Any) -> SpectrogramAugmentation | None:
     if given is False or given is None:
         return None
     _require_known(
-        "`augmentation`", given, [field.name for field in dataclasses.fields(Augmentation)]
+        "`augmentation`",
+        given,
+        [field.name for field in dataclasses.fields(SpectrogramAugmentation)],
     )
-    return Augmentation(**_tuples(given))
+    return SpectrogramAugmentation(**_tuples(given))
 
 
 def _waveforms(given: Any) -> Chain | None:

@@ -6,8 +6,8 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from emotionrecog import __version__
 from emotionrecog.datasets import CORPORA
+from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotionrecog import models, protocols
+from emotionrecog import models
 from emotionrecog.errors import DatasetError, EmotionRecogError
-from emotionrecog.protocols import Protocol
+from emotionrecog.splits import protocols
+from emotionrecog.splits.protocols import Protocol
 from emotionrecog.training.config import TABLES, changed, require_sizes
 from emotionrecog.training.data import Clips, read_clips
 from emotionrecog.training.recipe import Recipe

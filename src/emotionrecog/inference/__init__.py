@@ -1,0 +1,1 @@
+"""Predict emotions with a trained network: NumPy and ONNX Runtime, without TensorFlow."""

@@ -1,0 +1,151 @@
+"""Call a function for each of many recordings: in parallel, with progress, and without stopping.
+
+Work goes through joblib, so that ``joblib.parallel_config(backend=…)`` moves it to processes or to
+a cluster. One recording that fails does not stop the others: it is counted, logged and returned.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from emotionrecog.errors import EmotionRecogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["Results", "over_recordings", "stream"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_logger = logging.getLogger("emotionrecog")
+
+
+@dataclass(frozen=True, slots=True)
+class Results(Generic[Item, Result]):
+    """Items with the result of each, in their order, and what was left out.
+
+    Parameters
+    ----------
+    items
+        The items that have a result.
+    values
+        The results, in the order of `items`.
+    failed
+        The path of each item that was left out, with the reason.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    values: list[Result] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return how many items have a result."""
+        return len(self.items)
+
+
+def stream(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    activity: str,
+    n_jobs: int = -1,
+    unit: str = "clip",
+    prefer: Literal["threads", "processes"] | None = "threads",
+    require: Literal["sharedmem"] | None = None,
+) -> Iterator[tuple[Item, Result | Exception]]:
+    """Yield each item with its result, or the `EmotionRecogError` or `OSError` that it raised.
+
+    Parameters
+    ----------
+    function
+        What to call for each item.
+    items
+        What to call it with.
+    activity
+        What the progress bar says; there is one on a terminal only.
+    n_jobs
+        Number of workers, as joblib counts them: -1 for one on each core.
+    unit
+        What an item is, for the progress bar.
+    prefer, require
+        As for ``joblib.Parallel``.
+    """
+    import joblib
+    from tqdm import tqdm
+
+    options: dict[str, Any] = {"require": require} if require else {"prefer": prefer}
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", **options)
+    results = parallel(joblib.delayed(_attempt)(function, item) for item in items)
+    bar = tqdm(results, activity, total=len(items), unit=unit, disable=None)
+    yield from zip(items, bar, strict=True)
+
+
+def over_recordings(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    activity: str,
+    n_jobs: int = -1,
+    unit: str = "clip",
+    prefer: Literal["threads", "processes"] | None = "threads",
+    require: Literal["sharedmem"] | None = None,
+) -> Results[Item, Result]:
+    """Call a function for each recording; log and collect what had to be left out.
+
+    Parameters
+    ----------
+    function
+        What to call for each item. An item whose call raises `EmotionRecogError` or `OSError` is
+        left out with a warning; anything else stops the work.
+    items
+        Paths, or objects with a ``path`` such as `emotionrecog.datasets.Utterance`.
+    activity, n_jobs, unit, prefer, require
+        As for `stream`.
+
+    Examples
+    --------
+    >>> from emotionrecog import audio
+    >>> results = over_recordings(
+    ...     lambda path: audio.load(path).duration,
+    ...     [Path("examples/clip.wav"), Path("missing.wav")],
+    ...     activity="reading",
+    ... )
+    >>> len(results), list(results.failed.values())
+    (1, ['no such audio file'])
+    """
+    results: Results[Item, Result] = Results()
+    answers = stream(
+        function,
+        items,
+        activity=activity,
+        n_jobs=n_jobs,
+        unit=unit,
+        prefer=prefer,
+        require=require,
+    )
+    for item, answer in answers:
+        if isinstance(answer, Exception):
+            path = Path(getattr(item, "path", item))  # type: ignore[arg-type]
+            results.failed[path] = reason(answer)
+            _logger.warning("left out %s: %s", path, results.failed[path])
+        else:
+            results.items.append(item)
+            results.values.append(answer)
+    return results
+
+
+def reason(error: Exception) -> str:
+    """Return why something failed, without the path that the system's own errors repeat."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _attempt(function: Callable[[Item], Result], item: Item) -> Result | Exception:
+    try:
+        return function(item)
+    except (EmotionRecogError, OSError) as error:
+        # The frames of the traceback would keep the samples in memory as long as the error.
+        return error.with_traceback(None)

@@ -1,0 +1,448 @@
+"""Probabilities that mean what they say: fitted to speakers whom no network heard.
+
+`calibrate` fits a temperature to answers about voices that the network which gave them had never
+heard, and keeps with it how improbable an emotion may be and still be the right one, and what the
+recordings are like. `emotionrecog.inference.reliability` makes use of the latter two in every
+prediction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emotionrecog import evaluation
+from emotionrecog.datasets import Utterance
+from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
+from emotionrecog.evaluation import Predictions, calibration_error
+from emotionrecog.evaluation.predictions import collect
+from emotionrecog.inference.reliability import LabelSets, Reference, parts, weighted_quantile
+from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from emotionrecog.artifact import Artifact
+    from emotionrecog.inference.reliability import Sound
+
+    Array = NDArray[np.float64]
+
+__all__ = [
+    "COVERAGES",
+    "MINIMUM_SPEAKERS",
+    "calibrate",
+    "fit_label_sets",
+    "fit_temperature",
+    "sharpened",
+    "summary",
+]
+
+_logger = logging.getLogger("emotionrecog")
+
+MINIMUM_SPEAKERS = 5
+"""Corpora of fewer speakers have no say in the temperature: a single voice that is mistaken with
+much confidence would make all others doubtful."""
+
+COVERAGES = tuple(round(0.01 * percent, 2) for percent in range(50, 100))
+"""Of the label sets."""
+
+# Between which the temperature is looked for.
+_TEMPERATURES = (0.05, 20.0)
+
+# Coverages whose check is kept.
+_CHECKED = (0.8, 0.9, 0.95)
+
+# Recordings of each speaker from which is learnt what training is like: more change nothing.
+_OF_A_SPEAKER = 40
+
+_LEAST = float(np.finfo(np.float64).tiny)
+
+
+def calibrate(
+    recognizer: EmotionRecognizer,
+    heard: Sequence[Utterance] | Predictions | Sequence[Predictions],
+    *,
+    train_set: Sequence[Utterance] = (),
+    protocol: str | None = None,
+    n_jobs: int = -1,
+) -> EmotionRecognizer:
+    """Make a recogniser's probabilities frequencies, as far as other voices allow.
+
+    The logits are divided by the temperature whose mean log-loss is least, corpora of at least
+    `MINIMUM_SPEAKERS` speakers counting equally. The most probable emotion of a window stays what
+    it was. Needs TensorFlow, for the network is converted anew.
+
+    Parameters
+    ----------
+    recognizer
+        It stays as it is.
+    heard
+        Utterances of speakers that the recogniser was not trained on. Where it was trained on
+        everybody: what other networks of the same recipe, of temperature 1, answered to speakers
+        that they had not heard.
+    train_set
+        Utterances that the recogniser was trained on, from which is learnt as well what its
+        recordings are like. Those of `heard` always count; at most 40 of each speaker are read.
+    protocol
+        Name of the fold, or folds, that the utterances are the test speakers of; it is kept.
+    n_jobs
+        Number of workers, as joblib counts them.
+
+    Returns
+    -------
+    EmotionRecognizer
+        Where its temperature comes from is in ``artifact.calibration``; see `summary`.
+
+    Raises
+    ------
+    LeakageError
+        If the recogniser was trained on speakers of the utterances.
+    DatasetError
+        If no corpus has five speakers, or no clip can be judged.
+    ModelError
+        If TensorFlow is missing, or the Keras network of the recogniser cannot be rebuilt.
+    ValueError
+        If the predictions are about other emotions than those of the recogniser.
+    """
+    from emotionrecog.models import export
+
+    artifact = recognizer.artifact
+    given = [heard] if isinstance(heard, Predictions) else list(heard)
+    if not given:
+        raise DatasetError("there is nothing to calibrate by: expected utterances, found none")
+    own = [item for item in given if isinstance(item, Utterance)]
+    is_own = len(own) == len(given)
+    told: list[Any] = [_asked(recognizer, own, n_jobs)] if is_own else given
+    table = _Table.of(told, recognizer.labels)
+    relative = fit_temperature(table.probabilities, table.acted, table.weights())
+    temperature = relative * artifact.temperature if is_own else relative
+    sets = fit_label_sets(sharpened(table.probabilities, relative), table.acted, table.speakers)
+    known = list({u.path: u for one in told for u in one.utterances}.values())
+    reference = _reference(recognizer, [*known, *train_set], n_jobs)
+    record: dict[str, Any] = {
+        "version": __version__,
+        "protocol": protocol,
+        "by_siblings": not is_own,
+        "temperature": round(temperature, 6),
+        "n_clips": len(table.acted),
+        "speakers": sorted(set(table.speakers.tolist())),
+        "corpora": _checked(table),
+        "label_sets": sets.to_dict(),
+        "reference": reference.to_dict(),
+    }
+    calibrated = dataclasses.replace(
+        artifact,
+        temperature=record["temperature"],
+        onnx=export.to_onnx(export.restore(artifact), record["temperature"]),
+        calibration=record,
+    )
+    return EmotionRecognizer(calibrated)
+
+
+def summary(artifact: Artifact) -> str:
+    """Lay out how a recogniser was calibrated.
+
+    Raises
+    ------
+    ValueError
+        If it never was.
+    """
+    record = artifact.calibration
+    if "temperature" not in record:
+        raise ValueError(f"recogniser {artifact.name!r} was never calibrated")
+    who = "networks of the same recipe" if record["by_siblings"] else "the network itself"
+    lines = [
+        f"{artifact.name}: temperature {record['temperature']:.3f}, fitted to what {who} answered "
+        f"to {record['n_clips']} clips of {len(record['speakers'])} speakers never heard"
+        + (f" ({record['protocol']})" if record["protocol"] else ""),
+        "checked on each fifth of the speakers with what the others make, in per cent:",
+        f"{'corpus':<14}{'clips':>6}{'speakers':>10}{'ECE before':>12}{'after':>7}"
+        + "".join(f"{f'{100 * share:.0f} % sets':>12}{'of':>6}" for share in _CHECKED),
+    ]
+    for row in record["corpora"]:
+        lines.append(
+            f"{row['corpus']:<14}{row['n_clips']:>6}{row['n_speakers']:>10}"
+            f"{100 * row['ece_before']:>12.1f}{100 * row['ece_after']:>7.1f}"
+            + "".join(
+                f"{100 * check['covered']:>12.1f}{check['size']:>6.2f}" for check in row["sets"]
+            )
+        )
+    absent = [row["corpus"] for row in record["corpora"] if not row["is_fitted"]]
+    if absent:
+        lines.append(
+            f"{', '.join(absent)}: fewer than {MINIMUM_SPEAKERS} speakers, who have no say in the "
+            "temperature"
+        )
+    shortest, longest = record["reference"]["durations"]
+    lines.append(f"recordings of {shortest:.1f} to {longest:.1f} s")
+    return "\n".join(lines)
+
+
+# --- fitting ------------------------------------------------------------------------------------
+
+
+def sharpened(probabilities: Array, temperature: float) -> Array:
+    """Return the probabilities that logits divided by a temperature would have.
+
+    Those of several windows have been averaged, and then this is close to what the network
+    answers, not the same.
+
+    Examples
+    --------
+    >>> sharpened(np.array([[0.8, 0.2]]), 0.5).round(3)
+    array([[0.941, 0.059]])
+    """
+    logits = np.log(np.maximum(probabilities, _LEAST)) / temperature
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def fit_temperature(probabilities: Array, acted: NDArray[np.intp], weights: Array) -> float:
+    """Return the temperature of the least mean log-loss.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (n_clips, n_labels).
+    acted
+        Number of the right label, shape (n_clips,).
+    weights
+        How much each clip counts, shape (n_clips,).
+
+    References
+    ----------
+    C. Guo et al.: "On calibration of modern neural networks", ICML 2017.
+
+    Examples
+    --------
+    Of ten answers of 60 %, nine are right:
+
+    >>> shares = np.tile([0.6, 0.4], (10, 1))
+    >>> temperature = fit_temperature(shares, np.array([0] * 9 + [1]), np.ones(10))
+    >>> sharpened(shares[:1], temperature).round(2)
+    array([[0.9, 0.1]])
+    """
+    from scipy.optimize import minimize_scalar
+
+    used = weights > 0
+    logits, right = np.log(np.maximum(probabilities[used], _LEAST)), acted[used]
+    share = weights[used] / weights.sum()
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / math.exp(log_temperature)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        of_right = scaled[np.arange(len(right)), right] - np.log(np.exp(scaled).sum(axis=1))
+        return float(-(share @ of_right))
+
+    low, high = map(math.log, _TEMPERATURES)
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})
+    return math.exp(float(found.x))
+
+
+def fit_label_sets(
+    probabilities: Array, acted: NDArray[np.intp], speakers: NDArray[Any]
+) -> LabelSets:
+    """Return how improbable an emotion may be and still belong into a set, for each coverage.
+
+    The next voice is taken for one more drawn as these were, of which nothing is known. Each
+    speaker counts equally, and so does that one; as it might always be wrong, sets of a high
+    coverage hold all emotions where speakers are few.
+
+    Parameters
+    ----------
+    probabilities
+        Calibrated, shape (n_clips, n_labels).
+    acted
+        Number of the right label, shape (n_clips,).
+    speakers
+        Of each clip.
+
+    References
+    ----------
+    Y. Lee, R. F. Barber, R. Willett: "Distribution-free inference with hierarchical data", 2023.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> sure = rng.uniform(0.5, 1.0, 1000)
+    >>> right = (rng.uniform(size=1000) > sure).astype(int)
+    >>> pairs, speakers = np.stack([sure, 1 - sure], axis=1), np.repeat(np.arange(100), 10)
+    >>> sets = fit_label_sets(pairs, right, speakers)
+    >>> len(sets.of(np.array([0.95, 0.05]), 0.9)), len(sets.of(np.array([0.6, 0.4]), 0.9))
+    (1, 2)
+    """
+    scores = 1 - probabilities[np.arange(len(acted)), acted]
+    of_speaker = np.unique(speakers, return_inverse=True)[1]
+    weights = 1 / np.bincount(of_speaker)[of_speaker]
+    scores, weights = np.append(scores, 1.0), np.append(weights, 1.0)
+    limits = [weighted_quantile(scores, weights, share) for share in COVERAGES]
+    # Rounded up, so that what was on the limit stays within.
+    return LabelSets(COVERAGES, tuple(min(1.0, math.ceil(1e6 * x) / 1e6) for x in limits))
+
+
+# --- what it is fitted to -----------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """Answers to clips, and who spoke: all arrays have n_clips rows."""
+
+    probabilities: Array
+    acted: NDArray[np.intp]
+    corpora: NDArray[Any]
+    speakers: NDArray[Any]
+
+    def fitting(self) -> list[str]:
+        """Return the corpora that have a say in the temperature."""
+        speakers = {
+            name: set(self.speakers[self.corpora == name].tolist())
+            for name in dict.fromkeys(self.corpora.tolist())
+        }
+        found = [name for name, own in speakers.items() if len(own) >= MINIMUM_SPEAKERS]
+        if not found:
+            raise DatasetError(
+                f"a temperature needs {MINIMUM_SPEAKERS} speakers or more of one corpus, whom the "
+                f"network has not heard, got {max(map(len, speakers.values()))}"
+            )
+        return found
+
+    def weights(self) -> Array:
+        """Return how much each clip counts, shape (n_clips,); corpora count equally."""
+        weights = np.zeros(len(self.acted))
+        for corpus in self.fitting():
+            own = self.corpora == corpus
+            weights[own] = 1 / own.sum()
+        return weights
+
+    @classmethod
+    def of(cls, told: Sequence[Any], labels: tuple[str, ...]) -> _Table:
+        for one in told:
+            if not isinstance(one, Predictions):
+                raise ValueError(
+                    f"`heard` must be utterances, or predictions, got {one!r:.60} among them"
+                )
+            if one.labels != labels:
+                raise ValueError(
+                    f"predictions must be of the emotions {', '.join(labels)}, in this order, got "
+                    f"{', '.join(one.labels)}"
+                )
+        return cls(
+            probabilities=np.concatenate([one.probabilities for one in told]),
+            acted=np.concatenate([one.acted for one in told]),
+            corpora=np.array([corpus for one in told for corpus in one.corpora]),
+            speakers=np.array([u.speaker for one in told for u in one.utterances]),
+        )
+
+
+def _asked(recognizer: EmotionRecognizer, heard: Sequence[Utterance], n_jobs: int) -> Predictions:
+    shared = sorted(
+        set(recognizer.artifact.training.get("speakers", ())) & {u.speaker for u in heard}
+    )
+    if shared:
+        raise LeakageError(
+            f"the recogniser was trained on {len(shared)} of the speakers, such as "
+            f"{', '.join(shared[:3])}, of whom it is surer than of others. Calibrate by speakers "
+            "whom it has not heard; one that was trained on all, by the predictions of networks "
+            "of the same recipe that had not heard these"
+        )
+    evaluation.predictions.require_labels(heard, recognizer.labels)
+    return collect(recognizer, recognizer.labels, heard, None, n_jobs)
+
+
+def _checked(table: _Table) -> list[dict[str, Any]]:
+    """Measure each part of the speakers with what the others make, and sum up by corpus."""
+    fitting, weights = table.fitting(), table.weights()
+    after = table.probabilities.copy()
+    inside = np.zeros((len(_CHECKED), *after.shape), dtype=bool)
+    part = parts(table.corpora.tolist(), table.speakers.tolist())
+    for number in np.unique(part):
+        own, others = part == number, part != number
+        temperature = fit_temperature(
+            table.probabilities[others], table.acted[others], weights[others]
+        )
+        after = np.where(own[:, np.newaxis], sharpened(table.probabilities, temperature), after)
+        sets = fit_label_sets(
+            sharpened(table.probabilities[others], temperature),
+            table.acted[others],
+            table.speakers[others],
+        )
+        for level, share in enumerate(_CHECKED):
+            for clip in np.flatnonzero(own):
+                inside[level, clip, sets.of(after[clip], share)] = True
+    rows = []
+    for corpus in dict.fromkeys(table.corpora.tolist()):
+        own = table.corpora == corpus
+        n_own, acted = int(own.sum()), table.acted[own]
+        before_after = [
+            calibration_error(shares[own].max(axis=1), shares[own].argmax(axis=1) == acted)
+            for shares in (table.probabilities, after)
+        ]
+        rows.append(
+            {
+                "corpus": corpus,
+                "n_clips": n_own,
+                "n_speakers": len(set(table.speakers[own].tolist())),
+                "is_fitted": corpus in fitting,
+                "ece_before": round(before_after[0], 5),
+                "ece_after": round(before_after[1], 5),
+                "sets": [
+                    {
+                        "coverage": share,
+                        "covered": round(float(chosen[own][np.arange(n_own), acted].mean()), 5),
+                        "size": round(float(chosen[own].sum(axis=1).mean()), 4),
+                    }
+                    for share, chosen in zip(_CHECKED, inside, strict=True)
+                ],
+            }
+        )
+    return rows
+
+
+def _reference(
+    recognizer: EmotionRecognizer, utterances: Sequence[Utterance], n_jobs: int
+) -> Reference:
+    """Measure recordings of each speaker, evenly from all that it has."""
+    import joblib
+    from tqdm import tqdm
+
+    of_speaker: dict[str, list[Utterance]] = {}
+    for utterance in {u.path: u for u in utterances if u.style == "speech"}.values():
+        of_speaker.setdefault(utterance.speaker, []).append(utterance)
+    chosen = [
+        own[i]
+        for own in of_speaker.values()
+        for i in np.unique(np.linspace(0, len(own) - 1, _OF_A_SPEAKER).round().astype(int))
+    ]
+
+    def measure(utterance: Utterance) -> Sound | str:
+        try:
+            return recognizer.sound(utterance.path)
+        except (EmotionRecogError, OSError) as error:
+            return str(error)
+
+    found = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        joblib.delayed(measure)(utterance) for utterance in chosen
+    )
+    sounds, measured = [], []
+    for utterance, sound in zip(
+        chosen, tqdm(found, "listening", total=len(chosen), unit="clip", disable=None), strict=True
+    ):
+        if isinstance(sound, str):
+            _logger.warning("left out %s: %s", utterance.path, sound)
+        else:
+            sounds.append(sound)
+            measured.append(utterance)
+    if len({u.speaker for u in measured}) < 2:
+        raise DatasetError(
+            f"what training is like needs speech of two speakers or more, and of {len(chosen)} "
+            f"recordings {len(measured)} could be read"
+        )
+    return Reference.of(sounds, [u.corpus for u in measured], [u.speaker for u in measured])

@@ -1,0 +1,382 @@
+"""Augmentation of spectra: what each transform does to those whose answer is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotionrecog import augmentation
+from emotionrecog.augmentation import SpectrogramAugmentation, fit_length, mixup, spec_augment
+from emotionrecog.features import Extractor, FeatureSpec
+from emotionrecog.features.mel import relative_to_voice
+
+N_MELS = 40
+OFF = {
+    "time_scale": 0.0,
+    "mel_shift": 0.0,
+    "colouration_db": 0.0,
+    "noise_probability": 0.0,
+    "reverberation_probability": 0.0,
+    "narrow_probability": 0.0,
+    "masks": 0,
+    "mixup": 0.0,
+}
+
+
+def only(**options: float | tuple[float, float]) -> SpectrogramAugmentation:
+    """Everything switched off but what is named."""
+    return SpectrogramAugmentation(**(OFF | options))  # type: ignore[arg-type]
+
+
+def clip(n_frames: int, seed: int = 0, n_mels: int = N_MELS) -> np.ndarray:
+    """Return log power that varies over 60 dB, as training keeps it."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-14.0, 0.0, (n_frames, n_mels)).astype(np.float16)
+
+
+def ridge(n_frames: int, frame: float, band: float) -> np.ndarray:
+    """Return the log power of one bump of sound, at a frame and a band."""
+    t, f = np.arange(n_frames)[:, np.newaxis], np.arange(N_MELS)
+    return (-(((t - frame) / 3.0) ** 2) - ((f - band) / 2.0) ** 2).astype(np.float32)
+
+
+def centre(power: np.ndarray) -> tuple[float, float]:
+    """Return the mean frame and the mean band of some power."""
+    total = power.sum()
+    frame = (power.sum(axis=1) * np.arange(power.shape[0])).sum() / total
+    return frame, (power.sum(axis=0) * np.arange(power.shape[1])).sum() / total
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(2, 90), min_size=1, max_size=4),
+    n_frames=st.integers(2, 70),
+    n_mels=st.integers(8, 48),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_power_of_any_shape(lengths: list[int], n_frames: int, n_mels: int, seed: int) -> None:
+    everything = SpectrogramAugmentation(noise_probability=0.7, reverberation_probability=0.7)
+    clips = [clip(length, i, n_mels) for i, length in enumerate(lengths)]
+    power = everything.power(clips, n_frames, rng(seed))
+    assert power.shape == (len(lengths), n_frames, n_mels)
+    assert power.dtype == np.float32
+    assert np.isfinite(power).all()
+    assert (power > 0).all()
+    np.testing.assert_allclose(relative_to_voice(power), power, rtol=1e-5)  # level removed
+    again = everything.power(clips, n_frames, rng(seed))
+    np.testing.assert_array_equal(again, power)
+
+
+def test_other_draws_give_other_clips() -> None:
+    clips = [clip(60)] * 2
+    power = SpectrogramAugmentation().power(clips, 50, rng(0))
+    assert not np.allclose(power[0], power[1])
+    assert not np.allclose(power, SpectrogramAugmentation().power(clips, 50, rng(1)))
+
+
+@pytest.mark.parametrize("n_frames", [60, 83])
+def test_nothing_changes_where_everything_is_off(n_frames: int) -> None:
+    given_clip = clip(60)
+    (power,) = only().power([given_clip], n_frames, rng())
+    expected = relative_to_voice(np.exp(given_clip.astype(np.float32)))
+    if n_frames == 60:
+        np.testing.assert_allclose(power, expected, rtol=1e-5)
+        return
+    # Surrounded, at a random and fractional place: what lies outside is silence.
+    inside = power.sum(axis=1) > 1e-6
+    assert inside.sum() in (59, 60)
+    assert np.ptp(np.flatnonzero(inside)) == inside.sum() - 1
+    assert power[~inside].max() < 1e-10
+
+
+def test_longer_clips_are_cut_at_different_places() -> None:
+    """A bump shows where the cut is; the cuts reach both ends of the clip."""
+    batch = only().power([ridge(100, 50.0, 20.0)] * 200, 40, rng())
+    starts = np.array([50.0 - centre(power)[0] for power in batch[batch.max(axis=(1, 2)) > 0.1]])
+    # Cuts that leave the bump out hold nothing but its skirt, and are all level.
+    within = starts[(starts > 17) & (starts < 43)]
+    assert len(within) > 50
+    assert within.min() < 20
+    assert within.max() > 40
+
+
+def test_mel_shift_moves_bands_alone() -> None:
+    batch = only(mel_shift=4.0).power([ridge(60, 30.0, 20.0)] * 300, 60, rng())
+    frames, bands = np.array([centre(power) for power in batch]).T
+    np.testing.assert_allclose(frames, 30.0, atol=0.05)
+    moved = bands - 20.0
+    assert np.abs(moved).max() < 4.05
+    assert moved.min() < -3.5
+    assert moved.max() > 3.5
+    assert abs(moved.mean()) < 0.5
+
+
+def test_time_scale_moves_frames_alone() -> None:
+    """Two bumps 40 frames apart come out 40 / speed apart."""
+    both = np.logaddexp(ridge(80, 20.0, 10.0), ridge(80, 60.0, 30.0))
+    batch = only(time_scale=0.2).power([both] * 300, 120, rng())
+    distances, bands = [], []
+    for power in batch:
+        (early, low), (late, high) = (centre(power[:, :20]), centre(power[:, 20:]))
+        distances.append(late - early)
+        bands.append((low, high + 20))
+    np.testing.assert_allclose(bands, [[10.0, 30.0]] * 300, atol=0.05)
+    assert 40 / 1.2 - 0.2 < min(distances) < 34.0
+    assert 48.5 < max(distances) < 40 / 0.8 + 0.2
+
+
+def test_noise_raises_the_floor_to_its_level() -> None:
+    """Half of each clip is a flat voice, half is silent: what is found there is the noise."""
+    half = np.full((100, N_MELS), np.log(1e-12), dtype=np.float32)
+    half[:50] = np.log(1.0 / N_MELS)
+    quiet = only(noise_probability=1.0, noise_db=(-60.0, -60.0)).power([half] * 400, 100, rng())
+    silent = quiet[:, 60:]  # the voice is the first half, for clip and crop have one length
+    floor_db = 10 * np.log10(silent.sum(axis=2).mean(axis=1))
+    np.testing.assert_allclose(floor_db, -60.0, atol=0.3)
+    assert 10 * np.log10(quiet[:, :50].sum(axis=2).mean()) == pytest.approx(0.0, abs=0.1)
+    untouched = only(noise_probability=0.0).power([half] * 3, 100, rng())
+    assert 10 * np.log10(untouched[:, 60:] * N_MELS).max() < -90
+
+
+@pytest.mark.parametrize("tilt_db", [-5.0, 0.0, 25.0, 40.0])
+def test_noise_rises_to_the_highest_band_as_asked(tilt_db: float) -> None:
+    half = np.full((40, N_MELS), np.log(1e-12), dtype=np.float32)
+    half[:20] = 0.0
+    tilted = only(noise_probability=1.0, noise_db=(-20.0, -20.0), noise_tilt_db=(tilt_db, tilt_db))
+    levels = 10 * np.log10(tilted.power([half] * 500, 40, rng())[:, 25:]).mean(axis=(0, 1))
+    rise = np.polyfit(np.linspace(0, 1, N_MELS), levels, 1)[0]
+    assert rise == pytest.approx(tilt_db, abs=1.0)
+
+
+def test_white_and_pink_noise_are_within_the_tilts() -> None:
+    """What the front end makes of them is the steepest and about the middle of what is drawn."""
+    extract = Extractor(FeatureSpec())
+    low, high = SpectrogramAugmentation().noise_tilt_db
+    white = rng().normal(size=160_000)
+    spectrum = np.fft.rfft(white)
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 200)))
+    found = []
+    for noise in (white, pink):
+        levels = 10 * np.log10(extract.relative_mel(noise).mean(axis=0))
+        found.append(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
+    assert low < found[1] < found[0] < high + 10
+
+
+def test_narrow_channels_empty_the_ends() -> None:
+    flat = np.zeros((10, N_MELS), dtype=np.float32)
+    always = only(narrow_probability=1.0, narrow_low=0.2, narrow_high=0.5)
+    batch = always.power([flat] * 500, 10, rng())
+    heard = (batch > 1e-6).all(axis=1)
+    assert (heard == (batch > 1e-6).any(axis=1)).all()  # the same bands throughout a clip
+    first = heard.argmax(axis=1) / N_MELS
+    last = heard[:, ::-1].argmax(axis=1) / N_MELS
+    assert heard.sum(axis=1) / N_MELS == pytest.approx(1 - first - last)  # nothing between
+    for emptied, largest in ((first, 0.2), (last, 0.5)):
+        assert emptied.min() == 0
+        assert emptied.max() == pytest.approx(largest, abs=0.03)
+        assert emptied.mean() == pytest.approx(largest / 2, abs=0.02)
+    sometimes = only(narrow_probability=0.3).power([flat] * 1000, 10, rng())
+    assert (sometimes.min(axis=(1, 2)) < 1e-6).mean() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"narrow_probability": -1.0}, "`narrow_probability` must be from 0 to 1, got -1"),
+        ({"narrow_low": 2.0}, "`narrow_low` must be from 0 to 1"),
+        ({"narrow_low": 0.5, "narrow_high": 0.5}, "must leave bands between them"),
+        ({"noise_db": (5.0, -50.0)}, "`noise_db` must rise"),
+        ({"noise_probability": float("nan")}, "`noise_probability` must be from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SpectrogramAugmentation(**options)
+
+
+def test_noise_is_added_as_often_as_asked() -> None:
+    half = np.full((20, N_MELS), np.log(1e-12), dtype=np.float32)
+    half[:10] = 0.0
+    batch = only(noise_probability=0.3, noise_db=(-40.0, -40.0)).power([half] * 1000, 20, rng())
+    assert (batch[:, 15:].max(axis=(1, 2)) > 1e-8).mean() == pytest.approx(0.3, abs=0.05)
+
+
+def test_colouration_is_one_smooth_curve_over_all_frames() -> None:
+    flat = np.zeros((30, N_MELS), dtype=np.float32)
+    batch = 10 * np.log10(only(colouration_db=2.5).power([flat] * 500, 30, rng()))
+    np.testing.assert_allclose(batch, np.broadcast_to(batch[:, :1], batch.shape), atol=1e-4)
+    curves = batch[:, 0] - batch[:, 0].mean(axis=1, keepdims=True)
+    assert np.sqrt((curves**2).mean()) == pytest.approx(2.5, rel=0.1)
+    assert np.abs(np.diff(curves, axis=1)).mean() < 0.5  # neighbours alike
+
+
+def test_reverberation_rings_on_after_the_sound_and_not_before_it() -> None:
+    burst = np.full((100, N_MELS), np.log(1e-12), dtype=np.float32)
+    burst[40:45] = 0.0
+    batch = only(reverberation_probability=1.0).power([burst] * 50, 100, rng())
+    energy_db = 10 * np.log10(batch.sum(axis=2))
+    assert energy_db[:, :40].max() < -90
+    assert (np.diff(energy_db[:, 46:60], axis=1) < 0).all()
+    # 60 dB in 15 to 70 frames.
+    slopes = (energy_db[:, 56] - energy_db[:, 46]) / 10
+    assert slopes.min() > -60 / 15 - 0.01
+    assert slopes.max() < -60 / 70 + 0.01
+
+
+def test_level_of_the_clip_does_not_matter() -> None:
+    clips = [ridge(50, 25.0, 20.0)]
+    loud = SpectrogramAugmentation().power([c + 5.0 for c in clips], 40, rng())
+    quiet = SpectrogramAugmentation().power(clips, 40, rng())
+    np.testing.assert_allclose(loud[loud > 1e-6], quiet[loud > 1e-6], rtol=1e-3)
+
+
+def test_mix_superposes_within_groups_and_targets_alike() -> None:
+    n = 400
+    groups = np.arange(n) % 4
+    own = np.eye(n, dtype=np.float32)
+    inputs, targets = SpectrogramAugmentation(mixup=0.3).mix(own, own, groups, rng())
+    np.testing.assert_array_equal(inputs, targets)
+    np.testing.assert_allclose(inputs.sum(axis=1), 1.0, rtol=1e-6)
+    shares = np.diag(inputs)
+    assert (shares >= 0.5).all()
+    assert (shares < 0.9).sum() > 50
+    mixed, partners = np.nonzero(inputs)
+    np.testing.assert_array_equal(groups[mixed], groups[partners])
+
+
+def test_mix_takes_inputs_of_any_rank() -> None:
+    values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    targets = np.eye(2, dtype=np.float32)
+    inputs, mixed = SpectrogramAugmentation(mixup=1.0).mix(
+        values, targets, np.zeros(2, dtype=int), rng(3)
+    )
+    assert not np.array_equal(inputs, values)
+    np.testing.assert_allclose(inputs, np.einsum("ij,jkl->ikl", mixed, values), rtol=1e-6)
+
+
+def test_mix_is_off_at_zero() -> None:
+    own = np.eye(5, dtype=np.float32)
+    inputs, targets = only().mix(own, own, np.zeros(5, dtype=int), rng())
+    np.testing.assert_array_equal(inputs, own)
+    np.testing.assert_array_equal(targets, own)
+
+
+def test_masks_hide_stripes_no_wider_than_said() -> None:
+    values = rng().normal(size=(200, 60, N_MELS)).astype(np.float32)
+    masking = SpectrogramAugmentation(masks=1, mask_bands=5, mask_frames=9)
+    masked = masking.features(values.copy(), rng())
+    lowest = values.min(axis=(1, 2), keepdims=True)
+    hidden = masked != values
+    np.testing.assert_array_equal(masked[hidden], np.broadcast_to(lowest, values.shape)[hidden])
+    # The lowest value itself does not change where it is hidden: at most one band, one frame off.
+    frames = (hidden.sum(axis=2) >= N_MELS - 1).sum(axis=1)
+    bands = (hidden.sum(axis=1) >= 60 - 1).sum(axis=1)
+    assert (frames.max(), bands.max()) == (9, 5)
+    assert (frames.min(), bands.min()) == (0, 0)
+    np.testing.assert_array_equal(only().features(values.copy(), rng()), values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(length=st.integers(1, 60), n_frames=st.integers(1, 60))
+def test_fit_length_keeps_the_middle(length: int, n_frames: int) -> None:
+    given_clip = np.arange(length, dtype=np.float16)[:, np.newaxis] * np.ones(3, dtype=np.float16)
+    fitted = fit_length(given_clip, n_frames)
+    assert fitted.shape == (n_frames, 3)
+    assert fitted.dtype == np.float32
+    kept = fitted[fitted[:, 0] >= 0, 0]
+    assert len(kept) == min(length, n_frames)
+    first = (length - n_frames) // 2 if length > n_frames else 0
+    np.testing.assert_array_equal(kept, np.arange(first, first + len(kept)))
+    if length < n_frames:
+        before = int(np.argmax(fitted[:, 0] >= 0))
+        assert abs(2 * before - (n_frames - length)) <= 1
+        np.testing.assert_allclose(np.exp(fitted[0 if before else -1]), 1e-12, rtol=1e-4)
+
+
+def test_smooth_curves_have_unit_variance() -> None:
+    curves = augmentation.spectrograms._smooth_curves(3000, N_MELS, rng())
+    assert curves.shape == (3000, 1, N_MELS)
+    assert curves.std() == pytest.approx(1.0, rel=0.05)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_clips=st.integers(0, 3),  # 0: one clip, without an axis for it
+    n_frames=st.integers(1, 50),
+    n_bands=st.integers(1, 30),
+    masks=st.integers(0, 3),
+    widths=st.tuples(st.integers(0, 60), st.integers(0, 60)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_spec_augment_of_any_shape(
+    n_clips: int, n_frames: int, n_bands: int, masks: int, widths: tuple[int, int], seed: int
+) -> None:
+    shape = (n_clips, n_frames, n_bands)[0 if n_clips else 1 :]
+    values = rng(seed).normal(size=shape)
+    kept = values.copy()
+    bands, frames = widths
+    hidden = spec_augment(values, rng(seed), masks=masks, mask_bands=bands, mask_frames=frames)
+    np.testing.assert_array_equal(values, kept)
+    assert hidden.shape == shape
+    assert hidden.dtype == np.float32
+    clips, given_clips = (v.reshape(-1, n_frames, n_bands) for v in (hidden, values))
+    for clip, given_clip in zip(clips, given_clips.astype(np.float32), strict=True):
+        changed = clip != given_clip
+        assert (clip[changed] == given_clip.min()).all()
+        # No band is hidden whole but by a stripe of bands, or where all frames are hidden.
+        assert changed.all(axis=0).sum() <= masks * bands + n_bands * (n_frames <= masks * frames)
+    again = spec_augment(values, rng(seed), masks=masks, mask_bands=bands, mask_frames=frames)
+    np.testing.assert_array_equal(hidden, again)
+
+
+def test_class_and_functions_do_the_same() -> None:
+    values = rng().normal(size=(6, 50, N_MELS)).astype(np.float32)
+    targets = np.eye(6, dtype=np.float32)
+    groups = np.array([0, 0, 0, 1, 1, 1])
+    everything = SpectrogramAugmentation(masks=2, mask_bands=7, mask_frames=9, mixup=0.4)
+    np.testing.assert_array_equal(
+        everything.features(values, rng(1)),
+        spec_augment(values, rng(1), masks=2, mask_bands=7, mask_frames=9),
+    )
+    for one, two in zip(
+        everything.mix(values, targets, groups, rng(1)),
+        mixup(values, targets, rng(1), alpha=0.4, groups=groups),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"masks": -1}, "masks"),
+        ({"mask_bands": 1.5}, "mask_bands"),
+        ({"mask_frames": True}, "mask_frames"),
+        ({"features": np.zeros(5)}, "features"),
+        ({"features": np.zeros((0, 5))}, "features"),
+    ],
+)
+def test_spec_augment_names_what_is_wrong(change: dict[str, object], name: str) -> None:
+    arguments = {"features": np.zeros((4, 5)), "rng": rng()} | change
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        spec_augment(**arguments)  # type: ignore[arg-type]
+
+
+def test_mixup_names_what_is_wrong() -> None:
+    own = np.eye(3, dtype=np.float32)
+    for alpha in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="`alpha`"):
+            mixup(own, own, rng(), alpha=alpha)
+    with pytest.raises(ValueError, match="3, 2 and 3"):
+        mixup(own, own[:2], rng())
+
+
+def test_mixup_without_groups_pairs_any() -> None:
+    own = np.eye(200, dtype=np.float32)
+    inputs, targets = mixup(own, own, rng(), alpha=1.0)
+    np.testing.assert_array_equal(inputs, targets)
+    assert np.abs(np.diff(np.nonzero(inputs))).max() > 100

@@ -1,0 +1,588 @@
+"""The commands train and search: recipes out of files and options, and what is written."""
+
+import argparse
+import csv
+import dataclasses
+import io
+import logging
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from tqdm import tqdm
+
+import emotionrecog.cli as cli
+from emotionrecog import augmentation, datasets, plots
+from emotionrecog.augmentation import Chain, SpectrogramAugmentation
+from emotionrecog.datasets import EMOTIONS, LABEL_SETS, Utterance
+from emotionrecog.features import PRESETS, FeatureSpec
+from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.training import Recipe, recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = """
+architecture = "gru"
+epochs = 7
+patience = 4
+features = "mfcc"
+labels = ["neutral", "happy", "sad"]
+
+[sizes]
+units = 12
+hidden = 6
+
+[augmentation]
+masks = 2
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(FILE)
+    return path
+
+
+def parsed(*options: object) -> argparse.Namespace:
+    return cli._parser().parse_args(["train", "--output", "mine", *map(str, options)])
+
+
+def chosen(*options: object) -> Recipe:
+    return cli._recipe(parsed(*options))
+
+
+# Options and files -------------------------------------------------------------------------------
+
+
+def test_without_options_it_is_the_bundled_recipe() -> None:
+    assert chosen() == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ("--loss focal --focal-gamma 1.5", {"loss": "focal", "focal_gamma": 1.5}),
+        ("--balance weights --soft-targets 0.4", {"balance": "weights", "soft_targets": 0.4}),
+        (
+            "--optimizer adam --schedule constant --learning-rate 3e-4 --weight-decay 0",
+            {
+                "optimizer": "adam",
+                "schedule": "constant",
+                "learning_rate": 3e-4,
+                "weight_decay": 0.0,
+            },
+        ),
+        ("--averaging 0.9 --patience 5", {"averaging": 0.9, "patience": 5}),
+        ("--validation-share 0.3", {"validation_share": 0.3}),
+        ("--label-smoothing 0 --absent-weight 0", {"label_smoothing": 0.0, "absent_weight": 0.0}),
+        ("--copies 3 --epochs 2 --batch-size 4", {"copies": 3, "epochs": 2, "batch_size": 4}),
+        ("--copies none --crop-frames 99", {"copies": 0, "crop_frames": 99}),
+        ("--mixed-precision", {"mixed_precision": True}),
+        ("--seed 4 --no-mixed-precision", {"seed": 4}),
+        ("--labels four", {"labels": ("neutral", "happy", "sad", "angry")}),
+        ("--labels sad,neutral", {"labels": ("neutral", "sad")}),
+        ("--features mfcc", {"features": PRESETS["mfcc"]}),
+        ("--set sizes.dropout=0.5", {"sizes": {"dropout": 0.5}}),
+        ("--set augmentation=false --set loss=focal", {"augmentation": None, "loss": "focal"}),
+        (
+            "--set augmentation.noise_db=[-50,-30]",
+            {"augmentation": SpectrogramAugmentation(noise_db=(-50, -30))},
+        ),
+        ("--set features.n_mels=64", {"features": FeatureSpec(n_mels=64)}),
+    ],
+)
+def test_each_option_changes_its_entry(options: str, changes: dict[str, Any]) -> None:
+    if "features" in changes and changes["features"].features != ("log_mel",):
+        changes = changes | {"augmentation": None}
+        changes["crop_frames"] = chosen(*options.split()).crop_frames
+    assert chosen(*options.split()) == dataclasses.replace(Recipe(), **changes)
+
+
+def test_every_entry_has_an_option() -> None:
+    own = {*cli._ENTRIES, "labels"}
+    tables = {"sizes", "augmentation", "waveforms"}
+    assert own | tables == {field.name for field in dataclasses.fields(Recipe)}
+    assert own <= vars(parsed()).keys()
+
+
+def test_options_come_before_the_file_and_the_file_before_defaults(file: Path) -> None:
+    of_file = chosen("--config", file)
+    assert of_file == Recipe.from_toml(file)
+    assert (of_file.epochs, of_file.batch_size) == (7, Recipe.of("gru").batch_size)
+    found = chosen("--config", file, "--epochs", 2, "--patience", "none", "--labels", "four")
+    assert found == dataclasses.replace(
+        of_file, epochs=2, patience=None, labels=LABEL_SETS["four"].emotions
+    )
+    assert chosen("--config", file, "--patience", 0).patience is None
+    found = chosen("--config", file, "--set", "sizes.units=3", "--set", "features.deltas=1")
+    assert found.sizes == {"units": 3, "hidden": 6}
+    assert found.features == dataclasses.replace(PRESETS["mfcc"], deltas=1)
+    assert found.augmentation == SpectrogramAugmentation(masks=2)
+    assert chosen("--config", file, "--architecture", "lstm").architecture == "lstm"
+
+
+def test_other_architectures_have_their_own_defaults() -> None:
+    assert chosen("--architecture", "lstm") == Recipe.of("lstm")
+    with_deltas = chosen("--architecture", "lstm", "--set", "features.deltas=1")
+    assert with_deltas.features == dataclasses.replace(PRESETS["descriptors"], deltas=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learning-rate", "20"], "--learning-rate: `learning_rate` must be from 0 to 10"),
+        (["--seed", "1", "--averaging", "2"], "--averaging: `averaging` must be from 0"),
+        (["--labels", "six,sad"], "--labels: expected one of ravdess8, tess7, six, four, or some"),
+        (["--labels", "sad"], "--labels: `labels` must be two or more"),
+        (["--set", "epoch=3"], "--set epoch: a recipe has no entry 'epoch'"),
+        (["--set", "epochs=many"], "--set epochs: `epochs` must be a whole number"),
+        (["--set", "loss.gamma=3"], "a recipe has no table 'loss', which 'loss.gamma' is of"),
+        (["--set", "features.n_mel=3"], "--set features.n_mel: `features` has no entry 'n_mel'"),
+        (["--set", "sizes.unitz=3"], "`sizes` of 'mobilenet' must be some of"),
+        (["--set", "sizes=3"], "`sizes` must be a table, got 3"),
+        (["--set", "sizes.dropout=much"], "'dropout' of 'mobilenet' must be a value like 0.5, got"),
+        (["--config", "none.toml"], "none.toml"),
+        (["--fold", "2"], "--fold is for a protocol"),
+    ],
+)
+def test_wrong_options_are_named(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow")
+    arguments = ["train", "--corpora", "x", "--output", str(tmp_path / "mine"), *options]
+    assert cli.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--loss", "hinge"], ["--patience", "-1"], ["--epochs", "0"], ["--set", "epochs"]),
+        *(["--learning-rate", "fast"], ["--features", "mel"], ["--architecture", "transformer"]),
+    ],
+)
+def test_wrong_words_are_usage_errors(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parsed(*options)
+    assert exit_.value.code == 2
+    assert f"argument {options[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["epochs = ", "epochs = 0", "epoch = 3", "patience = true", "[sizes]\n[sizes]"]
+)
+def test_wrong_file_is_named(content: str, file: Path) -> None:
+    file.write_text(content)
+    with pytest.raises(ValueError, match=r"recipe\.toml'"):
+        chosen("--config", file, "--seed", 3)
+
+
+def test_option_mends_a_file(file: Path) -> None:
+    file.write_text("epochs = 0")
+    assert chosen("--config", file, "--epochs", 3).epochs == 3
+
+
+def test_choices_are_those_of_recipes() -> None:
+    assert cli.CHOICES == {
+        "loss": recipe.LOSSES,
+        "balance": recipe.BALANCES,
+        "optimizer": recipe.OPTIMIZERS,
+        "schedule": recipe.SCHEDULES,
+    }
+    assert tuple(LABEL_SETS) == cli.LABEL_SETS
+
+
+@pytest.mark.parametrize("command", ["train", "search"])
+def test_help_is_light(command: str) -> None:
+    code = f"""
+import sys
+from emotionrecog.cli import main
+try:
+    main(["{command}", "--help"])
+except SystemExit:
+    pass
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--learning-rate" in done.stdout
+    heavy = {"tensorflow", "keras", "numpy", "optuna", "tqdm"}
+    assert not heavy & set(done.stderr.split())
+
+
+# Recipes as files --------------------------------------------------------------------------------
+
+NUMBERS = st.floats(0, 1, allow_subnormal=False)
+
+
+@given(
+    architecture=st.sampled_from(["mobilenet", "gru", "cnn1d", "linear"]),
+    sizes=st.dictionaries(
+        st.sampled_from(["units", "dropout", "cell"]),
+        st.integers() | NUMBERS | st.text(st.characters(codec="utf-8")) | st.lists(st.integers()),
+    ),
+    spec=st.sampled_from([*PRESETS.values(), FeatureSpec(features=("rms", "mfcc"), deltas=1)]),
+    spectra=st.none() | st.builds(SpectrogramAugmentation, mixup=NUMBERS, masks=st.integers(0, 3)),
+    patience=st.none() | st.integers(1, 99),
+    rate=st.floats(1e-300, 10),
+    labels=st.sets(st.sampled_from(EMOTIONS), min_size=2),
+    mixed=st.booleans(),
+)
+def test_recipe_comes_back_from_its_file(
+    architecture: str,
+    sizes: dict[str, Any],
+    spec: FeatureSpec,
+    spectra: SpectrogramAugmentation | None,
+    patience: int | None,
+    rate: float,
+    labels: set[str],
+    mixed: bool,
+) -> None:
+    one = Recipe.of(
+        architecture,
+        sizes=sizes,
+        features=spec,
+        augmentation=spectra,
+        patience=patience,
+        learning_rate=rate,
+        labels=tuple(emotion for emotion in EMOTIONS if emotion in labels),
+        mixed_precision=mixed,
+    )
+    assert Recipe.from_dict(tomllib.loads(one.to_toml())) == one
+
+
+def test_chain_comes_back_from_its_file() -> None:
+    chain = Chain(
+        (
+            augmentation.AddNoise(snr_db=(5, 20), noises=("pink",)),
+            augmentation.BandLimit(highest=4_000.0),
+            augmentation.Shift(circular=True),
+        ),
+        (0.5, 1.0, 0.25),
+    )
+    one = Recipe.of("gru", waveforms=chain, copies=2)
+    assert Recipe.from_dict(tomllib.loads(one.to_toml())) == one
+    alike = dataclasses.replace(one, waveforms=Chain(chain.transforms[:2], 0.5))
+    back = Recipe.from_dict(tomllib.loads(alike.to_toml())).waveforms
+    assert back == Chain(chain.transforms[:2], (0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (lambda samples, rate: samples, "`waveforms` must be made of AddNoise"),
+        (augmentation.AddNoise(noises=(Path("babble.wav"),)), "a file can hold numbers, texts"),
+    ],
+)
+def test_what_no_file_can_say_is_refused(transform: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recipe.of("gru", waveforms=Chain((transform,))).to_toml()
+
+
+def test_example_recipe_can_be_trained() -> None:
+    pytest.importorskip("tensorflow")
+    from emotionrecog.training.config import require_sizes
+
+    example = chosen("--config", ROOT / "examples" / "train_crnn.toml")
+    assert (example.architecture, example.loss, example.patience) == ("crnn", "focal", 10)
+    require_sizes(example.architecture, example.sizes)
+
+
+def test_example_space_can_be_searched() -> None:
+    pytest.importorskip("optuna")
+    pytest.importorskip("tensorflow")
+    from emotionrecog.training.search import _distributions
+
+    base = Recipe.from_toml(ROOT / "examples" / "train_crnn.toml")
+    space = cli._space(str(ROOT / "examples" / "search_space.toml"))
+    assert {"learning_rate", "sizes.dropout", "augmentation.mixup"} <= set(space)
+    assert set(_distributions(space, base)) == set(space)
+
+
+# Training ----------------------------------------------------------------------------------------
+
+
+def savee() -> list[Utterance]:
+    return [
+        Utterance(Path(f"{speaker}-{emotion}.wav"), emotion, "savee", f"savee/{speaker}")
+        for emotion in ("sad", "happy", "surprised")
+        for speaker in ("DC", "JE", "JK", "KL")
+    ]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Stand in for corpora, training and evaluation, and note what they are asked."""
+    pytest.importorskip("tensorflow")
+    from emotionrecog import evaluation, training
+
+    noted: dict[str, Any] = {}
+
+    def train(train_set: list[Utterance], **options: Any) -> EmotionRecognizer:
+        noted.update(options, train_set=train_set)
+        bundled = EmotionRecognizer().artifact
+        return EmotionRecognizer(dataclasses.replace(bundled, training={**bundled.training}))
+
+    def evaluate(_: Any, test_set: list[Utterance], **__: Any) -> evaluation.Report:
+        noted["tested"] = test_set
+        return evaluation.Report(corpora=(), calibration_error=0.1, n_failed=0)
+
+    monkeypatch.setattr(datasets, "read", lambda _: savee())
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    return noted
+
+
+def speakers(utterances: list[Utterance] | None) -> set[str]:
+    return {utterance.speaker.partition("/")[2] for utterance in utterances or ()}
+
+
+@pytest.mark.parametrize(
+    ("options", "watched"),
+    [
+        (["--patience", "5"], {"JK"}),
+        ([], set()),
+        (["--architecture", "gru", "--patience", "none"], set()),
+    ],
+)
+def test_validation_speakers_are_watched_where_there_is_patience(
+    options: list[str], watched: set[str], asked: dict[str, Any], tmp_path: Path
+) -> None:
+    fold = ["--hold-out", "savee/emobox4", "--fold", "3"]
+    arguments = ["--corpora", "x", "--output", str(tmp_path / "mine"), *fold, *options]
+    assert cli.main(["train", *arguments]) == 0
+    assert speakers(asked["tested"]) == speakers(asked["test_set"]) == {"DC"}
+    assert speakers(asked["validation_set"]) == watched
+    assert speakers(asked["train_set"]) == {"JE", "KL", "JK"} - watched
+
+
+def test_labels_leave_out_and_rename(
+    asked: dict[str, Any], tmp_path: Path, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = ["train", "--corpora", "x", "--output", str(tmp_path / "mine")]
+    with caplog.at_level(logging.INFO, "emotionrecog"):
+        assert cli.main([*arguments, "--labels", "six"]) == 0
+    assert {u.emotion for u in asked["train_set"]} == {"sad", "happy"}
+    assert "left out: surprised (4)" in caplog.messages
+    assert asked["recipe"].labels == LABEL_SETS["six"].emotions
+    assert cli.main([*arguments, "--config", str(file), "--labels", "sad,surprised"]) == 0
+    assert {u.emotion for u in asked["train_set"]} == {"sad", "surprised"}
+    assert cli.main([*arguments, "--config", str(file), "--set", "features.n_mfcc=5"]) == 0
+    assert {u.emotion for u in asked["train_set"]} == {"sad", "happy"}
+    assert cli.main(arguments) == 0
+    assert asked["train_set"] == savee()
+
+
+TINY = """
+architecture = "gru"
+batch_size = 4
+epochs = 3
+crop_frames = 8
+patience = 2
+labels = ["sad", "angry"]
+
+[sizes]
+units = 4
+n_layers = 1
+hidden = 4
+
+[features]
+features = ["rms"]
+hop_length = 512
+"""
+
+
+def write_corpus(folder: Path) -> None:
+    (folder / "ravdess").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for emotion, level in ((4, 0.05), (5, 0.5)):
+        for take in (1, 2):
+            for actor in (1, 2, 3, 4):
+                name = f"03-01-{emotion:02d}-01-01-{take:02d}-{actor:02d}.wav"
+                samples = level * rng.normal(size=6_000)
+                soundfile.write(folder / "ravdess" / name, samples / 3, 16_000)
+
+
+def test_training_leaves_its_history(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trains for real, with a terminal nowhere near."""
+    pytest.importorskip("tensorflow")
+    write_corpus(tmp_path / "corpora")
+    file.write_text(TINY)
+    options = ["--corpora", str(tmp_path / "corpora"), "--config", str(file)]
+    assert cli.main(["train", *options, "--output", str(tmp_path / "mine")]) == 0
+    history = EmotionRecognizer.load(tmp_path / "mine").artifact.training["history"]
+    with (tmp_path / "mine.history.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert list(rows[0]) == [
+        *("epoch", "loss", "validation_loss", "validation_uar", "learning_rate", "seconds"),
+        *("waiting", "kept"),
+    ]
+    assert [{k: float(v) for k, v in row.items()} for row in rows] == history
+    drawn = {path.name for path in tmp_path.glob("mine*")}
+    assert (
+        {"mine", "mine.history.csv"} <= drawn <= {"mine", *("mine.history.csv", "mine.history.png")}
+    )
+    if "mine.history.png" in drawn:
+        assert (tmp_path / "mine.history.png").read_bytes().startswith(b"\x89PNG")
+    assert "step/s" not in capsys.readouterr().err
+
+
+def test_no_picture_without_matplotlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with caplog.at_level(logging.INFO, "emotionrecog"):
+        cli._draw_beside(lambda plots: plots.history([]), tmp_path / "mine", "history")
+    assert list(tmp_path.iterdir()) == []
+    assert "no picture: pictures need Matplotlib" in caplog.text
+
+
+def test_rows_lack_what_they_lack(tmp_path: Path) -> None:
+    cli._write_rows([{"a": 1, "b": 2.5}, {"b": "x"}], ("a", "b"), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == "a,b\n1,2.5\n,x\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+def test_log_is_written_above_the_bar(kind: type[io.StringIO]) -> None:
+    stream = kind()
+    handler = cli._AboveTheBar(stream)
+    with tqdm(total=9, desc="training", unit="step", file=stream, disable=None, ncols=70) as bar:
+        bar.update(3)
+        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "epoch 1", (), None))
+        bar.refresh()
+        text = stream.getvalue()
+    lines = [line.rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    if kind is Terminal:
+        assert lines[0] == "epoch 1"  # the bar that stood there was wiped off
+        assert lines[1].startswith("training:  33%|")
+        assert "3/9 [00:00<" in lines[1]  # the time that is left
+    else:
+        assert text == "epoch 1\n"
+
+
+# Search ------------------------------------------------------------------------------------------
+
+
+def test_search_writes_what_train_takes(
+    asked: dict[str, Any],
+    tmp_path: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("optuna")
+    from emotionrecog.training import search as module
+
+    space = tmp_path / "space.toml"
+    space.write_text("learning_rate = [1e-3, 1e-2]\nsizes.units = {low = 2, high = 4}\n")
+    best = dataclasses.replace(Recipe.from_toml(file), learning_rate=1e-2)
+
+    def search(train_set: list[Utterance], given: Any, **options: Any) -> module.SearchResult:
+        asked.update(options, train_set=train_set, space=given)
+        changes = {"learning_rate": 1e-2, "sizes.units": 3}
+        good = module.Trial(number=1, changes=changes, uar=0.5, folds=(0.4, 0.6), seconds=9.0)
+        bad = module.Trial(number=2, changes=changes, uar=None, error="no, not so")
+        return module.SearchResult(recipe=best, trials=(good, bad), importances={})
+
+    monkeypatch.setattr(module, "search", search)
+    output = tmp_path / "best.toml"
+    options = ["--corpora", "x", "--config", str(file), "--space", str(space), "-o", str(output)]
+    more = ["--trials", "4", "--folds", "2", "--storage", "s.db", "--seed", "3"]
+    held = ["--hold-out", "savee/emobox4", "--fold", "3"]
+    assert cli.main(["search", *options, *more, *held]) == 0
+    assert asked["space"] == {"learning_rate": [1e-3, 1e-2], "sizes.units": {"low": 2, "high": 4}}
+    assert speakers(asked["train_set"]) == {"JE", "JK", "KL"}  # nobody who will be tested
+    assert {u.emotion for u in asked["train_set"]} == {"sad", "happy"}
+    assert asked["recipe"] == dataclasses.replace(Recipe.from_toml(file), seed=3)
+    wanted = {"n_trials": 4, "folds": 2, "storage": "s.db", "seed": 3, "initial_weights": None}
+    assert {name: asked[name] for name in wanted} == wanted
+    assert Recipe.from_toml(output) == chosen("--config", output) == best
+    assert "best is trial 1 of 2, of which 1 failed: UAR 50.0 %" in capsys.readouterr().out
+    assert output.read_text().startswith("# best is trial 1 of 2")
+    with (tmp_path / "best.toml.trials.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert (rows[0]["folds"], rows[0]["sizes.units"], rows[0]["error"]) == ("0.4 0.6", "3", "")
+    assert (rows[1]["uar"], rows[1]["error"]) == ("", "no, not so")
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "message"),
+    [
+        ([], "loss = ", "space.toml"),
+        ([], "loss = 'focal'", "'loss' must be a list of values"),
+        (["--fold", "1"], "loss = ['focal']", "--fold is for a protocol"),
+        (["-o", "none/best.toml"], "loss = ['focal']", "no such folder to write to"),
+    ],
+)
+def test_search_is_refused_with_a_reason(
+    options: list[str],
+    content: str,
+    message: str,
+    asked: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del asked
+    pytest.importorskip("optuna")
+    space = tmp_path / "space.toml"
+    space.write_text(content)
+    arguments = ["--corpora", "x", "--space", str(space), "-o", str(tmp_path / "best.toml")]
+    assert cli.main(["search", *arguments, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+# The picture of a history ------------------------------------------------------------------------
+
+ROWS = [
+    {
+        **{"epoch": e, "loss": 2 / e, "validation_loss": v, "validation_uar": 0.1 * e},
+        **{"learning_rate": r, "kept": float(e == 2)},
+    }
+    for e, v, r in ((1, 1.9, 0.1), (2, 1.2, 0.2), (3, 1.4, 0.2))
+]
+
+
+def test_history_is_drawn() -> None:
+    pytest.importorskip("matplotlib")
+    losses, uar, rate = plots.history(ROWS).axes
+    assert [a.get_ylabel() for a in (losses, uar, rate)] == [
+        *("loss", "validation UAR in %", "learning rate")
+    ]
+    kept, training, validation = losses.lines
+    assert list(kept.get_xdata()) == [2, 2]
+    assert losses.get_title(loc="left") == "epoch 2 is kept"
+    np.testing.assert_allclose(training.get_ydata(), [2, 1, 2 / 3])
+    np.testing.assert_allclose(validation.get_ydata(), [1.9, 1.2, 1.4])
+    assert [text.get_text() for text in losses.get_legend().get_texts()] == [
+        *("training", "validation")
+    ]
+    np.testing.assert_allclose(uar.lines[1].get_ydata(), [10, 20, 30])
+    np.testing.assert_allclose(rate.lines[1].get_ydata(), [0.1, 0.2, 0.2])
+    assert rate.get_xlabel() == "epoch"
+    assert plots.history(ROWS, kept=3).axes[0].get_title(loc="left") == "epoch 3 is kept"
+
+
+def test_history_without_validation_is_drawn() -> None:
+    pytest.importorskip("matplotlib")
+    (losses,) = plots.history([{"epoch": e, "loss": 1 / e} for e in (1, 2)]).axes
+    assert losses.get_title(loc="left") == "epoch 2 is kept"
+    assert losses.get_legend() is None
+    for wrong in ([], [{"epoch": 1}]):
+        with pytest.raises(ValueError, match="one row or more with `epoch` and `loss`"):
+            plots.history(wrong)

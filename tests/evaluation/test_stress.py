@@ -1,0 +1,592 @@
+"""The stress test: figures by hand and against scikit-learn's, on functions that answer as told."""
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import recall_score
+
+from emotionrecog import cli, plots
+from emotionrecog.audio import Waveform
+from emotionrecog.augmentation import BandLimit, Gain
+from emotionrecog.datasets import Utterance
+from emotionrecog.errors import AudioError, DatasetError, LeakageError
+from emotionrecog.evaluation.stress import (
+    CONDITIONS,
+    AddSilence,
+    Condition,
+    Crop,
+    StressReport,
+    choose,
+    stress_test,
+)
+from emotionrecog.features import Extractor, FeatureSpec
+from emotionrecog.recognizer import EmotionRecognizer
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 16_000
+LABELS = ("neutral", "happy", "sad")
+N_CLIPS = 24
+
+
+def tone(pitch: float, seconds: float = 0.5, level: float = 0.2) -> np.ndarray:
+    """Return a tone that swells, with a little noise in it."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    swell = 0.2 + np.sin(np.pi * t / t[-1])
+    noise = np.random.default_rng(round(pitch)).normal(size=len(t))
+    return np.asarray(level * swell * np.sin(2 * np.pi * pitch * t) + 1e-3 * noise, np.float32)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
+    """Return recordings of four speakers of two corpora, each of another pitch."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = []
+    for number in range(N_CLIPS):
+        path = folder / f"{number}.wav"
+        soundfile.write(path, tone(200 + 20 * number), RATE)
+        corpus = "one" if number % 4 < 2 else "two"
+        # Happy is twice as frequent in the first; the second lacks sad.
+        emotion = (
+            LABELS[(0, 1, 1, 2)[number // 4 % 4]] if corpus == "one" else LABELS[number // 6 % 2]
+        )
+        made.append(
+            Utterance(path, emotion, corpus, f"{corpus}/{number % 4}", recording=f"r{number}")
+        )
+    return made
+
+
+def numbered(clip: Waveform) -> int:
+    """Tell which of `clips` it is, by its pitch."""
+    spectrum = np.abs(np.fft.rfft(clip.samples, 4 * RATE))
+    return round((int(spectrum[600:3000].argmax() + 600) / 4 - 200) / 20)
+
+
+def level(clip: Waveform) -> float:
+    return float(20 * np.log10(np.abs(clip.samples).max() / 0.24))
+
+
+class Scripted:
+    """Answers what was written down for a clip's number and level in dB."""
+
+    labels = LABELS
+
+    def __init__(self, script: Callable[[int, float], Any], speakers: Sequence[str] = ()) -> None:
+        self.script = script
+        self.artifact = SimpleNamespace(name="scripted", training={"speakers": list(speakers)})
+
+    def predict_batch(self) -> None:
+        """Say that this is a recognizer."""
+        raise AssertionError("is not called")
+
+    def probabilities(self, source: Waveform) -> Any:
+        answer = self.script(numbered(source), level(source))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def sure(emotion: int, confidence: float = 0.8) -> np.ndarray:
+    row = np.full(3, (1 - confidence) / 2)
+    row[emotion] = confidence
+    return row
+
+
+def run(recognizer: Any, clips: Sequence[Utterance], **options: Any) -> StressReport:
+    options.setdefault("conditions", QUIETER)
+    return stress_test(recognizer, clips, n_jobs=1, **options)
+
+
+QUIETER = (
+    Condition("quieter", "6 dB", Gain(gain_db=-6), mark=0.95),
+    Condition("quieter", "12 dB", Gain(gain_db=-12), mark=0.5),
+    Condition("quieter", "18 dB", Gain(gain_db=-18)),
+)
+
+
+# Conditions -------------------------------------------------------------------------------------
+
+
+def test_conditions_have_the_stated_bars() -> None:
+    marks = {condition.name: condition.mark for condition in CONDITIONS}
+    assert len(marks) == len(CONDITIONS)
+    for name in ("louder, 6 dB", "quieter, 6 dB"):
+        assert marks[name] == 0.95
+    for name, mark in marks.items():
+        assert mark == 0.95 or not name.startswith("silence")
+    for name in ("white noise, 20 dB SNR", "pink noise, 20 dB SNR", "Opus, 16 kbit/s"):
+        assert marks[name] == 0.80
+    rates = {condition.sampling_rate for condition in CONDITIONS} - {None}
+    assert rates == {8_000, 22_050, 44_100, 48_000}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+def test_conditions_change_a_recording_and_leave_it_one(condition: Condition) -> None:
+    clip = Waveform(tone(300, seconds=1.0), RATE)
+    changed = condition.apply(clip, np.random.default_rng(0))
+    again = condition.apply(clip, np.random.default_rng(0))
+    assert changed.samples.tobytes() == again.samples.tobytes()
+    assert np.isfinite(changed.samples).all()
+    assert changed.sampling_rate == (condition.sampling_rate or RATE)
+    same_length = len(changed.samples) == len(clip.samples)
+    assert not (same_length and np.array_equal(changed.samples, clip.samples))
+    kept = {"silence": 1.0, "cropped": 1.0, "faster": 1.25, "slower": 1.25}
+    if condition.family.split()[0] not in kept:
+        assert changed.duration == pytest.approx(1.0, abs=1e-3)
+    assert np.array_equal(clip.samples, tone(300, seconds=1.0))
+
+
+def test_silence_is_put_around() -> None:
+    changed = AddSilence(before=0.25, after=0.5)(np.ones(8), 8, np.random.default_rng(0))
+    assert changed.tolist() == [0, 0, *[1] * 8, 0, 0, 0, 0]
+    assert changed.dtype == np.float32
+
+
+@given(st.floats(0.01, 1.0), st.integers(1, 200), st.integers(0, 9))
+def test_a_crop_is_a_piece(keep: float, n_samples: int, seed: int) -> None:
+    ramp = np.arange(n_samples, dtype=np.float32)
+    piece = Crop(keep=keep)(ramp, RATE, np.random.default_rng(seed))
+    assert len(piece) == max(1, round(keep * n_samples))
+    assert np.array_equal(piece, ramp[int(piece[0]) :][: len(piece)])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: AddSilence(before=-1), "`before` must be a duration"),
+        (lambda: AddSilence(after=float("nan")), "`after` must be a duration"),
+        (lambda: Crop(keep=0), "`keep` must be above 0"),
+        (lambda: Crop(keep=1.5), "`keep` must be above 0"),
+        (lambda: Condition("a", "b"), "must have a `change` or a `sampling_rate`"),
+        (lambda: Condition("a", "b", Gain(), mark=95), "`mark` must be from 0 to 1"),
+    ],
+)
+def test_nonsense_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# Figures ----------------------------------------------------------------------------------------
+
+
+def test_figures_by_hand_and_by_scikit_learn(clips: list[Utterance]) -> None:
+    """At 12 dB less the first 12 clips become sad; at 18 dB less, none is judged."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(3, size=N_CLIPS)
+
+    def script(number: int, decibels: float) -> Any:
+        if decibels < -15:
+            return AudioError("too quiet")
+        if decibels < -9 and number < 12:
+            return sure(2, 0.5)
+        return sure(first[number])
+
+    report = run(Scripted(script), clips)
+    assert (report.recognizer, report.corpora) == ("scripted", ("one", "two"))
+    assert (report.n_clips, report.n_speakers, report.failed) == (N_CLIPS, 4, {})
+    six, twelve, eighteen = report.conditions
+    assert (six.unchanged, six.passed, six.flips) == (1.0, True, ())
+    assert six.confidence_change == pytest.approx(0.0)
+    flipped = [int(was) for was in first[:12] if was != 2]
+    assert twelve.unchanged == pytest.approx(1 - len(flipped) / N_CLIPS)
+    assert twelve.passed is True
+    assert twelve.confidence_change == pytest.approx(-0.3 * 12 / N_CLIPS)
+    counts = Counter((LABELS[was], "sad") for was in flipped)
+    assert {(was, now): count for was, now, count in twelve.flips} == counts
+    assert twelve.flips[0][2] == max(counts.values())
+    assert (eighteen.n_refused, eighteen.n_clips) == (N_CLIPS, N_CLIPS)
+    assert (eighteen.unchanged, eighteen.uar, eighteen.passed) == (0.0, 0.0, None)
+    assert eighteen.confidence_change is None
+
+    answered = np.array([script(number, -12.0) for number in range(N_CLIPS)])
+    acted = np.array([LABELS.index(clip.emotion) for clip in clips])
+    for uar, rows in (
+        (report.clean_uar, np.array([script(number, 0.0) for number in range(N_CLIPS)])),
+        (twelve.uar, answered),
+    ):
+        recalls = []
+        for corpus, present in (("one", [0, 1, 2]), ("two", [0, 1])):
+            own = np.array([clip.corpus == corpus for clip in clips])
+            best = np.array(present)[rows[own][:, present].argmax(axis=1)]
+            recalls.append(recall_score(acted[own], best, labels=present, average="macro"))
+        assert uar == pytest.approx(np.mean(recalls))
+    text = str(report)
+    assert "2 of 2 pass marks met" in text
+    assert f"{N_CLIPS} answers were refused, and count as changed and wrong" in text
+
+
+def test_interval_is_over_speakers(clips: list[Utterance]) -> None:
+    """Speaker 0 alone changes: far wider than if its six clips were anybody's."""
+    one = [
+        dataclasses.replace(clip, corpus="one", speaker=f"one/{i % 6}")
+        for i, clip in enumerate(clips)
+    ]
+
+    def script(number: int, decibels: float) -> np.ndarray:
+        return sure(2 if decibels < -3 and number % 6 == 0 else 0)
+
+    row = run(Scripted(script), one).conditions[0]
+    assert row.unchanged == pytest.approx(5 / 6)
+    assert row.passed is False
+    assert row.interval is not None
+    assert row.interval[0] < 0.55
+    assert row.interval[1] == 1.0
+    alone = [clip for clip in one if clip.speaker == "one/1"]
+    assert run(Scripted(script), alone).conditions[0].interval is None
+
+
+def test_song_is_counted_apart(clips: list[Utterance]) -> None:
+    song = [dataclasses.replace(clip, style="song") for clip in clips[:4]]
+    report = run(Scripted(lambda *_: sure(0)), [*clips, *song])
+    assert report.corpora == ("one", "one song", "two", "two song")
+
+
+def test_harder_that_is_better_is_reported(clips: list[Utterance]) -> None:
+    """Quieter by 6 dB changes all answers to wrong ones; by 12 and 18 dB, none."""
+
+    def script(number: int, decibels: float) -> np.ndarray:
+        right = LABELS.index(clips[number].emotion)
+        return sure((right + 1) % 3 if -9 < decibels < -3 else right)
+
+    rises = run(Scripted(script), clips).rises
+    assert {(rise.figure, rise.milder, rise.harder) for rise in rises} == {
+        (figure, "quieter, 6 dB", f"quieter, {decibels} dB")
+        for figure in ("unchanged", "uar")
+        for decibels in (12, 18)
+    }
+    assert all(rise.rise > rise.allowed >= 0.02 for rise in rises)
+    assert rises[0].rise == pytest.approx(1.0)
+    assert "quieter, 12 dB is better than quieter, 6 dB" in str(run(Scripted(script), clips))
+
+
+def test_better_than_untouched_is_reported(clips: list[Utterance]) -> None:
+    def script(number: int, decibels: float) -> np.ndarray:
+        right = LABELS.index(clips[number].emotion)
+        return sure(right if decibels < -15 else (right + 1) % 3)
+
+    rises = run(Scripted(script), clips).rises
+    assert ("uar", "clean", "quieter, 18 dB") in {(r.figure, r.milder, r.harder) for r in rises}
+
+
+def test_a_rise_that_chance_explains_is_not_reported(clips: list[Utterance]) -> None:
+    """Of 24 clips, one or two answers more are unchanged: less than three standard errors."""
+
+    def script(number: int, decibels: float) -> np.ndarray:
+        flips = {0: 0, -6: 4, -12: 3, -18: 2}[6 * round(decibels / 6)]
+        return sure(1 if number < flips else 0)
+
+    report = run(Scripted(script), clips)
+    shares = [row.unchanged for row in report.conditions]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[-1]
+    assert report.rises == ()
+    assert "no harder condition is better" in str(report)
+
+
+# What may be tested -----------------------------------------------------------------------------
+
+
+def of_all_samples(recordings: list[Waveform]) -> np.ndarray:
+    """Answer something that every sample has a say in."""
+    sums = [float(np.abs(np.diff(clip.samples)).sum()) * clip.sampling_rate for clip in recordings]
+    shares = np.array([[total % 1.0, total * 7 % 1.0, 1e-3] for total in sums])
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+SOME = tuple(
+    next(condition for condition in CONDITIONS if condition.family == family)
+    for family in ("white noise", "pink noise", "room", "cropped", "Opus", "resampled")
+)
+
+
+def test_figures_do_not_depend_on_threads_or_company(clips: list[Utterance]) -> None:
+    options: dict[str, Any] = {"labels": LABELS, "conditions": SOME}
+    one = run(of_all_samples, clips, **options)
+    many = stress_test(of_all_samples, clips, n_jobs=4, **options)
+    assert json.dumps(one.to_dict()) == json.dumps(many.to_dict())
+    assert run(of_all_samples, clips[::-1], **options).to_dict() == one.to_dict()
+    alone = run(of_all_samples, clips, labels=LABELS, conditions=SOME[2:3])
+    assert alone.conditions == one.conditions[2:3]
+    other = run(of_all_samples, clips, seed=1, **options)
+    assert other.conditions[0] != one.conditions[0]
+    assert one.recognizer == "of_all_samples"
+
+
+def test_names_of_files_do_not_matter_where_recordings_have_one(
+    clips: list[Utterance], tmp_path: Path
+) -> None:
+    moved = []
+    for clip in clips[:4]:
+        path = tmp_path / f"moved-{clip.path.name}"
+        path.write_bytes(clip.path.read_bytes())
+        moved.append(dataclasses.replace(clip, path=path))
+    one, other = (
+        run(of_all_samples, some, labels=LABELS, conditions=SOME) for some in (clips[:4], moved)
+    )
+    assert one == other
+
+
+def test_functions_get_at_most_sixteen_recordings(clips: list[Utterance]) -> None:
+    sizes = []
+
+    def function(recordings: list[Waveform]) -> np.ndarray:
+        sizes.append(len(recordings))
+        assert all(isinstance(clip, Waveform) for clip in recordings)
+        return of_all_samples(recordings)
+
+    many = tuple(
+        Condition("quieter", f"{decibels} dB", Gain(gain_db=-decibels)) for decibels in range(20)
+    )
+    run(function, clips[:2], labels=LABELS, conditions=many)
+    assert sizes == [16, 5, 16, 5]
+
+
+def test_networks_are_fed_features(clips: list[Utterance]) -> None:
+    spec = FeatureSpec(n_mels=8, fmax=4000.0)
+    shapes = set()
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        shapes.add(batch.shape[1:])
+        assert batch.dtype == np.float32
+        means = np.exp(batch.mean(axis=1)[:, :3])
+        return np.asarray(means / means.sum(axis=1, keepdims=True))
+
+    conditions = (*QUIETER[:1], Condition("silence", "0.5 s", AddSilence(after=0.5)), SOME[5])
+    report = run(network, clips[:3], labels=LABELS, features=spec, conditions=conditions)
+    frames = {len(Extractor(spec)(tone(200, seconds))) for seconds in (0.5, 1.0)}
+    assert shapes == {(n_frames, 8) for n_frames in frames}
+    assert [row.unchanged for row in report.conditions][::2] == [1.0, 1.0]
+    assert report.recognizer == "network"
+    assert run(network, clips[:1], labels=LABELS, features=spec, name="mine").recognizer == "mine"
+
+
+@pytest.mark.parametrize(
+    ("recognizer", "options", "message"),
+    [
+        (of_all_samples, {}, "a function needs `labels`"),
+        (Scripted(lambda *_: sure(0)), {"labels": LABELS}, "a recogniser has its own"),
+        ("english-8", {}, "`recognizer` must be an EmotionRecognizer or a function"),
+        (lambda x: np.ones((len(x), 2)) / 2, {"labels": LABELS}, "probabilities of shape"),
+        (lambda x: np.ones((len(x), 3)), {"labels": LABELS}, "must be 1 in sum"),
+        (lambda x: np.full((len(x), 3), np.nan), {"labels": LABELS}, "must be finite"),
+        (of_all_samples, {"labels": LABELS, "conditions": ()}, "at least one, each of another"),
+        (of_all_samples, {"labels": LABELS, "conditions": QUIETER * 2}, "each of another name"),
+        (of_all_samples, {"labels": LABELS, "seed": -1}, "`seed` must be a whole number"),
+        (of_all_samples, {"labels": LABELS, "n_clips": 0}, "`n_clips` must be a whole number"),
+    ],
+)
+def test_what_cannot_be_tested_says_so(
+    recognizer: Any, options: dict[str, Any], message: str, clips: list[Utterance]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(recognizer, clips[:2], **options)
+
+
+def test_no_clips_and_unknown_emotions_are_refused(clips: list[Utterance]) -> None:
+    with pytest.raises(DatasetError, match="there is no clip to test with"):
+        run(of_all_samples, [], labels=LABELS)
+    with pytest.raises(DatasetError, match="found sad"):
+        run(lambda x: np.full((len(x), 2), 0.5), clips, labels=LABELS[:2])
+
+
+def test_speakers_of_the_training_are_refused(clips: list[Utterance]) -> None:
+    recognizer = Scripted(lambda *_: sure(0), speakers=["one/1"])
+    with pytest.raises(LeakageError, match="such as one/1"):
+        run(recognizer, clips)
+    report = run(recognizer, clips, allow_leakage=True)
+    assert "trained on 1 speakers" in str(report.leakage)
+    assert str(report).startswith("LEAKY")
+    assert next(iter(report.to_dict())) == "leakage"
+    assert run(recognizer, [c for c in clips if c.speaker != "one/1"]).leakage is None
+
+
+# What goes wrong --------------------------------------------------------------------------------
+
+
+def test_one_bad_file_does_not_stop_the_rest(
+    clips: list[Utterance], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, missing = tmp_path / "broken.wav", tmp_path / "missing.wav"
+    broken.write_bytes(b"RIFF of nothing")
+    bad = [dataclasses.replace(clips[0], path=path) for path in (broken, missing)]
+    report = run(of_all_samples, [bad[0], *clips[:3], bad[1]], labels=LABELS)
+    assert (report.n_clips, set(report.failed)) == (3, {str(broken), str(missing)})
+    assert "cannot be decoded" in report.failed[str(broken)]
+    assert str(broken) in caplog.text
+    assert "could not be judged and are not counted: 2" in str(report)
+    assert report.conditions == run(of_all_samples, clips[:3], labels=LABELS).conditions
+    with pytest.raises(DatasetError, match=r"none of the 2 clips can be judged.*broken"):
+        run(of_all_samples, bad, labels=LABELS)
+
+
+def test_clips_that_cannot_be_judged_as_they_are_are_left_out(clips: list[Utterance]) -> None:
+    def script(number: int, decibels: float) -> Any:
+        return AudioError("too short") if number == 1 else sure(0)
+
+    report = run(Scripted(script), clips)
+    assert (report.n_clips, report.failed) == (N_CLIPS - 1, {str(clips[1].path): "too short"})
+    assert [row.n_clips for row in report.conditions] == [N_CLIPS - 1] * 3
+
+
+def test_a_change_that_cannot_be_had_is_left_out(
+    clips: list[Utterance], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    above = Condition("high-pass", "9 kHz", BandLimit(lowest=9000.0), mark=0.5)
+    report = run(of_all_samples, clips[:3], labels=LABELS, conditions=(above, QUIETER[0]))
+    row = report.conditions[0]
+    assert (row.n_clips, row.n_refused, row.unchanged, row.uar) == (0, 0, None, None)
+    assert (row.passed, row.interval, row.flips) == (None, None, ())
+    assert "high-pass, 9 kHz cannot be had of any clip: nothing is left above" in caplog.text
+    assert re.search(r"high-pass, 9 kHz +0 +- ", str(report))
+    assert report.conditions[1].n_clips == 3
+    plots.stress(report.to_dict()).savefig(tmp_path / "stress.png")
+
+
+def test_a_clip_that_becomes_silent_is_refused(clips: list[Utterance]) -> None:
+    nothing = Condition("nothing", "at all", lambda samples, rate, rng: 0 * samples)
+    report = run(EmotionRecognizer(), clips[:2], conditions=[nothing])
+    assert report.conditions[0].n_refused == 2
+
+
+# Which clips ------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=60),
+    st.integers(1, 70),
+    st.integers(0, 3),
+)
+def test_clips_are_chosen_evenly(said: list[tuple[int, int]], n_clips: int, seed: int) -> None:
+    given_ones = [
+        Utterance(Path(f"{i}.wav"), LABELS[emotion], "one", f"one/{speaker}")
+        for i, (speaker, emotion) in enumerate(said)
+    ]
+    chosen = choose(given_ones, n_clips, seed=seed)
+    assert len(chosen) == min(n_clips, len(said))
+    places = [given_ones.index(clip) for clip in chosen]
+    assert places == sorted(set(places))
+    assert chosen == choose(given_ones, n_clips, seed=seed)
+    have = Counter(clip.speaker for clip in given_ones)
+    got = Counter(clip.speaker for clip in chosen)
+    # Nobody who has more to give gives two fewer than another.
+    assert all(got[s] == have[s] or got[s] >= max(got.values()) - 1 for s in have)
+    for speaker in have:
+        own = Counter(c.emotion for c in given_ones if c.speaker == speaker)
+        gave = Counter(c.emotion for c in chosen if c.speaker == speaker)
+        most = max(gave.values(), default=0)
+        assert all(gave[e] == own[e] or gave[e] >= most - 1 for e in own)
+
+
+# On the command line, in pictures, in the documentation -----------------------------------------
+
+
+KL = ["--protocol", "savee/emobox4", "--fold", "2"]  # tests this speaker
+
+
+@pytest.fixture
+def corpora(tmp_path: Path) -> Path:
+    """Return a folder of corpora with few recordings, which are named like those of SAVEE."""
+    names = ("DC/a01", "JE/a01", "JK/a01", "KL/a01", "KL/sa01", "KL/a02")
+    for number, name in enumerate(names):
+        path = tmp_path / "corpora" / "savee" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, tone(200 + 50 * number), RATE)
+    return tmp_path / "corpora"
+
+
+def test_command(
+    corpora: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["stress", "english-8", "--corpora", str(corpora), *KL, "--clips", "2"]
+    assert cli.main(command) == 1
+    assert "trained on 1 speakers of the test set" in capsys.readouterr().err
+    command += ["--allow-leakage", "--json", "stress.json", "--plot", "stress.png"]
+    assert cli.main([*command, "--corpus", "savee"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("LEAKY")
+    figures = json.loads(Path("stress.json").read_text(encoding="utf-8"))
+    assert figures["command"] == (
+        "emotionrecog stress english-8 --protocol savee/emobox4 --fold 2 --corpus savee --clips 2 "
+        "--seed 0 --json stress.json --allow-leakage"
+    )
+    assert (figures["protocol"], figures["n_clips"], figures["seed"]) == ("savee/emobox4", 2, 0)
+    names = [f"{row['family']}, {row['level']}" for row in figures["conditions"]]
+    assert names == [condition.name for condition in CONDITIONS]
+    assert all(name in text for name in names)
+    assert Path("stress.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main([*command, "--corpus", "tess"]) == 1
+    assert "--corpus must be one of those that the protocol tests, savee" in (
+        capsys.readouterr().err
+    )
+    assert cli.main([*command[:-3], "nowhere/stress.json"]) == 1
+    assert "no such folder to write to: 'nowhere'" in capsys.readouterr().err
+
+
+def test_strict_fails_where_a_mark_is_missed(
+    corpora: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emotionrecog.evaluation import stress
+
+    for mark, status in ((0.0, 0), (1.0, 1)):
+        row = Condition("white noise", "-20 dB SNR", CONDITIONS[7].change, mark=mark)
+
+        def test(*given: Any, row: Condition = row, **options: Any) -> StressReport:
+            return stress_test(*given, conditions=[row], **options)
+
+        monkeypatch.setattr(stress, "stress_test", test)
+        command = ["stress", "english-8", "--corpora", str(corpora), *KL, "--allow-leakage"]
+        assert cli.main([*command, "--strict"]) == status
+        assert cli.main(command) == 0
+    assert "0 of 1 pass marks met" in capsys.readouterr().out
+
+
+def test_picture_shows_the_figures(clips: list[Utterance]) -> None:
+    def script(number: int, decibels: float) -> np.ndarray:
+        return sure(1 if decibels < -3 and number % 2 else 0)
+
+    figure = plots.stress(run(Scripted(script), clips).to_dict())
+    shares, recalls = figure.axes
+    assert [text.get_text() for text in shares.get_yticklabels()] == [
+        condition.name for condition in QUIETER
+    ]
+    points = [line for line in shares.lines if line.get_marker() == "o"]
+    assert [float(line.get_xdata()[0]) for line in points] == [50.0] * 3
+    assert [line.get_color() for line in points] == [plots.VERMILION, plots.BLUE, "black"]
+    marks = [line for line in shares.lines if line.get_marker() == "|" and len(line.get_xdata())]
+    assert [float(line.get_xdata()[0]) for line in marks] == [95.0, 50.0]
+    assert shares.get_ylim()[0] > shares.get_ylim()[1]  # the first on top
+    assert "untouched" in recalls.get_legend().get_texts()[0].get_text()
+    with pytest.raises(ValueError, match="one condition or more"):
+        plots.stress({"clean_uar": 0.5, "conditions": []})
+
+
+def test_results_are_of_these_conditions() -> None:
+    """Measure anew where conditions or marks are changed: docs/stress.md has the command."""
+    path = ROOT / "benchmarks" / "results" / "stress.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = [(row["family"], row["level"], row["mark"]) for row in found["conditions"]]
+    assert rows == [(c.family, c.level, c.mark) for c in CONDITIONS]
+    assert found["leakage"] is None
+    assert found["n_speakers"] == 18
+    assert found["failed"] == {}
+    for row in found["conditions"]:
+        assert row["n_clips"] == found["n_clips"] >= 300
+        assert row["passed"] == (None if row["mark"] is None else row["unchanged"] >= row["mark"])
+        flipped = sum(count for _, _, count in row["flips"])
+        assert row["unchanged"] == pytest.approx(
+            1 - (flipped + row["n_refused"]) / row["n_clips"], abs=1e-6
+        )

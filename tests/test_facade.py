@@ -1,0 +1,209 @@
+"""One door: what the facade hands on to other modules, and what it refuses to."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotionrecog import audio, evaluation, training
+from emotionrecog.augmentation import Chain, Gain, SpectrogramAugmentation
+from emotionrecog.datasets import CORPORA, Utterance
+from emotionrecog.errors import DatasetError
+from emotionrecog.features import PRESETS, Extractor, FeatureSpec
+from emotionrecog.models import export
+from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.training import Recipe
+
+CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
+SAID = [Utterance(CLIP, "happy", corpus="mine", speaker="mine/robot")]
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> EmotionRecognizer:
+    return EmotionRecognizer()
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Keep what training is asked for, and train nothing."""
+    asked: dict[str, Any] = {}
+
+    def train(*args: Any, **options: Any) -> str:
+        asked.update(options, args=args)
+        return "trained"
+
+    monkeypatch.setattr(training, "train", train)
+    return asked
+
+
+# Features ----------------------------------------------------------------------------------------
+
+
+def test_features_are_those_of_the_extractor(recognizer: EmotionRecognizer) -> None:
+    samples = audio.load(CLIP, sampling_rate=16_000).samples
+    expected = Extractor(recognizer.artifact.features)(samples)
+    np.testing.assert_array_equal(recognizer.features(CLIP), expected)
+    np.testing.assert_array_equal(EmotionRecognizer.features(CLIP), expected)
+    spec = FeatureSpec(features=("rms",), functionals=("mean",))
+    assert EmotionRecognizer.features(CLIP, spec).shape == (1,)
+
+
+def test_a_recogniser_measures_its_own_features(recognizer: EmotionRecognizer) -> None:
+    own = dataclasses.replace(FeatureSpec(), n_mels=40)
+    other = object.__new__(EmotionRecognizer)
+    other.artifact = dataclasses.replace(recognizer.artifact, features=own)
+    assert other.features(CLIP).shape[1] == 40
+    assert EmotionRecognizer.features(CLIP).shape[1] == 104
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_features_by_the_name_of_a_preset(name: str) -> None:
+    found = EmotionRecognizer.features(CLIP, spec=name)
+    assert found.shape[-1] == len(PRESETS[name].feature_names)
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ValueError, match=r"one of log-mel, .* got 'mel'"):
+        EmotionRecognizer.features(CLIP, spec="mel")
+
+
+# Corpora -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tess(tmp_path: Path) -> Path:
+    folder = tmp_path / "tess"
+    folder.mkdir()
+    (folder / "OAF_back_angry.wav").write_bytes(CLIP.read_bytes())
+    return folder
+
+
+def test_corpus_by_its_folder(tess: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = EmotionRecognizer.load_corpus(tess)
+    assert (found.emotion, found.speaker) == ("angry", "tess/OAF")
+    assert EmotionRecognizer.load_corpus(tess.parent) == [found]
+    assert EmotionRecognizer.load_corpus(tess, "tess") == [found]
+    monkeypatch.chdir(tess.parent)
+    (relative,) = EmotionRecognizer.load_corpus("tess")
+    assert relative.path == Path("tess/OAF_back_angry.wav")
+
+
+def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
+    sounds = tess.rename(tess.parent / "sounds")
+    assert EmotionRecognizer.load_corpus(sounds, "tess") == CORPORA["tess"].utterances(sounds)
+    with pytest.raises(DatasetError, match=r"called otherwise is read by its own corpus"):
+        EmotionRecognizer.load_corpus(sounds)
+    with pytest.raises(ValueError, match=r"`name` must be one of ravdess, .* got 'TESS'"):
+        EmotionRecognizer.load_corpus(sounds, "TESS")
+
+
+# Training ----------------------------------------------------------------------------------------
+
+
+def test_without_a_choice_the_recipe_is_the_bundled_one(trained: dict[str, Any]) -> None:
+    assert EmotionRecognizer.train(SAID) == "trained"  # type: ignore[comparison-overlap]
+    assert trained["recipe"] == Recipe()
+    assert trained["args"] == (SAID, None)
+
+
+def test_choices_become_a_recipe(trained: dict[str, Any]) -> None:
+    EmotionRecognizer.train(
+        SAID,
+        SAID,
+        architecture="gru",
+        features="mfcc",
+        labels=["happy", "sad"],
+        loss="focal",
+        epochs=3,
+        seed=0,
+        name="mine",
+        n_jobs=1,
+    )
+    assert trained["recipe"] == Recipe.of(
+        "gru", features=PRESETS["mfcc"], labels=("happy", "sad"), loss="focal", epochs=3
+    )
+    assert trained["args"] == (SAID, SAID)
+    assert (trained["name"], trained["n_jobs"]) == ("mine", 1)
+
+
+def test_augmentation(trained: dict[str, Any]) -> None:
+    EmotionRecognizer.train(SAID, augment=SpectrogramAugmentation(mixup=0.5))
+    assert trained["recipe"].augmentation == SpectrogramAugmentation(mixup=0.5)
+    EmotionRecognizer.train(SAID, augment=False)
+    assert trained["recipe"].augmentation is None
+    chain = Chain((Gain(),))
+    EmotionRecognizer.train(SAID, architecture="gru", augment=chain)
+    assert (trained["recipe"].waveforms, trained["recipe"].copies) == (chain, 4)
+    EmotionRecognizer.train(SAID, architecture="gru", augment=False)
+    assert trained["recipe"] == Recipe.of("gru")
+
+
+def test_going_on(trained: dict[str, Any], recognizer: EmotionRecognizer) -> None:
+    EmotionRecognizer.train(SAID, start=recognizer, epochs=2)
+    assert trained["recipe"] == training.continued(recognizer, epochs=2)
+    assert trained["start"] is recognizer
+    with pytest.raises(ValueError, match="architecture must stay"):
+        EmotionRecognizer.train(SAID, start=recognizer, architecture="gru")
+
+
+def test_a_recipe_stands_alone(trained: dict[str, Any]) -> None:
+    recipe = Recipe.of("gru")
+    EmotionRecognizer.train(SAID, recipe=recipe)
+    assert trained["recipe"] is recipe
+    wrong: Any = {"recipe": recipe, "epochs": 3, "augment": False}
+    with pytest.raises(ValueError, match=r"and epochs, augment beside it"):
+        EmotionRecognizer.train(SAID, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"architecture": "gru2"}, "`architecture` must be one of mobilenet"),
+        ({"features": "mel"}, "must be a FeatureSpec or one of"),
+        ({"loss": "mse"}, "`loss` must be one of crossentropy, focal"),
+        ({"labels": ["joy", "sad"]}, "`labels` must be two or more of neutral"),
+        (
+            {"augment": "noise"},
+            "`augment` must be a SpectrogramAugmentation, a Chain, True or False",
+        ),
+    ],
+)
+def test_wrong_choice(trained: dict[str, Any], choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        EmotionRecognizer.train(SAID, **choice)
+    assert not trained
+
+
+# The others --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "module", "name", "arguments"),
+    [
+        ("evaluate", evaluation, "evaluate", (SAID,)),
+        ("adapt", training, "adapt", (SAID,)),
+        ("export", export, "export", ("x.onnx",)),
+    ],
+)
+def test_calls_are_handed_on_with_the_same_defaults(
+    recognizer: EmotionRecognizer,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    module: Any,
+    name: str,
+    arguments: tuple[Any, ...],
+) -> None:
+    known = inspect.signature(getattr(module, name)).parameters
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(module, name, lambda *args, **options: asked.update(options, args=args))
+    getattr(recognizer, call)(*arguments)
+    assert asked.pop("args")[1] is arguments[0]
+    assert asked == {option: known[option].default for option in asked}
+
+
+def test_names_of_recognisers() -> None:
+    name = EmotionRecognizer.available()[0]
+    assert EmotionRecognizer.from_pretrained(name).artifact.name == name
