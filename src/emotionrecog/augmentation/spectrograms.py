@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.fft
+import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
 from emotionrecog.features.mel import relative_to_voice
 

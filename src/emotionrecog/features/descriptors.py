@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.fft
+import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
 from emotionrecog.features import frames
 from emotionrecog.features.mel import _signal, melspectrogram

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.fft
+import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
 from emotionrecog.features.mel import _signal
 from emotionrecog.features.spec import require_positive_int
