@@ -1,11 +1,100 @@
-"""Fixtures that several test modules share."""
+"""What several test modules share: places, made-up recordings, a scripted recogniser, fixtures."""
 
+import io
+import logging
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+
+from emotionrecog import EMOTIONS, Prediction
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+CLIP = EXAMPLES / "clip.wav"
+FORMAT_1 = ROOT / "tests" / "data" / "format-1"  # an artefact, of temperature 1.3
+
+
+def run_python(code: str, environment: Mapping[str, str] | None = None) -> str:
+    """Run `code` in a new interpreter and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tone(frequency: float = 440.0, seconds: float = 0.5, rate: int = 16_000) -> np.ndarray:
+    """Return a pure tone of peak 0.5."""
+    t = np.arange(round(rate * seconds)) / rate
+    return (0.5 * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
+
+
+def messages(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    """Return the messages that were logged at a level."""
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+class Scripted:
+    """A recogniser whose probabilities, or error, a function of the source gives."""
+
+    def __init__(
+        self, answer: Callable[[Any], Any], labels: tuple[str, ...] = EMOTIONS, **artifact: Any
+    ) -> None:
+        self.answer = answer
+        self.labels = labels
+        self.artifact = SimpleNamespace(
+            **{"name": "scripted", "training": {"speakers": []}, **artifact}
+        )
+
+    def probabilities(self, source: Any) -> Any:
+        answer = self.answer(source)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def predict(self, source: Any) -> Prediction:
+        shares = self.probabilities(source)
+        best = int(shares.argmax())
+        return Prediction(
+            emotion=self.labels[best],
+            confidence=float(shares[best]),
+            probabilities=dict(zip(self.labels, shares.tolist(), strict=True)),
+        )
+
+    def predict_batch(
+        self, sources: Iterable[Any], *, n_jobs: int = 1, on_error: str = "raise"
+    ) -> Iterator[Prediction | Exception]:
+        for source in sources:
+            try:
+                yield self.predict(source)
+            except Exception as error:
+                if on_error == "raise":
+                    raise
+                yield error
+
+
+class Terminal(io.StringIO):
+    """A terminal, written to by standard output and standard error alike."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        """Return the lines on the screen in the end, with every carriage return obeyed."""
+        shown = []
+        for line in self.getvalue().split("\n"):
+            cells: list[str] = []
+            for piece in line.split("\r"):
+                cells[: len(piece)] = piece
+            shown.append("".join(cells).rstrip())
+        return shown
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from emotionrecog import artifact as artifacts
 from emotionrecog.artifact import FORMAT_VERSION, Artifact, read, write
 from emotionrecog.errors import ModelError
 from emotionrecog.features import FeatureSpec
+from tests.conftest import FORMAT_1
 
-FORMAT_1 = Path(__file__).parent / "data" / "format-1"
 FILES = {"recognizer.json", "model.onnx", "model.weights.h5", "MODEL_CARD.md"}
 ARTIFACT = Artifact(
     name="test",

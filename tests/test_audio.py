@@ -27,16 +27,12 @@ from emotionrecog.audio import (
     load,
 )
 from emotionrecog.errors import AudioError
+from tests.conftest import tone
 
 RATE = 16000
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None, reason="the ffmpeg program is not on the PATH"
 )
-
-
-def tone(frequency: float = 440.0, rate: int = RATE, duration: float = 0.5) -> np.ndarray:
-    t = np.arange(round(rate * duration)) / rate
-    return (0.5 * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
 
 
 TONE = tone()
@@ -78,7 +74,7 @@ def ffmpeg(*arguments: object) -> bytes:
 
 
 def test_waveform_knows_its_duration():
-    waveform = Waveform(tone(duration=0.25), RATE)
+    waveform = Waveform(tone(seconds=0.25), RATE)
     assert waveform.duration == 0.25
     assert repr(waveform) == "Waveform(0.250 s at 16000 Hz)"
 
@@ -202,7 +198,7 @@ def test_a_named_pipe(tmp_path):
 
 def test_more_than_one_block_is_read_whole(monkeypatch):
     monkeypatch.setattr("emotionrecog.audio.BLOCK_LENGTH", 1000)
-    samples = tone(duration=0.5)
+    samples = tone(seconds=0.5)
     assert len(samples) % 1000 == 0
     np.testing.assert_array_equal(load(encoded(samples, subtype="FLOAT")).samples, samples)
     np.testing.assert_array_equal(
@@ -273,7 +269,7 @@ def test_wrong_files_say_so_and_are_named(tmp_path, case):
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "W64", "RF64", "CAF", "FLAC", "OGG", "MP3"])
 def test_a_file_that_breaks_off_is_refused(kind):
-    content = encoded(tone(duration=2), kind=kind)
+    content = encoded(tone(seconds=2), kind=kind)
     assert load(content).duration == pytest.approx(2, abs=0.06)
     with pytest.raises(AudioError, match="truncated"):
         load(content[: len(content) * 2 // 3])
@@ -649,18 +645,18 @@ def test_a_tuple_is_samples_and_rate(pair):
     st.floats(200, 3000),
 )
 def test_resampling_keeps_duration_pitch_and_level(rate, wanted, duration, pitch):
-    samples = tone(pitch, rate, duration)
+    samples = tone(pitch, duration, rate)
     waveform = load((samples, rate), sampling_rate=wanted)
     assert waveform.sampling_rate == wanted
     assert len(waveform.samples) == pytest.approx(len(samples) * wanted / rate, abs=1)
-    expected = tone(pitch, wanted, duration)
+    expected = tone(pitch, duration, wanted)
     n_edge = wanted // 20  # the filter rings where the tone begins and ends
     middle = slice(n_edge, min(len(expected), len(waveform.samples)) - n_edge)
     np.testing.assert_allclose(waveform.samples[middle], expected[middle], atol=2e-3)
 
 
 def test_resampling_removes_what_the_new_rate_cannot_hold():
-    mixed = tone(440, 48000) + tone(15000, 48000)
+    mixed = tone(440, rate=48000) + tone(15000, rate=48000)
     waveform = load((mixed, 48000), sampling_rate=RATE)
     np.testing.assert_allclose(waveform.samples[500:-500], tone()[500:-500], atol=2e-3)
 

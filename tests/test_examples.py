@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import EXAMPLES
+
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 # Each with the number of clips of a speaker that is enough to train on.
 SCRIPTS = {

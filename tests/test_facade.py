@@ -16,8 +16,8 @@ from emotionrecog.features import PRESETS, Extractor, FeatureSpec
 from emotionrecog.models import export
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe
+from tests.conftest import CLIP
 
-CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 SAID = [Utterance(CLIP, "happy", corpus="mine", speaker="mine/robot")]
 
 

@@ -15,17 +15,9 @@ from types import ModuleType
 import pytest
 
 import emotionrecog
+from tests.conftest import CLIP, ROOT, run_python
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "emotionrecog"
-CLIP = ROOT / "examples" / "clip.wav"
-
-
-def run_python(code: str) -> str:
-    """Run `code` in a new interpreter and return what it printed."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 # What is public ----------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.inference.windows import split_windows
 from emotionrecog.pretrained import DEFAULT, fetch
 from emotionrecog.recognizer import EmotionRecognizer, Prediction
+from tests.conftest import CLIP
 
-CLIP = Path(__file__).resolve().parents[1] / "examples" / "clip.wav"
 RATE = 16_000
 WINDOW = 6 * RATE  # of the recogniser `sharp`
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")

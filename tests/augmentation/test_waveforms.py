@@ -27,6 +27,7 @@ from emotionrecog.augmentation import (
 )
 from emotionrecog.errors import AudioError
 from emotionrecog.features.mel import voice_level
+from tests.conftest import tone
 
 RATE = 16_000
 
@@ -63,11 +64,6 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
     return rng(seed).normal(0.0, 0.1, n_samples).astype(np.float32)
-
-
-def tone(frequency: float, seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
-    t = np.arange(round(seconds * rate)) / rate
-    return (0.3 * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
 
 
 def vowel(f0: float, seconds: float = 1.5) -> np.ndarray:
@@ -331,7 +327,7 @@ def test_recorded_noise_is_cut_or_repeated(tmp_path: Path) -> None:
 
 def test_each_noise_has_its_turn() -> None:
     samples = vowel(120, 0.5)
-    noises = (audio.Waveform(tone(1000), RATE), audio.Waveform(tone(3000), RATE))
+    noises = (audio.Waveform(tone(1000, 1.0), RATE), audio.Waveform(tone(3000, 1.0), RATE))
     transform = AddNoise(snr_db=10, noises=noises)
     tops = [
         np.abs(np.fft.rfft(transform(samples, RATE, rng(seed)) - samples)).argmax() * 2

@@ -22,8 +22,7 @@ import emotionrecog
 from emotionrecog import AudioError, EmotionRecognizer, Prediction, cli
 from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError
-
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
+from tests.conftest import CLIP, Terminal
 
 
 @pytest.fixture(scope="module")
@@ -427,23 +426,6 @@ def test_full_disk_is_one_line():
 
 
 # How it works -----------------------------------------------------------------------------------
-
-
-class Terminal(io.StringIO):
-    """A terminal, written to by standard output and standard error alike."""
-
-    def isatty(self):
-        return True
-
-    def lines(self):
-        """Return what is to be seen in the end, with every return of the carriage obeyed."""
-        shown = []
-        for line in self.getvalue().split("\n"):
-            cells = []
-            for piece in line.split("\r"):
-                cells[: len(piece)] = piece
-            shown.append("".join(cells).rstrip())
-        return shown
 
 
 def run_on_terminal(*arguments):

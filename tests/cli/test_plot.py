@@ -11,8 +11,7 @@ import soundfile
 from matplotlib.figure import Figure
 
 from emotionrecog import cli, plots
-
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
+from tests.conftest import CLIP
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from emotionrecog.datasets import EMOTIONS, LABEL_SETS, Utterance
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe, recipe
+from tests.conftest import ROOT, Terminal
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = """
 architecture = "gru"
 epochs = 7
@@ -451,11 +451,6 @@ def test_rows_lack_what_they_lack(tmp_path: Path) -> None:
     cli._write_rows([{"a": 1, "b": 2.5}, {"b": "x"}], ("a", "b"), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "a,b\n1,2.5\n,x\n"
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize("kind", [Terminal, io.StringIO])

@@ -20,6 +20,7 @@ from emotionrecog import datasets
 from emotionrecog.datasets import CORPORA, EMOTIONS, Corpus, Utterance
 from emotionrecog.datasets.ravdess import RavdessName
 from emotionrecog.errors import DatasetError
+from tests.conftest import messages
 
 # What a path says, written by hand; what it does not say is None.
 EXAMPLES = {
@@ -274,10 +275,6 @@ def lay_out(root, *names):
 
 def names_below(root, utterances):
     return [utterance.path.relative_to(root).as_posix() for utterance in utterances]
-
-
-def messages(caplog, level):
-    return [record.getMessage() for record in caplog.records if record.levelno == level]
 
 
 # The contract.

@@ -26,6 +26,7 @@ from emotionrecog.datasets import (
 )
 from emotionrecog.datasets.table import COLUMNS
 from emotionrecog.errors import DatasetError, EmotionRecogError
+from tests.conftest import messages
 
 FULL = Utterance(
     Path("wav/a.wav"),
@@ -56,10 +57,6 @@ def write(path, *lines, encoding="utf-8"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes("\n".join(lines).encode(encoding))
     return path
-
-
-def messages(caplog, level=logging.WARNING):
-    return [record.getMessage() for record in caplog.records if record.levelno == level]
 
 
 @pytest.fixture

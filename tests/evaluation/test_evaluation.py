@@ -8,10 +8,8 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -44,42 +42,19 @@ from emotionrecog.evaluation import (
     intervals,
 )
 from emotionrecog.features import Extractor, FeatureSpec
-from emotionrecog.recognizer import EmotionRecognizer, Prediction
+from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import card as cards
+from tests.conftest import CLIP, Scripted
 
 # What two made-up corpora act.
 ACTED = {"first": EMOTIONS, "second": ("neutral", "happy", "angry", "disgust")}
 
 
-class Scripted:
-    """Stands in for a recogniser: answers what was written down for each path."""
-
-    labels = EMOTIONS
-
-    def __init__(self, script: dict[Path, Any], speakers: Iterable[str] = ()) -> None:
-        self.script = script
-        self.artifact = SimpleNamespace(training={"speakers": list(speakers)})
-
-    def predict_batch(
-        self, sources: Iterable[Path], *, n_jobs: int, on_error: str
-    ) -> Iterator[Prediction | Exception]:
-        assert on_error == "keep"
-        for path in sources:
-            answer = self.script[path]
-            if isinstance(answer, Exception):
-                yield answer
-                continue
-            best = int(answer.argmax())
-            yield Prediction(
-                emotion=EMOTIONS[best],
-                confidence=float(answer[best]),
-                probabilities=dict(zip(EMOTIONS, answer.tolist(), strict=True)),
-            )
-
-
 def measure(script: dict[Path, Any], clips: list[Utterance], **options: Any) -> Report:
     speakers = options.pop("speakers", ())
-    recognizer = cast(EmotionRecognizer, Scripted(script, speakers))
+    recognizer = cast(
+        EmotionRecognizer, Scripted(script.__getitem__, training={"speakers": list(speakers)})
+    )
     return evaluate(recognizer, clips, **options)
 
 
@@ -243,7 +218,7 @@ def test_leak_heads_the_report(clips: list[Utterance], script: dict[Path, Any]) 
     assert next(iter(allowed.to_dict().items())) == ("leakage", allowed.leakage)
     assert measure(script, clips, allow_leakage=True).leakage is None
 
-    recognizer = Scripted(script)
+    recognizer = Scripted(script.__getitem__)
     recognizer.artifact.training["leakage"] = "3 of 9 test recordings are in training as well"
     report = evaluate(cast(EmotionRecognizer, recognizer), clips)
     assert report.leakage == (
@@ -255,7 +230,7 @@ def test_leak_heads_the_report(clips: list[Utterance], script: dict[Path, Any]) 
 def test_emotion_that_is_never_answered_is_refused(
     clips: list[Utterance], script: dict[Path, Any]
 ) -> None:
-    recognizer = Scripted(script)
+    recognizer = Scripted(script.__getitem__)
     recognizer.labels = tuple(e for e in EMOTIONS if e != "calm")
     with pytest.raises(DatasetError, match=r"must act emotions among neutral, happy.*found calm"):
         evaluate(cast(EmotionRecognizer, recognizer), clips)
@@ -264,7 +239,7 @@ def test_emotion_that_is_never_answered_is_refused(
 def test_report_is_a_table_and_json(clips: list[Utterance], script: dict[Path, Any]) -> None:
     report = measure(script, clips)
     lines = str(report).splitlines()
-    assert lines[:2] == [f"Scripted: {len(clips)} clips of 8 speakers", report.audited]
+    assert lines[:2] == [f"scripted: {len(clips)} clips of 8 speakers", report.audited]
     assert lines[2].split()[:3] == ["corpus", "clips", "UAR"]
     assert report.overall is not None
     for line, row in zip(lines[3:6], [*report.corpora, report.overall], strict=True):
@@ -741,7 +716,7 @@ def test_wrong_calls_are_refused(recordings: list[Utterance]) -> None:
     with pytest.raises(ValueError, match="must be an EmotionRecognizer or a function"):
         evaluate(cast(Any, "english-8"), recordings, labels=("happy", "sad"))
     with pytest.raises(ValueError, match="a recogniser has its own"):
-        evaluate(cast(Any, Scripted({})), recordings, labels=("happy", "sad"))
+        evaluate(cast(Any, Scripted({}.__getitem__)), recordings, labels=("happy", "sad"))
     with pytest.raises(DatasetError, match="must act emotions among happy, angry; found sad"):
         evaluate(by_pitch, recordings, labels=("happy", "angry"))
 
@@ -836,8 +811,7 @@ def test_predictions_are_kept_as_a_table(
 
 def test_confidence_fitted_to_those_tested_is_told() -> None:
     bundled = EmotionRecognizer().artifact
-    clip = Path(__file__).parents[2] / "examples" / "clip.wav"
-    said = [Utterance(clip, "angry", "mine", "mine/robot")]
+    said = [Utterance(CLIP, "angry", "mine", "mine/robot")]
     for speakers, told in ((["mine/robot"], True), (["mine/other"], False)):
         artifact_of = dataclasses.replace(bundled, calibration={"speakers": speakers})
         notes = evaluation.evaluate(EmotionRecognizer(artifact_of), said).notes

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,19 +31,19 @@ from emotionrecog.evaluation.stress import (
 )
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.recognizer import EmotionRecognizer
+from tests.conftest import ROOT, Scripted
 
-ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
 LABELS = ("neutral", "happy", "sad")
 N_CLIPS = 24
 
 
-def tone(pitch: float, seconds: float = 0.5, level: float = 0.2) -> np.ndarray:
+def swell(pitch: float, seconds: float = 0.5, level: float = 0.2) -> np.ndarray:
     """Return a tone that swells, with a little noise in it."""
     t = np.arange(round(seconds * RATE)) / RATE
-    swell = 0.2 + np.sin(np.pi * t / t[-1])
+    envelope = 0.2 + np.sin(np.pi * t / t[-1])
     noise = np.random.default_rng(round(pitch)).normal(size=len(t))
-    return np.asarray(level * swell * np.sin(2 * np.pi * pitch * t) + 1e-3 * noise, np.float32)
+    return np.asarray(level * envelope * np.sin(2 * np.pi * pitch * t) + 1e-3 * noise, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
     made = []
     for number in range(N_CLIPS):
         path = folder / f"{number}.wav"
-        soundfile.write(path, tone(200 + 20 * number), RATE)
+        soundfile.write(path, swell(200 + 20 * number), RATE)
         corpus = "one" if number % 4 < 2 else "two"
         # Happy is twice as frequent in the first; the second lacks sad.
         emotion = (
@@ -76,24 +75,13 @@ def level(clip: Waveform) -> float:
     return float(20 * np.log10(np.abs(clip.samples).max() / 0.24))
 
 
-class Scripted:
-    """Answers what was written down for a clip's number and level in dB."""
-
-    labels = LABELS
-
-    def __init__(self, script: Callable[[int, float], Any], speakers: Sequence[str] = ()) -> None:
-        self.script = script
-        self.artifact = SimpleNamespace(name="scripted", training={"speakers": list(speakers)})
-
-    def predict_batch(self) -> None:
-        """Say that this is a recognizer."""
-        raise AssertionError("is not called")
-
-    def probabilities(self, source: Waveform) -> Any:
-        answer = self.script(numbered(source), level(source))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+def scripted(script: Callable[[int, float], Any], speakers: Sequence[str] = ()) -> Scripted:
+    """Return a recogniser that answers by a clip's number and its level in dB."""
+    return Scripted(
+        lambda clip: script(numbered(clip), level(clip)),
+        LABELS,
+        training={"speakers": list(speakers)},
+    )
 
 
 def sure(emotion: int, confidence: float = 0.8) -> np.ndarray:
@@ -132,7 +120,7 @@ def test_conditions_have_the_stated_bars() -> None:
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
 def test_conditions_change_a_recording_and_leave_it_one(condition: Condition) -> None:
-    clip = Waveform(tone(300, seconds=1.0), RATE)
+    clip = Waveform(swell(300, seconds=1.0), RATE)
     changed = condition.apply(clip, np.random.default_rng(0))
     again = condition.apply(clip, np.random.default_rng(0))
     assert changed.samples.tobytes() == again.samples.tobytes()
@@ -143,7 +131,7 @@ def test_conditions_change_a_recording_and_leave_it_one(condition: Condition) ->
     kept = {"silence": 1.0, "cropped": 1.0, "faster": 1.25, "slower": 1.25}
     if condition.family.split()[0] not in kept:
         assert changed.duration == pytest.approx(1.0, abs=1e-3)
-    assert np.array_equal(clip.samples, tone(300, seconds=1.0))
+    assert np.array_equal(clip.samples, swell(300, seconds=1.0))
 
 
 def test_silence_is_put_around() -> None:
@@ -191,7 +179,7 @@ def test_figures_by_hand_and_by_scikit_learn(clips: list[Utterance]) -> None:
             return sure(2, 0.5)
         return sure(first[number])
 
-    report = run(Scripted(script), clips)
+    report = run(scripted(script), clips)
     assert (report.recognizer, report.corpora) == ("scripted", ("one", "two"))
     assert (report.n_clips, report.n_speakers, report.failed) == (N_CLIPS, 4, {})
     six, twelve, eighteen = report.conditions
@@ -235,19 +223,19 @@ def test_interval_is_over_speakers(clips: list[Utterance]) -> None:
     def script(number: int, decibels: float) -> np.ndarray:
         return sure(2 if decibels < -3 and number % 6 == 0 else 0)
 
-    row = run(Scripted(script), one).conditions[0]
+    row = run(scripted(script), one).conditions[0]
     assert row.unchanged == pytest.approx(5 / 6)
     assert row.passed is False
     assert row.interval is not None
     assert row.interval[0] < 0.55
     assert row.interval[1] == 1.0
     alone = [clip for clip in one if clip.speaker == "one/1"]
-    assert run(Scripted(script), alone).conditions[0].interval is None
+    assert run(scripted(script), alone).conditions[0].interval is None
 
 
 def test_song_is_counted_apart(clips: list[Utterance]) -> None:
     song = [dataclasses.replace(clip, style="song") for clip in clips[:4]]
-    report = run(Scripted(lambda *_: sure(0)), [*clips, *song])
+    report = run(scripted(lambda *_: sure(0)), [*clips, *song])
     assert report.corpora == ("one", "one song", "two", "two song")
 
 
@@ -258,7 +246,7 @@ def test_harder_that_is_better_is_reported(clips: list[Utterance]) -> None:
         right = LABELS.index(clips[number].emotion)
         return sure((right + 1) % 3 if -9 < decibels < -3 else right)
 
-    rises = run(Scripted(script), clips).rises
+    rises = run(scripted(script), clips).rises
     assert {(rise.figure, rise.milder, rise.harder) for rise in rises} == {
         (figure, "quieter, 6 dB", f"quieter, {decibels} dB")
         for figure in ("unchanged", "uar")
@@ -266,7 +254,7 @@ def test_harder_that_is_better_is_reported(clips: list[Utterance]) -> None:
     }
     assert all(rise.rise > rise.allowed >= 0.02 for rise in rises)
     assert rises[0].rise == pytest.approx(1.0)
-    assert "quieter, 12 dB is better than quieter, 6 dB" in str(run(Scripted(script), clips))
+    assert "quieter, 12 dB is better than quieter, 6 dB" in str(run(scripted(script), clips))
 
 
 def test_better_than_untouched_is_reported(clips: list[Utterance]) -> None:
@@ -274,7 +262,7 @@ def test_better_than_untouched_is_reported(clips: list[Utterance]) -> None:
         right = LABELS.index(clips[number].emotion)
         return sure(right if decibels < -15 else (right + 1) % 3)
 
-    rises = run(Scripted(script), clips).rises
+    rises = run(scripted(script), clips).rises
     assert ("uar", "clean", "quieter, 18 dB") in {(r.figure, r.milder, r.harder) for r in rises}
 
 
@@ -285,7 +273,7 @@ def test_a_rise_that_chance_explains_is_not_reported(clips: list[Utterance]) -> 
         flips = {0: 0, -6: 4, -12: 3, -18: 2}[6 * round(decibels / 6)]
         return sure(1 if number < flips else 0)
 
-    report = run(Scripted(script), clips)
+    report = run(scripted(script), clips)
     shares = [row.unchanged for row in report.conditions]
     assert shares == sorted(shares)
     assert shares[0] < shares[-1]
@@ -363,7 +351,7 @@ def test_networks_are_fed_features(clips: list[Utterance]) -> None:
 
     conditions = (*QUIETER[:1], Condition("silence", "0.5 s", AddSilence(after=0.5)), SOME[5])
     report = run(network, clips[:3], labels=LABELS, features=spec, conditions=conditions)
-    frames = {len(Extractor(spec)(tone(200, seconds))) for seconds in (0.5, 1.0)}
+    frames = {len(Extractor(spec)(swell(200, seconds))) for seconds in (0.5, 1.0)}
     assert shapes == {(n_frames, 8) for n_frames in frames}
     assert [row.unchanged for row in report.conditions][::2] == [1.0, 1.0]
     assert report.recognizer == "network"
@@ -374,7 +362,7 @@ def test_networks_are_fed_features(clips: list[Utterance]) -> None:
     ("recognizer", "options", "message"),
     [
         (of_all_samples, {}, "a function needs `labels`"),
-        (Scripted(lambda *_: sure(0)), {"labels": LABELS}, "a recogniser has its own"),
+        (scripted(lambda *_: sure(0)), {"labels": LABELS}, "a recogniser has its own"),
         ("english-8", {}, "`recognizer` must be an EmotionRecognizer or a function"),
         (lambda x: np.ones((len(x), 2)) / 2, {"labels": LABELS}, "probabilities of shape"),
         (lambda x: np.ones((len(x), 3)), {"labels": LABELS}, "must be 1 in sum"),
@@ -400,7 +388,7 @@ def test_no_clips_and_unknown_emotions_are_refused(clips: list[Utterance]) -> No
 
 
 def test_speakers_of_the_training_are_refused(clips: list[Utterance]) -> None:
-    recognizer = Scripted(lambda *_: sure(0), speakers=["one/1"])
+    recognizer = scripted(lambda *_: sure(0), speakers=["one/1"])
     with pytest.raises(LeakageError, match="such as one/1"):
         run(recognizer, clips)
     report = run(recognizer, clips, allow_leakage=True)
@@ -433,7 +421,7 @@ def test_clips_that_cannot_be_judged_as_they_are_are_left_out(clips: list[Uttera
     def script(number: int, decibels: float) -> Any:
         return AudioError("too short") if number == 1 else sure(0)
 
-    report = run(Scripted(script), clips)
+    report = run(scripted(script), clips)
     assert (report.n_clips, report.failed) == (N_CLIPS - 1, {str(clips[1].path): "too short"})
     assert [row.n_clips for row in report.conditions] == [N_CLIPS - 1] * 3
 
@@ -500,7 +488,7 @@ def corpora(tmp_path: Path) -> Path:
     for number, name in enumerate(names):
         path = tmp_path / "corpora" / "savee" / f"{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, tone(200 + 50 * number), RATE)
+        soundfile.write(path, swell(200 + 50 * number), RATE)
     return tmp_path / "corpora"
 
 
@@ -558,7 +546,7 @@ def test_picture_shows_the_figures(clips: list[Utterance]) -> None:
     def script(number: int, decibels: float) -> np.ndarray:
         return sure(1 if decibels < -3 and number % 2 else 0)
 
-    figure = plots.stress(run(Scripted(script), clips).to_dict())
+    figure = plots.stress(run(scripted(script), clips).to_dict())
     shares, recalls = figure.axes
     assert [text.get_text() for text in shares.get_yticklabels()] == [
         condition.name for condition in QUIETER

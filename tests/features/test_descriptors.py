@@ -1,7 +1,7 @@
 """The descriptors: librosa's numbers without librosa, and a plain word where none can be had."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from emotionrecog import features
 from emotionrecog.audio import load
 from emotionrecog.features.descriptors import _tuning
-
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
+from tests.conftest import CLIP
 
 # librosa transforms in float64, this project in float32, whose rounding is 6e-8 of the loudest bin
 # of a frame. Relative differences, for broad-band signals:
@@ -57,20 +56,6 @@ SHORT: dict[str, dict[str, Any]] = {
     **{name: {"fmin": 500.0, "fmax": 2_000.0} for name in OF_PITCH},
     "spectral_contrast": {"fmin": 2_000.0, "n_bands": 1},
 }
-
-
-@pytest.fixture(scope="session")
-def librosa() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("librosa")
-
-
-@pytest.fixture(autouse=True)
-def _no_floating_point_errors() -> Iterator[None]:
-    """NaN, infinities and divisions by zero would be warnings, and warnings are errors."""
-    with np.errstate(divide="warn", over="warn", invalid="warn"):
-        yield
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:

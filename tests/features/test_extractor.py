@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from emotionrecog.audio import load
 from emotionrecog.errors import AudioError
 from emotionrecog.features import FUNCTIONALS, PRESETS, Extractor, FeatureSpec, Statistics
 from emotionrecog.features.spec import N_COLUMNS
+from tests.conftest import CLIP
 
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
 SPEC = PRESETS["descriptors"]
 EVERYTHING = dataclasses.replace(SPEC, features=tuple(N_COLUMNS))
 
@@ -50,13 +50,6 @@ FUNCTIONS: dict[str, Callable[[np.ndarray, dict[str, Any]], np.ndarray]] = {
 
 def without_rate(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name != "sr"}
-
-
-@pytest.fixture(autouse=True)
-def _no_floating_point_errors() -> Iterator[None]:
-    """NaN, infinities and divisions by zero would be warnings, and warnings are errors."""
-    with np.errstate(divide="warn", over="warn", invalid="warn"):
-        yield
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:

@@ -18,8 +18,8 @@ from emotionrecog.errors import AudioError
 from emotionrecog.features import Extractor, FeatureSpec, mel_filterbank, melspectrogram
 from emotionrecog.features.frames import hann
 from emotionrecog.features.mel import relative_to_voice
+from tests.conftest import CLIP
 
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
 SPEC = FeatureSpec()
 
 # Both sides compute triangles in float64 and round them once; near the feet of a triangle, float64
@@ -31,13 +31,6 @@ MEL_RTOL = 4e-6
 # Of natural logarithms, 0.01 being 0.04 dB. The largest differences are in bands 50 dB below the
 # loudest of their frame.
 LOG_ATOL = 1e-3
-
-
-@pytest.fixture(scope="session")
-def librosa() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("librosa")
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Fundamental frequency: librosa's YIN without librosa, and whether there is a voice at all."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from emotionrecog.audio import load
 from emotionrecog.features import f0, pyin, voicing, yin
 from emotionrecog.features.pitch import _pitch
+from tests.conftest import CLIP
 
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
 SPEECH: dict[str, Any] = {"fmin": 65.0, "fmax": 500.0}
 
 # Differences are taken in float64, and the result is rounded to float32.
@@ -23,19 +23,6 @@ YIN_RTOL = 1e-6
 # What a trough may differ from the threshold, or two troughs from each other, before it is
 # rounding that chooses between them.
 MARGIN = 1e-7
-
-
-@pytest.fixture(scope="session")
-def librosa() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("librosa")
-
-
-@pytest.fixture(autouse=True)
-def _no_floating_point_errors() -> Iterator[None]:
-    with np.errstate(divide="warn", over="warn", invalid="warn"):
-        yield
 
 
 def sawtooth(frequency: float, n_samples: int, sr: int) -> np.ndarray:

@@ -28,9 +28,8 @@ from emotionrecog.inference.explanation import (
     similarity,
 )
 from emotionrecog.recognizer import EmotionRecognizer
+from tests.conftest import CLIP, FORMAT_1
 
-ROOT = Path(__file__).resolve().parents[2]
-CLIP = ROOT / "examples" / "clip.wav"
 RATE = 16_000
 
 
@@ -148,7 +147,7 @@ def test_level_does_not_matter(
 
 
 def test_recogniser_with_other_features_is_explained() -> None:
-    old = EmotionRecognizer(read(Path(__file__).parents[1] / "data" / "format-1"))
+    old = EmotionRecognizer(read(FORMAT_1))
     found = old.explain(CLIP)
     assert found.recognizer == "format-1"
     assert np.isfinite(found.contribution).all()

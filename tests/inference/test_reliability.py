@@ -27,8 +27,8 @@ from emotionrecog.inference.reliability import (
     weighted_quantile,
 )
 from emotionrecog.recognizer import Prediction
+from tests.conftest import CLIP
 
-CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.wav"
 RATE = 16_000
 SETS = LabelSets((0.5, 0.8, 0.9, 0.99), (0.4, 0.7, 0.9, 1.0))
 

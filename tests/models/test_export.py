@@ -30,12 +30,9 @@ from emotionrecog.features import Extractor
 from emotionrecog.inference.windows import split_windows
 from emotionrecog.models import ARCHITECTURES
 from emotionrecog.models.export import FORMATS, export, restore, with_probabilities
+from tests.conftest import CLIP, FORMAT_1
 from tests.models import versions
 from tests.models.test_models import N_FRAMES, features
-
-ROOT = Path(__file__).resolve().parents[2]
-CLIP = ROOT / "examples" / "clip.wav"
-FORMAT_1 = Path(__file__).parents[1] / "data" / "format-1"
 
 # What the artefact of format 1 answered on the clip when it was saved, by version 0.1.0 on Keras
 # 3.12.1, TensorFlow 2.19.1 and ONNX Runtime 1.20.1.

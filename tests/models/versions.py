@@ -1,6 +1,6 @@
 """Whether recognisers saved under one version of Keras and TensorFlow load under another.
 
-    python tests/versions.py PYTHON PYTHON...
+    python -m tests.models.versions PYTHON PYTHON...
 
 Each PYTHON is the interpreter of an environment that holds what emotionrecog depends on, and
 pytest. Under each, a small network of every architecture is saved as an artefact. Each then loads
@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-CLIP = ROOT / "examples" / "clip.wav"
+from tests.conftest import CLIP, ROOT
+
 EXPECTED = "expected.json"
 PACKAGES = ("keras", "tensorflow", "onnxruntime", "numpy")
 ATOL = 1e-4
@@ -115,8 +115,9 @@ def check(folder: Path) -> float:
 
 def run(python: str, *arguments: object) -> str:
     """Run this file under another interpreter and return what it printed."""
-    command = [python, "-W", "ignore", __file__, *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [python, "-W", "ignore", "-m", "tests.models.versions", *map(str, arguments)]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    environment = os.environ | {"PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -14,6 +14,7 @@ from emotionrecog import audio, features, plots
 from emotionrecog.audio import Waveform
 from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
 from emotionrecog.errors import AudioError, EmotionRecogError
+from tests.conftest import ROOT
 
 
 def utterances(n, corpus="mine", n_speakers=4, style="speech"):
@@ -522,19 +523,17 @@ def test_emotions_of_a_speaker_are_drawn(corpora_root, tmp_path):
 
 # In the documentation ---------------------------------------------------------------------------
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-
 
 @pytest.mark.parametrize("kind", plots.KINDS)
 def test_gallery_shows_every_kind(kind):
-    page = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     assert f"\n### `{kind}`\n" in page
     assert f"](images/{kind}.png)" in page
 
 
 def test_pictures_are_small_and_there():
-    pages = (path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     shown = {name for page in pages for name in re.findall(r"\]\(images/(.+?)\)", page)}
-    drawn_ones = {path.name for path in (DOCS / "images").glob("*.png")}
+    drawn_ones = {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
     assert shown == drawn_ones
-    assert max(path.stat().st_size for path in (DOCS / "images").glob("*.png")) < 150_000
+    assert max(path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")) < 150_000

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from emotionrecog import EmotionRecognizer, artifact, cli, pretrained
 from emotionrecog.datasets import CORPORA, EMOTIONS
 from emotionrecog.errors import DownloadError, ModelError
 from emotionrecog.pretrained import download
+from tests.conftest import CLIP, Terminal, run_python
 
 NAME = "tiny-8"
 BIG = "model.onnx"
@@ -127,15 +127,7 @@ EmotionRecognizer(), EmotionRecognizer("english-8"), EmotionRecognizer.load("eng
 print(sorted({"pooch", "requests", "urllib3", "http.client", "ssl"} & set(sys.modules)))
 """
     environment = {**os.environ, "EMOTIONRECOG_OFFLINE": "1"}
-    assert run_python(code, environment) == "[]"
-
-
-def run_python(code: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert run_python(code, environment).strip() == "[]"
 
 
 # A server on this machine ------------------------------------------------------------------------
@@ -346,14 +338,13 @@ def test_named_recogniser_predicts(
     (tmp_path / "www/e9").rename(tmp_path / "www/english-9")
     monkeypatch.setenv("EMOTIONRECOG_REGISTRY", str(tmp_path / "r.json"))
     monkeypatch.delenv("EMOTIONRECOG_BASE_URL")
-    clip = Path(__file__).parents[2] / "examples" / "clip.wav"
     for recognizer in (
         EmotionRecognizer("english-9"),
         EmotionRecognizer.from_pretrained("english-9", offline=True),
         EmotionRecognizer.load("english-9"),
     ):
         assert recognizer.artifact.name == "english-9"
-        assert recognizer.predict(clip) == bundled.predict(clip)
+        assert recognizer.predict(CLIP) == bundled.predict(CLIP)
 
 
 def test_mirror_takes_the_place_of_the_server(
@@ -1069,11 +1060,6 @@ def test_registry_is_read_or_refused(data: st.DataObject, tmp_path_factory: Any)
 
 
 # What is seen of it ------------------------------------------------------------------------------
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_terminal_sees_a_bar(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from emotionrecog.datasets import EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError
 from emotionrecog.splits import protocols
 from emotionrecog.splits.protocols import Fold, LeakyProtocolWarning
+from tests.conftest import ROOT
 
 SPEAKERS = {
     "ravdess": [f"{number:02d}" for number in range(1, 25)],
@@ -444,7 +445,7 @@ def test_unknown_sentences_are_not_taken_for_one() -> None:
 
 
 def test_page_says_what_the_code_does() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "protocols.md"
+    page = ROOT / "docs" / "protocols.md"
     rows = re.findall(
         r"^\| `(.+?)` \| .+ \| (.+?) \| (.+?) \|$", page.read_text(encoding="utf-8"), re.M
     )

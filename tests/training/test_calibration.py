@@ -24,8 +24,8 @@ from emotionrecog.training.calibration import (
     sharpened,
     summary,
 )
+from tests.conftest import FORMAT_1
 
-FORMAT_1 = Path(__file__).parents[1] / "data" / "format-1"  # of temperature 1.3
 RATE = 16_000
 
 

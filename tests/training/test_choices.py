@@ -22,6 +22,7 @@ from emotionrecog.evaluation import evaluate
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.training import Recipe, data, loop, train
 from emotionrecog.training.data import Batches, Clips
+from tests.conftest import ROOT
 
 RATE = 16_000
 PITCHES = {"neutral": 150.0, "happy": 600.0, "angry": 2_400.0}
@@ -362,7 +363,7 @@ strategy = tf.distribute.MultiWorkerMirroredStrategy()
 from pathlib import Path
 from emotionrecog.datasets import Utterance
 from emotionrecog.training import Recipe, data, loop
-import test_training_choices as here
+from tests.training import test_choices as here
 paths = json.loads(sys.argv[1])
 said = [Utterance(Path(p), e, corpus="first", speaker="first/1") for p, e in paths]
 clips, _ = data.read_clips(said, here.GRU, 1)
@@ -385,7 +386,8 @@ def test_two_machines_train_as_one(recordings: list[Utterance], tmp_path: Path) 
     """Two processes with a ``MultiWorkerMirroredStrategy``, against one without."""
     given = json.dumps([(str(u.path), u.emotion) for u in recordings])
     ports = free_ports(2)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     cluster = {"worker": [f"localhost:{port}" for port in ports]}
     processes = []
     for index in (0, 1):

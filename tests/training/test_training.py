@@ -50,7 +50,7 @@ MOBILENET = dataclasses.replace(
 )
 
 
-def tone(pitch: float, seed: int, duration: float = 0.6) -> np.ndarray:
+def harmonics(pitch: float, seed: int, duration: float = 0.6) -> np.ndarray:
     """Return a harmonic tone in faint noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(duration * RATE)) / RATE
@@ -61,7 +61,7 @@ def tone(pitch: float, seed: int, duration: float = 0.6) -> np.ndarray:
 
 def record(folder: Path, corpus: str, emotion: str, number: int) -> Utterance:
     path = folder / f"{corpus}_{emotion}_{number}.wav"
-    soundfile.write(path, tone(PITCHES[emotion], hash_of(corpus, emotion, number)), RATE)
+    soundfile.write(path, harmonics(PITCHES[emotion], hash_of(corpus, emotion, number)), RATE)
     return Utterance(path, emotion, corpus=corpus, speaker=f"{corpus}/{number % 3}")
 
 
@@ -192,7 +192,7 @@ def test_training_learns_what_is_easy(clips: Clips) -> None:
     recipe = dataclasses.replace(CRNN, epochs=20, learning_rate=1e-2)
     network, _, _ = loop.fit(clips, recipe)
     extract = Extractor(CRNN.features)
-    x = np.stack([extract(tone(PITCHES[e], 7777 + i)) for e in PITCHES for i in range(4)])
+    x = np.stack([extract(harmonics(PITCHES[e], 7777 + i)) for e in PITCHES for i in range(4)])
     answers = [EMOTIONS[i] for i in network.predict_on_batch(x[:, 6:54]).argmax(axis=1)]
     hits = sum(answer == e for answer, e in zip(answers, np.repeat(list(PITCHES), 4), strict=True))
     assert hits >= 10, answers  # of 12
