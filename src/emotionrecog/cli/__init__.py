@@ -555,6 +555,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from emotionrecog import datasets, training
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.splits.dividing import without_validation
     from emotionrecog.training import card
     from emotionrecog.training.config import require_sizes
 
@@ -576,7 +577,7 @@ def _train(arguments: argparse.Namespace) -> int:
         if recipe.patience is not None and fold.validation:
             utterances, validation = fold.train, fold.validation
         else:
-            utterances = _learnt(utterances, fold)
+            utterances = without_validation(fold, utterances).train
     checkpoints = output.with_name(f"{output.name}.checkpoints")
     recognizer = training.train(
         utterances,
@@ -689,6 +690,7 @@ def _search(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
     require_optuna()
     from emotionrecog import datasets
+    from emotionrecog.splits.dividing import without_validation
 
     output = Path(arguments.output)
     _require_targets(output)
@@ -698,7 +700,7 @@ def _search(arguments: argparse.Namespace) -> int:
     utterances = _fitting(datasets.read(_corpora(arguments)), arguments, recipe)
     if arguments.hold_out:
         fold = _fold(utterances, arguments.hold_out, arguments.fold)
-        utterances = _learnt(utterances, fold)
+        utterances = without_validation(fold, utterances).train
     result = search(
         utterances,
         space,
@@ -849,13 +851,6 @@ def _fold(utterances: list[Utterance], name: str, number: int | None) -> Fold:
     raise DatasetError(
         f"fold {wanted!r} tests {speakers}, of whom there is no recording here; choose another"
     )
-
-
-def _learnt(utterances: list[Utterance], fold: Fold) -> list[Utterance]:
-    """Return what is trained on, in its order."""
-    # Nothing is chosen on the validation speakers, so that they are learnt from as well.
-    learnt = {*fold.train, *fold.validation}
-    return [utterance for utterance in utterances if utterance in learnt]
 
 
 def _corpora(arguments: argparse.Namespace) -> str:
