@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import EXAMPLES
 
+pytestmark = pytest.mark.tensorflow
+
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 

@@ -222,6 +222,7 @@ def test_right_import_is_not_reported(module: str, source: str) -> None:
 # What is shipped ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_wheel_and_sdist_hold_the_whole_package(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", tmp_path],

@@ -470,6 +470,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
     return function
 
 
+@pytest.mark.slow
 def test_side_by_side(
     work: Any, tmp_path: Path, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -512,6 +513,7 @@ def test_as_many_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
 # The command ------------------------------------------------------------------------------------
 
 
+@pytest.mark.tensorflow
 def test_command_trains_and_tests(
     corpora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
@@ -574,6 +576,7 @@ def test_the_command_that_is_kept_repeats(options: tuple[str, ...]) -> None:
     assert cli._recipe(second) == cli._recipe(first)
 
 
+@pytest.mark.tensorflow
 def test_pictures_need_a_folder(
     corpora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -504,8 +504,8 @@ sys.exit(status)
 # train and evaluate -----------------------------------------------------------------------------
 
 
+@pytest.mark.tensorflow
 def test_train_evaluate_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("tensorflow")
     corpora, output = tmp_path / "corpora", tmp_path / "mine"
     folder = corpora / "ravdess"
     folder.mkdir(parents=True)
@@ -537,10 +537,10 @@ def test_train_evaluate_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "must hold all speakers of protocol 'joint-test'" in capsys.readouterr().err
 
 
+@pytest.mark.tensorflow
 def test_train_says_that_it_needs_the_corpora(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tensorflow")
     monkeypatch.delenv("EMOTIONRECOG_CORPORA", raising=False)
     assert cli.main(["train", "--output", str(tmp_path / "mine")]) == 1
     assert "EMOTIONRECOG_CORPORA" in capsys.readouterr().err
@@ -557,9 +557,9 @@ def savee() -> list[Utterance]:
     ]
 
 
+@pytest.mark.tensorflow
 def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the test speakers are learnt from, in the given order; the card names the fold."""
-    pytest.importorskip("tensorflow")
     from emotionrecog import datasets, evaluation, training
 
     asked: dict[str, list[object]] = {}
@@ -657,8 +657,8 @@ def test_evaluate_measures_on_fewer_emotions(
     assert "--labels: expected one of" in capsys.readouterr().err
 
 
+@pytest.mark.tensorflow
 def test_fold_needs_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("tensorflow")
     assert cli.main(["train", "--output", str(tmp_path / "mine"), "--fold", "1"]) == 1
     assert "--fold is for a protocol that --hold-out names" in capsys.readouterr().err
     assert cli.main(["train", "--output", str(tmp_path / "mine"), "--allow-leakage"]) == 1

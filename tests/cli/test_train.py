@@ -134,6 +134,7 @@ def test_other_architectures_have_their_own_defaults() -> None:
     assert with_deltas.features == dataclasses.replace(PRESETS["descriptors"], deltas=1)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -155,7 +156,6 @@ def test_other_architectures_have_their_own_defaults() -> None:
 def test_wrong_options_are_named(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tensorflow")
     arguments = ["train", "--corpora", "x", "--output", str(tmp_path / "mine"), *options]
     assert cli.main(arguments) == 1
     assert message in capsys.readouterr().err
@@ -287,8 +287,8 @@ def test_what_no_file_can_say_is_refused(transform: Any, message: str) -> None:
         Recipe.of("gru", waveforms=Chain((transform,))).to_toml()
 
 
+@pytest.mark.tensorflow
 def test_example_recipe_can_be_trained() -> None:
-    pytest.importorskip("tensorflow")
     from emotionrecog.training.config import require_sizes
 
     example = chosen("--config", ROOT / "examples" / "train_crnn.toml")
@@ -296,9 +296,9 @@ def test_example_recipe_can_be_trained() -> None:
     require_sizes(example.architecture, example.sizes)
 
 
+@pytest.mark.tensorflow
 def test_example_space_can_be_searched() -> None:
     pytest.importorskip("optuna")
-    pytest.importorskip("tensorflow")
     from emotionrecog.training.search import _distributions
 
     base = Recipe.from_toml(ROOT / "examples" / "train_crnn.toml")
@@ -321,7 +321,6 @@ def savee() -> list[Utterance]:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Stand in for corpora, training and evaluation, and note what they are asked."""
-    pytest.importorskip("tensorflow")
     from emotionrecog import evaluation, training
 
     noted: dict[str, Any] = {}
@@ -345,6 +344,7 @@ def speakers(utterances: list[Utterance] | None) -> set[str]:
     return {utterance.speaker.partition("/")[2] for utterance in utterances or ()}
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("options", "watched"),
     [
@@ -364,6 +364,7 @@ def test_validation_speakers_are_watched_where_there_is_patience(
     assert speakers(asked["train_set"]) == {"JE", "KL", "JK"} - watched
 
 
+@pytest.mark.tensorflow
 def test_labels_leave_out_and_rename(
     asked: dict[str, Any], tmp_path: Path, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -411,11 +412,11 @@ def write_corpus(folder: Path) -> None:
                 soundfile.write(folder / "ravdess" / name, samples / 3, 16_000)
 
 
+@pytest.mark.tensorflow
 def test_training_leaves_its_history(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Trains for real, with a terminal nowhere near."""
-    pytest.importorskip("tensorflow")
     write_corpus(tmp_path / "corpora")
     file.write_text(TINY)
     options = ["--corpora", str(tmp_path / "corpora"), "--config", str(file)]
@@ -474,6 +475,7 @@ def test_log_is_written_above_the_bar(kind: type[io.StringIO]) -> None:
 # Search ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.tensorflow
 def test_search_writes_what_train_takes(
     asked: dict[str, Any],
     tmp_path: Path,
@@ -516,6 +518,7 @@ def test_search_writes_what_train_takes(
     assert (rows[1]["uar"], rows[1]["error"]) == ("", "no, not so")
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("options", "content", "message"),
     [

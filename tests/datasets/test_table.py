@@ -178,6 +178,7 @@ each_example_anew = settings(
 )
 
 
+@pytest.mark.slow
 @given(utterances=lists)
 @each_example_anew
 def test_utterances_come_back_as_they_were(utterances, here, caplog):

@@ -661,8 +661,8 @@ def test_a_network_is_fed_features(recordings: list[Utterance]) -> None:
     assert shapes == [(16, 2), (4, 2)]
 
 
+@pytest.mark.tensorflow
 def test_a_keras_network_is_measured(recordings: list[Utterance]) -> None:
-    pytest.importorskip("tensorflow")
     import keras
 
     spec = FeatureSpec(n_frames=20)

@@ -296,6 +296,7 @@ SOME = tuple(
 )
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_threads_or_company(clips: list[Utterance]) -> None:
     options: dict[str, Any] = {"labels": LABELS, "conditions": SOME}
     one = run(of_all_samples, clips, **options)

@@ -154,6 +154,7 @@ def assert_all_are_librosas(
 # As librosa computes it --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     data=st.data(),

@@ -563,6 +563,7 @@ def test_threads_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: 
     assert not list((tmp_path / "tmp").iterdir())
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, cache = tmp_path / "corpus", tmp_path / "cache"
     folder.mkdir()
@@ -602,6 +603,7 @@ def test_backend_that_has_no_generators(corpus: list[Utterance], tmp_path: Path)
     assert answer == f"ready\n40 {total}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_dask_cluster_that_loses_a_worker(tmp_path: Path, cached: bool) -> None:
     from distributed import Client, LocalCluster

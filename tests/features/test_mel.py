@@ -358,6 +358,7 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> Non
         melspectrogram(**{"y": np.ones(4_000), **arguments})
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     sr=SAMPLING_RATES,

@@ -129,6 +129,7 @@ def test_yin_of_corpora_is_librosas(
         )
 
 
+@pytest.mark.slow
 def test_pyin_is_librosas(librosa: ModuleType) -> None:
     clip = load(CLIP)
     y, options = clip.samples[:16_000], {"sr": clip.sampling_rate, **SPEECH}

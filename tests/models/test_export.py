@@ -34,6 +34,8 @@ from tests.conftest import CLIP, FORMAT_1
 from tests.models import versions
 from tests.models.test_models import N_FRAMES, features
 
+pytestmark = pytest.mark.tensorflow
+
 # What the artefact of format 1 answered on the clip when it was saved, by version 0.1.0 on Keras
 # 3.12.1, TensorFlow 2.19.1 and ONNX Runtime 1.20.1.
 ANSWERS_OF_FORMAT_1 = {

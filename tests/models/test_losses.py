@@ -12,6 +12,8 @@ import tensorflow as tf
 from emotionrecog.models.losses import Crossentropy, Focal, by_name, joined
 from emotionrecog.models.targets import loss_targets
 
+pytestmark = pytest.mark.tensorflow
+
 WEIGHTS = np.linspace(0.5, 2.0, 8)
 
 

@@ -51,6 +51,8 @@ from emotionrecog.models.layers import (
 )
 from emotionrecog.recognizer import EmotionRecognizer
 
+pytestmark = pytest.mark.tensorflow
+
 ATOL = 1e-4
 BATCH_SIZES = (1, 3)
 N_FRAMES = 32  # of what cannot be of any length

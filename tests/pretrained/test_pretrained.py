@@ -687,6 +687,7 @@ def test_read_only_cache_is_read_and_not_written(
 FETCH = f"from emotionrecog import pretrained; print(pretrained.fetch({NAME!r}))"
 
 
+@pytest.mark.slow
 def test_two_processes_fetch_at_once(server: Server) -> None:
     """The first to come is held up until both are there; the other finds its work done."""
     server.faults[BIG] = [stall(FIRST)]

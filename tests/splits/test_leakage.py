@@ -110,6 +110,7 @@ def test_copy_is_found_and_nothing_else(
     assert report.speakers == ()
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(100, 10_000),
     start=st.integers(0, RATE // 2),

@@ -19,6 +19,8 @@ from emotionrecog.models import export
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe, adapt, continued, data, loop, train
 
+pytestmark = pytest.mark.tensorflow
+
 RATE = 16_000
 PITCHES = {"neutral": 150.0, "happy": 500.0, "angry": 1_700.0}
 MFCC = FeatureSpec(

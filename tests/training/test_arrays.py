@@ -132,7 +132,6 @@ def test_wrong_choice(recordings: list[Utterance], options: dict[str, Any], mess
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     import keras
 
     return keras
@@ -152,6 +151,7 @@ def dense(keras: Any) -> Callable[..., Any]:
     return build
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("activation", [None, "softmax"])
 def test_any_network_of_keras_learns(
     dense: Callable[..., Any], parts: Parts, activation: str | None
@@ -169,6 +169,7 @@ def test_any_network_of_keras_learns(
     assert [figures.emotion for figures in row.per_emotion] == list(PITCHES)
 
 
+@pytest.mark.tensorflow
 def test_the_best_weights_are_kept(dense: Callable[..., Any], parts: Parts) -> None:
     # Whoever learns to answer right gets ever worse on these.
     wrong = dataclasses.replace(parts.validation, labels=(parts.validation.labels + 1) % 3)
@@ -182,6 +183,7 @@ def test_the_best_weights_are_kept(dense: Callable[..., Any], parts: Parts) -> N
     assert kept == pytest.approx(min(losses), rel=1e-4)
 
 
+@pytest.mark.tensorflow
 def test_emotions_count_equally(
     dense: Callable[..., Any], parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +207,7 @@ def part_of(part: Part, rows: np.ndarray) -> Part:
     )
 
 
+@pytest.mark.tensorflow
 def test_architectures_by_name(keras: Any, parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "emotionrecog"):
         model = arrays.train_model(
@@ -216,6 +219,7 @@ def test_architectures_by_name(keras: Any, parts: Parts, caplog: pytest.LogCaptu
     assert arrays.evaluate_model(model, parts.test).corpora[0].n_clips == 9
 
 
+@pytest.mark.tensorflow
 def test_same_seed_same_network(keras: Any, parts: Parts) -> None:
     one, two = (
         arrays.train_model("linear", parts.train, parts.validation, epochs=1, seed=3)
@@ -225,6 +229,7 @@ def test_same_seed_same_network(keras: Any, parts: Parts) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
+@pytest.mark.tensorflow
 def test_compiled_networks_keep_their_loss(
     keras: Any, dense: Callable[..., Any], parts: Parts
 ) -> None:
@@ -234,11 +239,13 @@ def test_compiled_networks_keep_their_loss(
     assert isinstance(model.optimizer, keras.optimizers.SGD)
 
 
+@pytest.mark.tensorflow
 def test_parts_must_not_share_speakers(dense: Callable[..., Any], parts: Parts) -> None:
     with pytest.raises(LeakageError, match="share 4 speakers"):
         arrays.train_model(dense(), parts.train, parts.train)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
@@ -253,6 +260,7 @@ def test_wrong_network(
         arrays.train_model(dense(**sizes), parts.train, parts.validation)
 
 
+@pytest.mark.tensorflow
 def test_wrong_name(keras: Any, dense: Callable[..., Any], parts: Parts) -> None:
     with pytest.raises(ValueError, match="must be a Keras network or one of mobilenet"):
         arrays.train_model("cnn", parts.train, parts.validation)

@@ -174,7 +174,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
 
 @pytest.fixture(scope="module")
 def calibrated(old: EmotionRecognizer, clips: list[Utterance]) -> EmotionRecognizer:
-    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     return calibrate(old, clips, protocol="mine/1", n_jobs=1)
 
 
@@ -184,6 +183,7 @@ def log_odds(recognizer: EmotionRecognizer, clip: Utterance) -> np.ndarray:
     return np.log(recognizer.probabilities(one_window))
 
 
+@pytest.mark.tensorflow
 def test_temperature_is_in_the_network(
     old: EmotionRecognizer, calibrated: EmotionRecognizer, clips: list[Utterance]
 ) -> None:
@@ -194,6 +194,7 @@ def test_temperature_is_in_the_network(
     assert old.artifact.calibration == {}  # stays as it was
 
 
+@pytest.mark.tensorflow
 def test_temperature_is_the_best_for_what_it_was_fitted_to(
     old: EmotionRecognizer, calibrated: EmotionRecognizer, clips: list[Utterance]
 ) -> None:
@@ -212,9 +213,9 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "_reference", lambda *_: reference)
 
 
+@pytest.mark.tensorflow
 def test_single_voices_have_no_say(old: EmotionRecognizer, deaf: None) -> None:
     """Nor has how confidently they are misheard."""
-    pytest.importorskip("tensorflow")
     many = answers(8, temperature=2.0)
     alone = answers(1, temperature=1.0, corpus="one", wrong=True, n_clips=200, seed=1)
     first, second = (calibrate(old, told, n_jobs=1).artifact for told in (many, [many, alone]))
@@ -225,10 +226,10 @@ def test_single_voices_have_no_say(old: EmotionRecognizer, deaf: None) -> None:
     assert "one: fewer than 5 speakers" in summary(second)
 
 
+@pytest.mark.tensorflow
 def test_predictions_of_siblings_start_from_temperature_1(
     old: EmotionRecognizer, deaf: None
 ) -> None:
-    pytest.importorskip("tensorflow")
     told = answers(8, temperature=2.0)
     found = calibrate(old, told, n_jobs=1).artifact
     expected = fit_temperature(told.probabilities, told.acted, np.ones(len(told.acted)))
@@ -236,6 +237,7 @@ def test_predictions_of_siblings_start_from_temperature_1(
     assert found.calibration["by_siblings"] is True
 
 
+@pytest.mark.tensorflow
 def test_record_says_where_it_comes_from(
     calibrated: EmotionRecognizer, clips: list[Utterance], tmp_path: Path
 ) -> None:
@@ -266,6 +268,7 @@ def test_an_old_reader_finds_nothing_new_where_nothing_was_calibrated(tmp_path: 
     assert read(tmp_path / "new") == artifact
 
 
+@pytest.mark.tensorflow
 def test_card_tells_it_once(calibrated: EmotionRecognizer) -> None:
     artifact = dataclasses.replace(calibrated.artifact, card="# A card\n\n## Limits\n\nMany.\n")
     once = card.with_calibration(artifact)
@@ -364,6 +367,7 @@ def test_no_curves(curves: dict) -> None:
 # Command line ------------------------------------------------------------------------------------
 
 
+@pytest.mark.tensorflow
 def test_command_by_predictions(
     old: EmotionRecognizer,
     clips: list[Utterance],
@@ -371,7 +375,6 @@ def test_command_by_predictions(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytest.importorskip("tensorflow")
     root = clips[0].path.parent
     monkeypatch.setattr(datasets, "read", lambda _: clips)
     for name, some in (("a", clips[:9]), ("b", clips[9:])):
@@ -410,11 +413,11 @@ def test_wrong_call(arguments: list[str], message: str, capsys: pytest.CaptureFi
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.tensorflow
 @pytest.mark.corpora
 def test_bundled_recogniser_has_nobody_left(
     corpora_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tensorflow")
     status = cli.main(
         [
             *("calibrate", "english-8", "--output", str(tmp_path / "out")),

@@ -24,6 +24,8 @@ from emotionrecog.training import Recipe, data, loop, train
 from emotionrecog.training.data import Batches, Clips
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.tensorflow
+
 RATE = 16_000
 PITCHES = {"neutral": 150.0, "happy": 600.0, "angry": 2_400.0}
 MFCC = FeatureSpec(

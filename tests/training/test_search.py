@@ -24,6 +24,8 @@ from emotionrecog.splits import protocols
 from emotionrecog.training import Recipe, data, loop
 from emotionrecog.training.search import SearchResult, Trial, _parts, search
 
+pytestmark = pytest.mark.tensorflow
+
 RATE = 16_000
 RECIPE = Recipe.of(
     "gru",

@@ -27,6 +27,8 @@ from emotionrecog.training import Recipe, data, loop, train
 from emotionrecog.training import card as cards
 from emotionrecog.training.data import Batches, Clips
 
+pytestmark = pytest.mark.tensorflow
+
 RATE = 16_000
 PITCHES = {"neutral": 150.0, "happy": 600.0, "angry": 2400.0}
 # Of the second corpus, which is smaller and lacks an emotion.
