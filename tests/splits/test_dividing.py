@@ -70,9 +70,8 @@ def test_same_seed_holds_out_same_speakers(seed: int, held_out: set[str]) -> Non
 
 
 def test_each_corpus_gives_its_share_of_speakers() -> None:
-    clips = [
-        clip(c, s, "sad") for c, n in (("big", 20), ("three", 3), ("two", 2)) for s in range(n)
-    ]
+    sizes = {"big": 20, "three": 3, "two": 2}
+    clips = [clip(corpus, number, "sad") for corpus, n in sizes.items() for number in range(n)]
     train, validation = hold_out_speakers(clips, 0.15, seed=0)
     assert sorted([*train, *validation], key=str) == sorted(clips, key=str)
     assert not {u.speaker for u in train} & {u.speaker for u in validation}
