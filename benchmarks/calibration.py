@@ -26,9 +26,10 @@ import numpy as np
 from emotionrecog import EmotionRecognizer, __version__, audio, datasets, plots
 from emotionrecog.evaluation import Predictions, calibration_error, risk_coverage
 from emotionrecog.evaluation.predictions import collect
-from emotionrecog.evaluation.stress import CONDITIONS, choose
-from emotionrecog.inference.reliability import LabelSets, parts, weighted_quantile
+from emotionrecog.evaluation.stress import CONDITIONS
+from emotionrecog.inference.reliability import LabelSets, weighted_quantile
 from emotionrecog.splits import protocols
+from emotionrecog.splits.dividing import sample_clips, speaker_parts
 from emotionrecog.training.calibration import calibrate, fit_temperature, sharpened
 
 ROOT = Path(__file__).parents[1]
@@ -133,7 +134,7 @@ def both_scores(shares, acted, corpora, speakers):
     summed = np.empty_like(shares)
     np.put_along_axis(summed, order, np.take_along_axis(shares, order, 1).cumsum(axis=1), 1)
     rows = []
-    part = parts(corpora.tolist(), speakers.tolist())
+    part = speaker_parts(corpora.tolist(), speakers.tolist())
     weights = 1 / np.array([np.sum(speakers == speaker) for speaker in speakers])
     right = np.arange(len(acted)), acted
     for name, scores in (("1 - probability", 1 - shares), ("sum of probabilities", summed)):
@@ -347,7 +348,7 @@ def main() -> None:
         losses = [-np.log(shares[right]).mean() for shares in ways]
         differences.append(abs(losses[0] - losses[1]))
     rng = np.random.default_rng(0)
-    some = choose([u for u in clips if u.corpus in FITTED], arguments.spoilt)
+    some = sample_clips([u for u in clips if u.corpus in FITTED], arguments.spoilt)
     words = ["python", "benchmarks/calibration.py", *map(str, (arguments.fitted, arguments.tested))]
     found = {
         "command": " ".join(words),

@@ -27,7 +27,6 @@ import numpy as np
 
 from emotionrecog import EmotionRecognizer, __version__
 from emotionrecog.datasets import Utterance
-from emotionrecog.evaluation.stress import choose
 from emotionrecog.inference.explanation import (
     MEASURES,
     _heard,
@@ -38,6 +37,7 @@ from emotionrecog.inference.explanation import (
     similarity,
 )
 from emotionrecog.splits import protocols
+from emotionrecog.splits.dividing import sample_clips
 
 ROOT = Path(__file__).parents[1]
 NEUTRAL = ROOT / "src" / "emotionrecog" / "data" / "neutral.json"
@@ -104,7 +104,7 @@ def check(
     clips = [
         clip
         for corpus in sorted({u.corpus for u in tested})
-        for clip in choose([u for u in tested if u.corpus == corpus], n_clips)
+        for clip in sample_clips([u for u in tested if u.corpus == corpus], n_clips)
     ]
     others = {
         "trained alike, with another seed": siblings,

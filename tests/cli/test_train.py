@@ -21,7 +21,7 @@ from tqdm import tqdm
 import emotionrecog
 from emotionrecog import augmentation, cli, datasets, plots
 from emotionrecog.augmentation import Chain, SpectrogramAugmentation
-from emotionrecog.cli import options, output, recipes, train
+from emotionrecog.cli import output, recipes
 from emotionrecog.datasets import EMOTIONS, LABEL_SETS, Utterance
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.recognizer import EmotionRecognizer
@@ -549,25 +549,6 @@ def test_fold_needs_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "--fold needs a protocol: use it with --hold-out" in capsys.readouterr().err
     assert cli.main(["train", "--output", str(tmp_path / "mine"), "--allow-leakage"]) == 2
     assert "--allow-leakage needs a protocol: use it with --hold-out" in capsys.readouterr().err
-
-
-@pytest.mark.corpora
-@pytest.mark.parametrize(
-    ("protocol", "n_learnt"), [("joint-test", 9664), ("joint-validation", 6192)]
-)
-def test_all_but_the_test_speakers_are_learnt_from(
-    protocol: str, n_learnt: int, corpora_root: Path
-) -> None:
-    from emotionrecog import datasets
-    from emotionrecog.splits import protocols
-
-    four = {"ravdess", "crema_d", "savee", "tess"}
-    utterances = [u for u in datasets.read(corpora_root) if u.corpus in four]
-    fold = options.fold_of(utterances, protocol, None)
-    unheard = protocols.held_out("joint-test") | protocols.held_out(protocol)
-    learnt = train._learnt(utterances, fold)
-    assert learnt == [u for u in utterances if u.speaker not in unheard]
-    assert len(learnt) == n_learnt
 
 
 # Search ------------------------------------------------------------------------------------------

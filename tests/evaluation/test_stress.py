@@ -26,7 +26,6 @@ from emotionrecog.evaluation.stress import (
     Condition,
     Crop,
     StressReport,
-    choose,
     stress_test,
 )
 from emotionrecog.features import Extractor, FeatureSpec
@@ -445,35 +444,6 @@ def test_a_clip_that_becomes_silent_is_refused(clips: list[Utterance]) -> None:
     nothing = Condition("nothing", "at all", lambda samples, rate, rng: 0 * samples)
     report = run(EmotionRecognizer(), clips[:2], conditions=[nothing])
     assert report.conditions[0].n_refused == 2
-
-
-# Which clips ------------------------------------------------------------------------------------
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=60),
-    st.integers(1, 70),
-    st.integers(0, 3),
-)
-def test_clips_are_chosen_evenly(said: list[tuple[int, int]], n_clips: int, seed: int) -> None:
-    given_ones = [
-        Utterance(Path(f"{i}.wav"), LABELS[emotion], "one", f"one/{speaker}")
-        for i, (speaker, emotion) in enumerate(said)
-    ]
-    chosen = choose(given_ones, n_clips, seed=seed)
-    assert len(chosen) == min(n_clips, len(said))
-    places = [given_ones.index(clip) for clip in chosen]
-    assert places == sorted(set(places))
-    assert chosen == choose(given_ones, n_clips, seed=seed)
-    have = Counter(clip.speaker for clip in given_ones)
-    got = Counter(clip.speaker for clip in chosen)
-    # Nobody who has more to give gives two fewer than another.
-    assert all(got[s] == have[s] or got[s] >= max(got.values()) - 1 for s in have)
-    for speaker in have:
-        own = Counter(c.emotion for c in given_ones if c.speaker == speaker)
-        gave = Counter(c.emotion for c in chosen if c.speaker == speaker)
-        most = max(gave.values(), default=0)
-        assert all(gave[e] == own[e] or gave[e] >= most - 1 for e in own)
 
 
 # On the command line, in pictures, in the documentation -----------------------------------------

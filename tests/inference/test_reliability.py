@@ -23,7 +23,6 @@ from emotionrecog.inference.reliability import (
     LabelSets,
     Reference,
     Sound,
-    parts,
     warnings_for,
     weighted_quantile,
 )
@@ -403,13 +402,6 @@ def test_quantile_is_the_least_value_that_reaches_the_share(
     found = weighted_quantile(values, weights, share)
     assert weights[values <= found].sum() >= (share - 1e-9) * weights.sum()
     assert weights[values < found].sum() <= (share + 1e-9) * weights.sum()
-
-
-@given(st.lists(st.sampled_from(["a/1", "a/2", "a/3", "b/1", "b/2"]), min_size=1, max_size=40))
-def test_no_speaker_is_in_two_parts(speakers: list[str]) -> None:
-    found = parts([speaker[0] for speaker in speakers], speakers)
-    assert len(set(zip(speakers, found.tolist(), strict=True))) == len(set(speakers))
-    assert len(set(found.tolist())) == min(5, len(set(speakers)))
 
 
 # Command line ------------------------------------------------------------------------------------

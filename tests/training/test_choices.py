@@ -248,24 +248,6 @@ def test_adam_is_adamw_without_decay(clips: Clips) -> None:
 # Validation --------------------------------------------------------------------------------------
 
 
-def test_speakers_are_held_out_by_corpus() -> None:
-    def said(corpus: str, speaker: int) -> Utterance:
-        return Utterance(
-            Path(f"{corpus}{speaker}.wav"), "sad", corpus=corpus, speaker=f"{corpus}/{speaker}"
-        )
-
-    given = [said(c, s) for c, n in (("big", 20), ("three", 3), ("two", 2)) for s in range(n)]
-    train_set, validation = data.hold_out(given, 0.15, seed=0)
-    assert sorted([*train_set, *validation], key=str) == sorted(given, key=str)
-    assert not {u.speaker for u in train_set} & {u.speaker for u in validation}
-    assert [sum(u.corpus == c for u in validation) for c in ("big", "three", "two")] == [3, 1, 0]
-    assert data.hold_out(given, 0.15, seed=0)[1] == validation
-    assert any(data.hold_out(given, 0.15, seed=s)[1] != validation for s in range(1, 5))
-    assert len(data.hold_out(given[-2:], 0.15, seed=0)[1]) == 1
-    with pytest.raises(DatasetError, match=r"all utterances are of one speaker \(two/1\)"):
-        data.hold_out(given[-1:], 0.15, seed=0)
-
-
 def test_validation_is_made_where_it_is_needed(recordings: list[Utterance]) -> None:
     recipe = dataclasses.replace(GRU, patience=3, epochs=2)
     recognizer = train(recordings, recipe=recipe, n_jobs=1)

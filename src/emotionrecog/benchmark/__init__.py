@@ -36,6 +36,7 @@ from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
 from emotionrecog.evaluation import Predictions
 from emotionrecog.splits import protocols
+from emotionrecog.splits.dividing import without_validation
 from emotionrecog.training import Recipe
 
 if TYPE_CHECKING:
@@ -569,7 +570,7 @@ def run(
         begun.append(about)
         tasks += [
             _Task(
-                fold=fold if recipe.patience is not None else _without_validation(fold, given),
+                fold=fold if recipe.patience is not None else without_validation(fold, given),
                 folder=folder,
                 recipe=recipe,
                 initial_weights=weights,
@@ -620,12 +621,6 @@ def run(
         found.append(summary(folder))
         _write_json(found[-1].to_dict(), folder / "summary.json")
     return found
-
-
-def _without_validation(fold: Fold, given: Sequence[Utterance]) -> Fold:
-    """Learn from the validation speakers as well, for nothing is chosen on them."""
-    learnt = {*fold.train, *fold.validation}
-    return dataclasses.replace(fold, train=[u for u in given if u in learnt], validation=[])
 
 
 def _file_name(name: str) -> str:

@@ -41,11 +41,12 @@ def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.splits.dividing import fold_by_number
 
     output.require_targets(arguments.json, arguments.predictions, picture=arguments.html)
     recognizer = EmotionRecognizer.load(arguments.model)
     utterances = options.read_corpora(arguments.corpora)
-    fold = options.fold_of(utterances, arguments.protocol, arguments.fold)
+    fold = fold_by_number(utterances, arguments.protocol, arguments.fold)
     test_set, name = fold.test, fold.name
     if arguments.labels:
         test_set = options.relabel(test_set, arguments.labels)
@@ -102,11 +103,12 @@ def _stress(arguments: argparse.Namespace) -> int:
     from emotionrecog import plots
     from emotionrecog.evaluation.stress import stress_test
     from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.splits.dividing import fold_by_number
 
     output.require_targets(arguments.json, picture=arguments.plot)
     recognizer = EmotionRecognizer.load(arguments.model)
     utterances = options.read_corpora(arguments.corpora)
-    clips = options.fold_of(utterances, arguments.protocol, arguments.fold).test
+    clips = fold_by_number(utterances, arguments.protocol, arguments.fold).test
     if arguments.corpus:
         corpora = sorted({utterance.corpus for utterance in clips})
         require_one_of("--corpus", arguments.corpus, corpora, error=DatasetError)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from emotionrecog.datasets import LabelSet, Utterance
     from emotionrecog.recognizer import EmotionRecognizer
-    from emotionrecog.splits.protocols import Fold
 
 # File name extensions of pictures.
 PICTURES = (".png", ".svg", ".pdf")
@@ -351,27 +350,6 @@ def read_corpora(folder: str | None) -> list[Utterance]:
     from emotionrecog import datasets
 
     return datasets.read(require_corpora(folder))
-
-
-def fold_of(utterances: list[Utterance], protocol: str, number: int | None) -> Fold:
-    """Return one fold of a protocol, by its number counted from 1."""
-    from emotionrecog.splits import protocols
-
-    named = protocols.get(protocol)
-    n_folds = len(named.held_out)
-    if number not in (range(1, n_folds + 1) if n_folds > 1 else (None, 1)):
-        raise ValueError(
-            f"protocol {protocol!r} needs --fold with a number from 1 to {n_folds}, "
-            f"got {number or 'none'}"
-        )
-    name = protocol if n_folds == 1 else f"{protocol}/{number}"
-    for fold in named.folds(utterances):
-        if fold.name == name:
-            return fold
-    speakers = ", ".join(sorted(named.held_out[name]))
-    raise DatasetError(
-        f"fold {name!r} tests {speakers}, of whom there is no recording here; choose another fold"
-    )
 
 
 def speakers_of(recognizer: EmotionRecognizer, utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import argparse
 
     from emotionrecog.datasets import Utterance
-    from emotionrecog.splits.protocols import Fold
 
 
 # --- train --------------------------------------------------------------------------------------
@@ -48,6 +47,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from emotionrecog import training
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.splits.dividing import fold_by_number, without_validation
     from emotionrecog.training import card
     from emotionrecog.training.config import require_sizes
 
@@ -63,11 +63,11 @@ def _train(arguments: argparse.Namespace) -> int:
     utterances = recipes.fitting(options.read_corpora(arguments.corpora), arguments, recipe)
     fold, validation = None, None
     if arguments.hold_out:
-        fold = options.fold_of(utterances, arguments.hold_out, arguments.fold)
+        fold = fold_by_number(utterances, arguments.hold_out, arguments.fold)
         if recipe.patience is not None and fold.validation:
             utterances, validation = fold.train, fold.validation
         else:
-            utterances = _learnt(utterances, fold)
+            utterances = without_validation(fold, utterances).train
     target = Path(arguments.output)
     checkpoints = target.with_name(f"{target.name}.checkpoints")
     recognizer = training.train(
@@ -101,12 +101,6 @@ def _train(arguments: argparse.Namespace) -> int:
         f"emotionrecog predict RECORDING --model {target}"
     )
     return output.FINE
-
-
-def _learnt(utterances: list[Utterance], fold: Fold) -> list[Utterance]:
-    """Return the training and validation utterances of a fold, in their order."""
-    learnt = {*fold.train, *fold.validation}
-    return [utterance for utterance in utterances if utterance in learnt]
 
 
 def _require_hold_out(hold_out: str | None, **others: Any) -> None:
@@ -156,6 +150,7 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _search(arguments: argparse.Namespace) -> int:
+    from emotionrecog.splits.dividing import fold_by_number, without_validation
     from emotionrecog.training.search import require_optuna, search
 
     recipe = recipes.chosen(arguments)
@@ -166,8 +161,8 @@ def _search(arguments: argparse.Namespace) -> int:
     space = recipes.read_space(arguments.space)
     utterances = recipes.fitting(options.read_corpora(arguments.corpora), arguments, recipe)
     if arguments.hold_out:
-        fold = options.fold_of(utterances, arguments.hold_out, arguments.fold)
-        utterances = _learnt(utterances, fold)
+        fold = fold_by_number(utterances, arguments.hold_out, arguments.fold)
+        utterances = without_validation(fold, utterances).train
     result = search(
         utterances,
         space,
@@ -239,6 +234,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     models.require_tensorflow()
     from emotionrecog.evaluation import Predictions
     from emotionrecog.recognizer import EmotionRecognizer
+    from emotionrecog.splits.dividing import fold_by_number
     from emotionrecog.training import card
     from emotionrecog.training.calibration import calibrate, summary
 
@@ -252,7 +248,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         clips = [Predictions.read_csv(p, utterances, root=root) for p in arguments.predictions]
         source = None
     else:
-        fold = options.fold_of(utterances, arguments.protocol, arguments.fold)
+        fold = fold_by_number(utterances, arguments.protocol, arguments.fold)
         clips, source = fold.test, fold.name
     calibrated = calibrate(
         recognizer,

@@ -37,6 +37,7 @@ from emotionrecog.evaluation import Judge, known_labels, known_leakage
 from emotionrecog.evaluation.intervals import draw, interval
 from emotionrecog.evaluation.predictions import require_labels, require_probabilities
 from emotionrecog.features import Extractor
+from emotionrecog.splits.dividing import sample_clips
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,6 @@ __all__ = [
     "Crop",
     "Rise",
     "StressReport",
-    "choose",
     "stress_test",
 ]
 
@@ -507,7 +507,8 @@ def stress_test(
     conditions
         What to do to them; those of one family from the mildest to the hardest.
     n_clips
-        Judge only so many, as `choose` chooses them; by default all.
+        Judge only so many, as `emotionrecog.splits.dividing.sample_clips` draws them; by default
+        all.
     seed
         Another number draws other noises, rooms, places and clips.
     allow_leakage
@@ -555,7 +556,7 @@ def stress_test(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"`seed` must be a whole number from 0 on, got {seed!r}")
     known = known_labels(recognizer, labels, features)
-    given = list(utterances) if n_clips is None else choose(utterances, n_clips, seed=seed)
+    given = list(utterances) if n_clips is None else sample_clips(utterances, n_clips, seed=seed)
     if not given:
         raise DatasetError("there is no clip to test with: expected one utterance or more")
     require_labels(given, known)
@@ -611,62 +612,6 @@ def stress_test(
         failed=failed,
         leakage=leakage,
     )
-
-
-def choose(utterances: Sequence[Utterance], n_clips: int, *, seed: int = 0) -> list[Utterance]:
-    """Choose clips of all speakers and emotions, of each as many as of the others.
-
-    Each speaker gives one clip in turn, of the emotion that it has given least of, until there are
-    enough; the clips of a speaker and an emotion are drawn.
-
-    Parameters
-    ----------
-    utterances
-        What to choose from.
-    n_clips
-        How many; all, if there are no more.
-    seed
-        Another number chooses others.
-
-    Returns
-    -------
-    list of Utterance
-        In the order of `utterances`.
-
-    Raises
-    ------
-    ValueError
-        If `n_clips` is not a positive whole number.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from emotionrecog.datasets import Utterance
-    >>> clips = [
-    ...     Utterance(Path(f"{i}.wav"), emotion, corpus="mine", speaker=f"mine/{speaker}")
-    ...     for i, (speaker, emotion) in enumerate(
-    ...         [("ann", "sad"), ("ann", "sad"), ("ann", "angry"), ("bob", "sad"), ("bob", "sad")]
-    ...     )
-    ... ]
-    >>> [(clip.speaker, clip.emotion) for clip in choose(clips, 3)]
-    [('mine/ann', 'sad'), ('mine/ann', 'angry'), ('mine/bob', 'sad')]
-    """
-    if isinstance(n_clips, bool) or not isinstance(n_clips, int) or n_clips < 1:
-        raise ValueError(f"`n_clips` must be a whole number from 1 on, got {n_clips!r}")
-    rng = np.random.default_rng(seed)
-    piles: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for index in rng.permutation(len(utterances)).tolist():
-        piles[utterances[index].speaker][utterances[index].emotion].append(index)
-    emotions = sorted({utterance.emotion for utterance in utterances})
-    turns = []
-    for number, speaker in enumerate(sorted(piles)):
-        # Each speaker begins with another emotion, so that a broken round has some of all.
-        order = [*emotions[number % len(emotions) :], *emotions[: number % len(emotions)]]
-        rounds = itertools.zip_longest(*(piles[speaker][emotion] for emotion in order))
-        turns.append([index for row in rounds for index in row if index is not None])
-    by_turn = itertools.chain.from_iterable(itertools.zip_longest(*turns))
-    chosen = itertools.islice((index for index in by_turn if index is not None), n_clips)
-    return [utterances[index] for index in sorted(chosen)]
 
 
 _Rows: TypeAlias = "NDArray[np.float64]"

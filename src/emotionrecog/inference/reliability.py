@@ -9,7 +9,6 @@ unknown language pass, and so does a parrot.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +17,7 @@ import numpy as np
 
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.features.frames import dct_matrix
+from emotionrecog.splits.dividing import speaker_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,9 +57,6 @@ _COEFFICIENTS, _VOICE_RANGE = 14, 5.0
 
 # Part of the variance that is added to each, against directions in which nothing varies.
 _SHRINKAGE = 1e-3
-
-# Parts that the speakers of a reference are divided into, each measured by the others.
-_PARTS = 5
 
 # Share of recordings of unheard speakers that are not called far; and of training recordings whose
 # durations are told, at each end.
@@ -313,7 +310,7 @@ class Reference:
         shapes = np.array([sound.shape for sound in sounds])
         names, of_corpus = np.unique(np.asarray(corpora), return_inverse=True)
         weights = 1 / (len(names) * np.bincount(of_corpus))[of_corpus]
-        part = parts(corpora, speakers)
+        part = speaker_parts(corpora, speakers)
         distances = np.empty(len(shapes))
         for number in np.unique(part):
             own = part == number
@@ -385,31 +382,6 @@ def _summed_up(shapes: Array, weights: Array) -> tuple[Array, Array]:
 def _distances(shapes: Array, mean: Array, whitening: Array) -> Array:
     distances: Array = np.linalg.norm((shapes - mean) @ whitening.T, axis=1)
     return distances
-
-
-def parts(corpora: Sequence[str], speakers: Sequence[str], n_parts: int = _PARTS) -> NDArray[Any]:
-    """Divide recordings so that no speaker is in two parts, and corpora are spread evenly.
-
-    Parameters
-    ----------
-    corpora, speakers
-        Of each recording.
-    n_parts
-        Number of parts; fewer, where there are not as many speakers.
-
-    Returns
-    -------
-    ndarray of int, shape (n_recordings,)
-
-    Examples
-    --------
-    >>> parts(["a", "a", "a", "b"], ["a/1", "a/2", "a/1", "b/1"]).tolist()
-    [0, 1, 0, 2]
-    """
-    known = sorted(set(zip(corpora, speakers, strict=True)))
-    unique = dict.fromkeys(speaker for _, speaker in known)
-    turn = dict(zip(unique, itertools.cycle(range(n_parts))))
-    return np.array([turn[speaker] for speaker in speakers])
 
 
 def weighted_quantile(values: Array, weights: Array, share: float) -> float:

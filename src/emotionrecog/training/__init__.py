@@ -14,9 +14,10 @@ from emotionrecog import models
 from emotionrecog.artifact import Artifact
 from emotionrecog.errors import DatasetError
 from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.splits.dividing import hold_out_speakers
 from emotionrecog.splits.leakage import raise_if_leaky
 from emotionrecog.training.adaptation import Adaptation, adapt, continued
-from emotionrecog.training.data import hold_out, read_clips, require_apart
+from emotionrecog.training.data import read_clips, require_apart
 from emotionrecog.training.recipe import Recipe
 from emotionrecog.training.record import describe, versions
 
@@ -125,7 +126,9 @@ def train(
             given, test_set, allow_leakage=allow_leakage, compare_audio=compare_audio, n_jobs=n_jobs
         )
     if validation_set is None and recipe.patience is not None:
-        train_set, validation_set = hold_out(train_set, recipe.validation_share, recipe.seed)
+        train_set, validation_set = hold_out_speakers(
+            train_set, recipe.validation_share, recipe.seed
+        )
     require_apart(train_set, validation_set or ())
     clips, used = read_clips(train_set, recipe, n_jobs)
     if recipe.architecture != "linear" and len(clips) < recipe.batch_size:

@@ -12,7 +12,8 @@ from emotionrecog import models
 from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.splits import leakage
-from emotionrecog.training.data import hold_out, read_clips
+from emotionrecog.splits.dividing import hold_out_recordings, hold_out_speakers
+from emotionrecog.training.data import read_clips
 from emotionrecog.training.recipe import Recipe
 from emotionrecog.training.record import describe, versions
 
@@ -267,26 +268,8 @@ def _set_aside(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Divide by speaker where there are two or more, otherwise each emotion's clips."""
     if len(_speakers(utterances)) > 1:
-        return hold_out(utterances, HELD_OUT, seed)
-    rng = np.random.default_rng((seed, len(utterances)))
-    held: set[str] = set()
-    for emotion in dict.fromkeys(utterance.emotion for utterance in utterances):
-        # Copies of a recording stay together.
-        own = list(dict.fromkeys(_recording(u) for u in utterances if u.emotion == emotion))
-        held |= {own[i] for i in rng.permutation(len(own))[: round(HELD_OUT * len(own))]}
-    if not held:
-        raise DatasetError(
-            f"{len(utterances)} clips are too few to learn from some and to measure on others; "
-            "give two or more of each emotion, or `held_out`"
-        )
-    return (
-        [utterance for utterance in utterances if _recording(utterance) not in held],
-        [utterance for utterance in utterances if _recording(utterance) in held],
-    )
-
-
-def _recording(utterance: Utterance) -> str:
-    return utterance.recording or str(utterance.path)
+        return hold_out_speakers(utterances, HELD_OUT, seed)
+    return hold_out_recordings(utterances, HELD_OUT, seed)
 
 
 def _require_other_recordings(

@@ -32,7 +32,8 @@ from emotionrecog.features import FeatureSpec, Statistics
 from emotionrecog.features.extraction import extract_corpus
 from emotionrecog.models.targets import class_weights
 from emotionrecog.recognizer import EmotionRecognizer, chosen_spec
-from emotionrecog.training.data import hold_out, require_apart, statistics_of
+from emotionrecog.splits.dividing import hold_out_speakers
+from emotionrecog.training.data import require_apart, statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,9 +198,9 @@ def _divided(
             f"found {', '.join(sorted(speakers))}. Give corpora of more speakers together, or use "
             "EmotionRecognizer.train, which can do without validation"
         )
-    rest, test = hold_out(utterances, test_share, seed)
+    rest, test = hold_out_speakers(utterances, test_share, seed)
     # As a share of everybody, of whom some are gone.
-    train, validation = hold_out(rest, min(0.9, validation_share / (1 - test_share)), seed)
+    train, validation = hold_out_speakers(rest, min(0.9, validation_share / (1 - test_share)), seed)
     return train, validation, test
 
 

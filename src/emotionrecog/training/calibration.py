@@ -20,8 +20,9 @@ from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
 from emotionrecog.evaluation import Predictions, calibration_error
 from emotionrecog.evaluation.predictions import collect
-from emotionrecog.inference.reliability import LabelSets, Reference, parts, weighted_quantile
+from emotionrecog.inference.reliability import LabelSets, Reference, weighted_quantile
 from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.splits.dividing import sample_each_speaker, speaker_parts
 from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ def _checked(table: _Table) -> list[dict[str, Any]]:
     fitting, weights = table.fitting(), table.weights()
     after = table.probabilities.copy()
     inside = np.zeros((len(_CHECKED), *after.shape), dtype=bool)
-    part = parts(table.corpora.tolist(), table.speakers.tolist())
+    part = speaker_parts(table.corpora.tolist(), table.speakers.tolist())
     for number in np.unique(part):
         own, others = part == number, part != number
         temperature = fit_temperature(
@@ -413,14 +414,8 @@ def _reference(
     import joblib
     from tqdm import tqdm
 
-    of_speaker: dict[str, list[Utterance]] = {}
-    for utterance in {u.path: u for u in utterances if u.style == "speech"}.values():
-        of_speaker.setdefault(utterance.speaker, []).append(utterance)
-    chosen = [
-        own[i]
-        for own in of_speaker.values()
-        for i in np.unique(np.linspace(0, len(own) - 1, _OF_A_SPEAKER).round().astype(int))
-    ]
+    recordings = {u.path: u for u in utterances if u.style == "speech"}
+    chosen = sample_each_speaker(list(recordings.values()), _OF_A_SPEAKER)
 
     def measure(utterance: Utterance) -> Sound | str:
         try:

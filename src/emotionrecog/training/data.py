@@ -292,48 +292,6 @@ def statistics_of(rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
     }
 
 
-def hold_out(
-    utterances: Sequence[Utterance], share: float, seed: int
-) -> tuple[list[Utterance], list[Utterance]]:
-    """Divide utterances so that no speaker is on both sides.
-
-    Of each corpus, about `share` of the speakers are held out, of corpora of one or two nobody;
-    where all are such, one speaker of all.
-
-    Returns
-    -------
-    train, validation
-        In the given order.
-
-    Raises
-    ------
-    DatasetError
-        If all utterances are of one speaker.
-    """
-    speakers: dict[str, list[str]] = {}
-    for utterance in utterances:
-        known = speakers.setdefault(utterance.corpus, [])
-        if utterance.speaker not in known:
-            known.append(utterance.speaker)
-    rng = np.random.default_rng((seed, len(utterances)))
-    held: set[str] = set()
-    for names in speakers.values():
-        if len(names) > 2:
-            number = max(1, round(share * len(names)))
-            held |= {names[i] for i in rng.permutation(len(names))[:number]}
-    everybody = [name for names in speakers.values() for name in names]
-    if len(everybody) < 2:
-        raise DatasetError(
-            f"all utterances are of one speaker ({everybody[0] if everybody else 'none'}), so that "
-            "nobody is left to validate on; give a `validation_set` of other speakers, or a recipe "
-            "with patience None"
-        )
-    if not held:
-        held = {everybody[rng.integers(len(everybody))]}
-    train = [utterance for utterance in utterances if utterance.speaker not in held]
-    return train, [utterance for utterance in utterances if utterance.speaker in held]
-
-
 def require_apart(train: Sequence[Utterance], validation: Sequence[Utterance]) -> None:
     """Raise `LeakageError` where training and validation share speakers."""
     shared = {u.speaker for u in train} & {u.speaker for u in validation}

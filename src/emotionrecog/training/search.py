@@ -20,8 +20,7 @@ import numpy as np
 
 from emotionrecog import models
 from emotionrecog.errors import DatasetError, EmotionRecogError
-from emotionrecog.splits import protocols
-from emotionrecog.splits.protocols import Protocol
+from emotionrecog.splits.dividing import fold_indices
 from emotionrecog.training.config import TABLES, changed, require_sizes
 from emotionrecog.training.data import Clips, read_clips
 from emotionrecog.training.recipe import Recipe
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from emotionrecog.datasets import Utterance
+    from emotionrecog.splits.protocols import Protocol
 
 __all__ = ["SearchResult", "Trial", "require_optuna", "search"]
 
@@ -218,7 +218,7 @@ def search(
     if weights and not weights.is_file():
         raise FileNotFoundError(f"no such file: {str(weights)!r}")
     distributions = _distributions(space, recipe)
-    parts = _parts(train_set, folds)
+    parts = fold_indices(train_set, folds)
     runs = _Runs(train_set, parts, weights, strategy, n_jobs)
     description = {
         "recipe": json.dumps(recipe.to_dict(), sort_keys=True),
@@ -334,28 +334,6 @@ def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 # --- the trials ---------------------------------------------------------------------------------
-
-
-def _parts(
-    train_set: Sequence[Utterance], folds: int | Protocol
-) -> list[tuple[list[int], list[int]]]:
-    """Return the numbers of the utterances that each fold learns from and is measured on."""
-    protocol = folds if isinstance(folds, Protocol) else protocols.get("grouped_kfold", k=folds)
-    if not protocol.speaker_disjoint:
-        raise ValueError(
-            f"`folds` must keep speakers apart, which protocol {protocol.name!r} does not; "
-            "values would be chosen that suit known voices"
-        )
-    parts = []
-    for fold in protocol.folds(train_set):
-        learnt, watched = {*fold.train, *fold.validation}, set(fold.test)
-        parts.append(
-            (
-                [i for i, utterance in enumerate(train_set) if utterance in learnt],
-                [i for i, utterance in enumerate(train_set) if utterance in watched],
-            )
-        )
-    return parts
 
 
 class _Runs:
