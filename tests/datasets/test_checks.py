@@ -726,7 +726,7 @@ def test_the_command_lists_the_corpora(run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["check"], ["check", ""], ["check", ".", "--jobs", "0"], ["chk", "."]]
+    "arguments", [["check"], ["check", ""], ["check", ".", "--jobs", "0"], ["chk", "."]]
 )
 def test_wrong_calls(run, arguments):
     with pytest.raises(SystemExit) as exit_:
