@@ -593,7 +593,7 @@ def test_pictures_need_a_folder(
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
 def test_results_are_what_is_kept(path: Path) -> None:
-    """Make them anew where they are of another recipe: docs/benchmark.md has the command."""
+    """Make them anew where they are of another recipe: docs/how-to/benchmark.md has the command."""
     found = benchmark.summary(path.parent)
     values = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
     assert str(Summary.from_dict(values)) == str(found)

@@ -532,7 +532,7 @@ def test_picture_shows_the_figures(clips: list[Utterance]) -> None:
 
 
 def test_results_are_of_these_conditions() -> None:
-    """Measure anew where conditions or marks are changed: docs/stress.md has the command."""
+    """Measure again when conditions or marks change, as docs/how-to/stress_test.md says."""
     path = ROOT / "benchmarks" / "results" / "stress.json"
     found = json.loads(path.read_text(encoding="utf-8"))
     rows = [(row["family"], row["level"], row["mark"]) for row in found["conditions"]]
