@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from emotionrecog.datasets import LabelSet, Utterance
     from emotionrecog.features import FeatureSpec
-    from emotionrecog.recognizer import EmotionRecognizer, Prediction
+    from emotionrecog.inference import Prediction
+    from emotionrecog.recognizer import EmotionRecognizer
     from emotionrecog.splits.protocols import Fold
     from emotionrecog.training import Recipe
 
