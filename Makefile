@@ -29,7 +29,7 @@ docs: $(VENV)/installed-test
 
 train: $(VENV)/installed
 	@test -n "$$EMOTIONRECOG_CORPORA" || { \
-		echo "Training needs the corpora: set EMOTIONRECOG_CORPORA to the folder that holds them (docs/corpora.md)."; \
+		echo "Training needs the corpora: set EMOTIONRECOG_CORPORA to the folder that holds them (docs/reference/corpora.md)."; \
 		exit 1; }
 	$(BIN)/emotionrecog train --output runs/my-recogniser $(ARGS)
 

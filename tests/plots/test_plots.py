@@ -526,14 +526,14 @@ def test_emotions_of_a_speaker_are_drawn(corpora_root, tmp_path):
 
 @pytest.mark.parametrize("kind", plots.KINDS)
 def test_gallery_shows_every_kind(kind):
-    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/gallery.md").read_text(encoding="utf-8")
     assert f"\n### `{kind}`\n" in page
-    assert f"](images/{kind}.png)" in page
+    assert f"](../images/{kind}.png)" in page
 
 
 def test_pictures_are_small_and_there():
-    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
-    shown = {name for page in pages for name in re.findall(r"\]\(images/(.+?)\)", page)}
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*/**/*.md"))
+    shown = {name for page in pages for name in re.findall(r"\]\(\.\./images/(.+?)\)", page)}
     drawn_ones = {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
     assert shown == drawn_ones
     assert max(path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")) < 150_000
