@@ -189,7 +189,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     require_sizes(recipe.architecture, recipe.sizes)
     root = options.require_corpora(arguments.corpora)
     summaries = benchmark.run(
-        recipes.fitting(options.read_corpora(root), arguments, recipe),
+        recipes.fitting(options.read_corpora(root), recipe, arguments.labels),
         arguments.protocols,
         arguments.output,
         recipe=recipe,
