@@ -28,7 +28,7 @@ def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--html",
         type=options.path,
         metavar="FILE",
-        help="also write a page with pictures and the worst mistakes; needs the extra plots",
+        help="also write a page with pictures and the worst mistakes; needs emotionrecog[plots]",
     )
     parser.add_argument(
         "--predictions",

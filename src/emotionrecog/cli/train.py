@@ -335,19 +335,19 @@ TRAIN = options.Command(
     run=_train,
     logs=True,
     epilog="The state is saved beside the output after each epoch; the same command resumes an "
-    "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with the extra "
-    "plots, drawn to FOLDER.history.png.",
+    "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with "
+    "emotionrecog[plots], drawn to FOLDER.history.png.",
 )
 
 SEARCH = options.Command(
     name="search",
     summary="search for a better training recipe",
     description="Search for a better recipe: try values, and measure each of them on speakers not "
-    "seen in training. Needs TensorFlow and Optuna (the extra search).",
+    "seen in training. Needs emotionrecog[search] and TensorFlow.",
     add_arguments=_add_search_arguments,
     run=_search,
     logs=True,
-    epilog="The trials are written to TOML.trials.csv and, with the extra plots, drawn to "
+    epilog="The trials are written to TOML.trials.csv and, with emotionrecog[plots], drawn to "
     "TOML.trials.png.",
 )
 
