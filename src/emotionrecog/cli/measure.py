@@ -261,9 +261,7 @@ BENCHMARK = options.Command(
     "and expected calibration error (ECE), in per cent. Needs TensorFlow.",
     add_arguments=_add_benchmark_arguments,
     run=_benchmark,
-    examples=(
-        "emotionrecog benchmark --protocol savee/emobox4 --labels tess7 -o results",
-    ),
+    examples=("emotionrecog benchmark --protocol savee/emobox4 --labels tess7 -o results",),
     logs=True,
     epilog="The same command resumes an interrupted benchmark. FOLDER holds a folder for each "
     "protocol, with predictions (CSV) and metrics (JSON) of each fold, and summary.json.",

@@ -350,9 +350,7 @@ SEARCH = options.Command(
     "seen in training. Needs emotionrecog[search] and TensorFlow.",
     add_arguments=_add_search_arguments,
     run=_search,
-    examples=(
-        "emotionrecog search --space space.toml --storage trials.db -o best.toml",
-    ),
+    examples=("emotionrecog search --space space.toml --storage trials.db -o best.toml",),
     logs=True,
     epilog="The trials are written to TOML.trials.csv and, with emotionrecog[plots], drawn to "
     "TOML.trials.png.",
