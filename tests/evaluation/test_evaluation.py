@@ -988,7 +988,7 @@ def test_command_writes_all_of_them(
         "path",
         *(clip.path.name for clip in said if clip.speaker == "savee/KL"),
     ]
-    assert cli.main([*command, "--json", str(tmp_path / "none" / "figures.json")]) == 1
+    assert cli.main([*command, "--json", str(tmp_path / "none" / "figures.json")]) == 2
     assert "no such folder to write to" in capsys.readouterr().err
 
 

@@ -514,7 +514,7 @@ def test_command_writes_numbers_and_picture(
 def test_command_says_what_is_wrong(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert cli.main(["explain", *arguments]) == 1
+    assert cli.main(["explain", *arguments]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""

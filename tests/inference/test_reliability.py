@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from emotionrecog import EmotionRecognizer, audio, cli, datasets
 from emotionrecog.audio import Waveform
 from emotionrecog.augmentation import Clip
+from emotionrecog.cli import predict
 from emotionrecog.errors import ModelError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec
 from emotionrecog.inference.reliability import (
@@ -429,9 +430,9 @@ def test_table_names_remarks(model: str, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_table_of_a_sure_answer_has_no_remarks() -> None:
     prediction = Prediction(emotion="sad", confidence=1.0, probabilities={"sad": 1.0, "happy": 0.0})
-    assert cli.FORMATS["table"].row("a.wav", prediction).endswith("  a.wav\n")
+    assert predict.FORMATS["table"].row("a.wav", prediction).endswith("  a.wav\n")
     only = dataclasses.replace(prediction, label_set=("sad",))
-    assert cli.FORMATS["table"].row("a.wav", only).endswith("  a.wav  (only sad)\n")
+    assert predict.FORMATS["table"].row("a.wav", only).endswith("  a.wav  (only sad)\n")
 
 
 def test_csv_has_columns_for_them(model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -464,7 +465,7 @@ def test_command_without_calibration(
 ) -> None:
     bundled.save(tmp_path / "model")
     arguments = ["predict", str(CLIP), "--model", str(tmp_path / "model"), "--coverage", "0.9"]
-    assert cli.main(arguments) == 1
+    assert cli.main(arguments) == 2
     assert "never been calibrated" in capsys.readouterr().err
 
 
