@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-# Widths of the terminal for which usages are laid out.
+# Width of the terminal that usages are laid out for.
 WIDTH = 88
 
 
