@@ -32,6 +32,7 @@ from emotionrecog.inference.explanation import (
     _heard,
     _syllables,
     deletion,
+    explain,
     measure,
     randomised,
     similarity,
@@ -107,10 +108,10 @@ def check(
         for clip in sample_clips([u for u in tested if u.corpus == corpus], n_clips)
     ]
     others = {
-        "trained alike, with another seed": siblings,
-        "all layers shuffled": [randomised(recognizer, seed=seed) for seed in (0, 1)],
+        "trained alike, with another seed": [sibling.engine for sibling in siblings],
+        "all layers shuffled": [randomised(recognizer.engine, seed=seed) for seed in (0, 1)],
         "all layers but convolutions shuffled": [
-            randomised(recognizer, only_heads=True, seed=seed) for seed in (0, 1)
+            randomised(recognizer.engine, only_heads=True, seed=seed) for seed in (0, 1)
         ],
     }
     alike: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -120,12 +121,12 @@ def check(
         start = time.process_time()
         explanation = recognizer.explain(clip.path)
         took.append(time.process_time() - start)
-        for what, networks in others.items():
-            for network in networks:
-                other = network.explain(clip.path, explanation.emotion)
+        for what, engines in others.items():
+            for engine in engines:
+                other = explain(engine, clip.path, explanation.emotion)
                 found = similarity(explanation, other)
                 alike[what].append((found.rank_correlation, found.ssim))
-        gone = deletion(recognizer, clip.path, explanation)
+        gone = deletion(recognizer.engine, clip.path, explanation)
         for what in ("by_map", "by_energy", "at_random"):
             curves[what].append(getattr(gone, what))
     command = ["python", "benchmarks/explanation.py", "check", f"runs/{run.name}"]

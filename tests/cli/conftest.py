@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures and helpers for the tests of the command line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
 
 def write_recording(path, sampling_rate=16000, seed=0):
-    """Write a buzz whose pitch and level waver, as those of a voice do."""
+    """Write a buzz whose pitch and level vary like those of a voice."""
     rng = np.random.default_rng(seed)
     wave = np.sin(2 * np.pi * 4 * np.arange(1.25 * sampling_rate) / sampling_rate)
     phase = 2 * np.pi * np.cumsum(150 + 40 * wave) / sampling_rate

@@ -1,4 +1,4 @@
-"""The command ``emotionrecog features``: what stands in its tables, and what stops it."""
+"""The command features: the contents of its tables, and its errors."""
 
 import csv
 import json
@@ -110,7 +110,7 @@ def test_csv_keeps_every_bit(clips: list[Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
-def test_bad_recording_is_complained_of_and_the_rest_is_written(
+def test_bad_recording_is_reported_and_the_others_are_written(
     clips: list[Path], tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, partial = tmp_path / f"whole{suffix}", tmp_path / f"partial{suffix}"
@@ -134,7 +134,7 @@ def test_bad_recording_is_complained_of_and_the_rest_is_written(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
-def test_nothing_is_written_where_nothing_could_be_measured(
+def test_nothing_is_written_if_no_recording_can_be_measured(
     tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / f"out{suffix}"
@@ -147,7 +147,7 @@ def test_nothing_is_written_where_nothing_could_be_measured(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", target.name]
 
 
-def test_failure_while_writing_leaves_what_was_there(
+def test_failure_while_writing_keeps_the_old_file(
     clips: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -165,7 +165,7 @@ def test_failure_while_writing_leaves_what_was_there(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
-def test_names_that_are_no_text(clips: list[Path], tmp_path: Path) -> None:
+def test_names_that_are_not_text(clips: list[Path], tmp_path: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
     clips[0].rename(odd)
     assert run(odd, "--functionals", "mean", "-o", tmp_path / "out.csv") == 0
@@ -185,7 +185,7 @@ def test_names_that_are_no_text(clips: list[Path], tmp_path: Path) -> None:
         (["-o", "{}/out.csv", "--preset", "mel-128x87", "--functionals", "std"], "`n_frames` must"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_the_work(
+def test_errors_are_reported_before_the_work(
     clips: list[Path],
     tmp_path: Path,
     arguments: list[str],
@@ -200,7 +200,7 @@ def test_what_cannot_be_done_is_said_before_the_work(
 
 
 @pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
-def test_missing_pyarrow_is_told_with_what_to_do(
+def test_missing_pyarrow_is_reported_with_a_remedy(
     clips: list[Path],
     tmp_path: Path,
     missing: str,

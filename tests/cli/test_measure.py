@@ -1,4 +1,4 @@
-"""The command evaluate: on whom it measures."""
+"""The command evaluate: the speakers and emotions that it measures on."""
 
 import dataclasses
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_evaluate_takes_one_fold(
 def test_evaluate_measures_on_fewer_emotions(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Others are left out, or taken as the label set says; the report tells which set it was."""
+    """The label set renames or leaves out other emotions, and the report names it."""
     from emotionrecog import datasets, evaluation
 
     clips = [
@@ -67,7 +67,7 @@ def test_evaluate_measures_on_fewer_emotions(
     assert "--labels: expected a label set (ravdess8, tess7" in capsys.readouterr().err
 
 
-def test_evaluate_measures_what_leaks_if_it_is_told_to(
+def test_evaluate_measures_despite_leakage_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from emotionrecog import datasets
@@ -84,7 +84,7 @@ def test_evaluate_measures_what_leaks_if_it_is_told_to(
 
 
 @pytest.mark.corpora
-def test_evaluate_refuses_speakers_of_the_training(
+def test_evaluate_rejects_speakers_seen_in_training(
     corpora_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["evaluate", "english-8", "--corpora", str(corpora_root)]) == 2

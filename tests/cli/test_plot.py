@@ -1,4 +1,4 @@
-"""`emotionrecog plot`: the picture it leaves, its exit status, and what it says."""
+"""The command plot: its picture, exit status and messages."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ def run(capsys):
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures that were written."""
+    """Collect the figures that are written."""
     written = []
     save = Figure.savefig
 
@@ -46,7 +46,7 @@ def write_tone(path, pitch=220, rate=16_000):
 
 
 def rows(figure):
-    """Return what the rows show."""
+    """Return the titles of the rows."""
     labels = [panel.get_ylabel() for panel in figure.axes]
     return [label.partition("\n")[0] for label in labels if "\n" in label]
 
@@ -78,7 +78,7 @@ def test_without_a_kind_there_are_two(run, tmp_path, figures):
     assert titles(figures[0]) == ["clip.wav"]
 
 
-def test_title_tells_the_emotion_that_a_corpus_names(run, tmp_path, figures):
+def test_title_names_the_emotion_of_a_corpus_recording(run, tmp_path, figures):
     clips = [
         write_tone(tmp_path / "1001_DFA_ANG_XX.wav"),
         write_tone(tmp_path / "03-01-04-01-01-01-12.wav"),
@@ -105,7 +105,7 @@ def test_columns_by_emotion(run, tmp_path, figures):
     }
 
 
-def test_by_emotion_needs_names_that_tell(run, tmp_path):
+def test_by_emotion_needs_names_of_a_corpus(run, tmp_path):
     status, out, err = run(CLIP, "--by-emotion", "-o", tmp_path / "x.png")
     assert (status, out) == (2, "")
     assert f"{CLIP}: not a file name of a known corpus" in err
@@ -157,7 +157,7 @@ def make_bad(folder, kind):
     ],
 )
 @pytest.mark.parametrize("before", [b"", b"an older picture"])
-def test_what_cannot_be_drawn_leaves_the_file_as_it_was(kind, message, before, run, tmp_path):
+def test_recording_that_cannot_be_drawn_keeps_the_old_file(kind, message, before, run, tmp_path):
     bad = make_bad(tmp_path, kind)
     picture = tmp_path / "pictures" / "x.png"
     picture.parent.mkdir()
@@ -170,7 +170,7 @@ def test_what_cannot_be_drawn_leaves_the_file_as_it_was(kind, message, before, r
     assert [path.read_bytes() for path in picture.parent.iterdir()] == ([before] if before else [])
 
 
-def test_nothing_half_written_is_left(run, tmp_path, monkeypatch):
+def test_no_incomplete_picture_is_left(run, tmp_path, monkeypatch):
     def savefig(figure, path, **options):
         Path(path).write_bytes(b"half of a pic")
         raise OSError(28, "No space left on device")
@@ -185,7 +185,7 @@ def test_nothing_half_written_is_left(run, tmp_path, monkeypatch):
     assert picture.read_bytes() == b"an older picture"
 
 
-def test_folder_that_is_not_there_is_said_before_the_work(run, tmp_path):
+def test_missing_folder_is_reported_before_the_work(run, tmp_path):
     status, _, err = run(tmp_path / "missing.wav", "-o", tmp_path / "nowhere" / "x.png")
     assert status == 2
     assert "no such folder to write to" in err
@@ -205,13 +205,13 @@ def test_without_matplotlib_it_says_what_to_install(run, tmp_path, monkeypatch):
     assert "pip install 'emotionrecog[plots]'" in err
 
 
-def test_letters_that_the_font_lacks_are_no_warning(run, tmp_path):
+def test_letters_missing_from_the_font_raise_no_warning(run, tmp_path):
     clip = shutil.copy(CLIP, tmp_path / "声.wav")
     status, out, err = run(clip, "--kind", "rms", "-o", tmp_path / "x.png")
     assert (status, out, err.count("\n")) == (0, "", 1)
 
 
-def test_no_window_and_nothing_heavy_is_opened(tmp_path):
+def test_no_window_opens_and_nothing_heavy_is_imported(tmp_path):
     code = f"""
 import sys
 from emotionrecog.cli import main

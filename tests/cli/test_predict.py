@@ -1,4 +1,4 @@
-"""The command predict: what it writes where, and its exit status."""
+"""The command predict: its output, messages and exit status."""
 
 import contextlib
 import csv
@@ -28,7 +28,7 @@ def recognizer():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of three recordings and of what is none."""
+    """A folder of three recordings and some other files."""
     write_recording(tmp_path / "rec" / "b.wav", seed=1)
     write_recording(tmp_path / "rec" / "a.flac", 22050, seed=2)
     write_recording(tmp_path / "rec" / "aa" / "deeper" / "c.OGG", 48000, seed=3)
@@ -233,7 +233,7 @@ def make_bad(folder, kind):
         ("short", "too short: expected at least"),
     ],
 )
-def test_bad_recording_is_one_line_and_stops_nothing(kind, message, run, tmp_path):
+def test_bad_recording_is_one_line_and_does_not_stop_the_others(kind, message, run, tmp_path):
     bad = make_bad(tmp_path, kind)
     status, out, err = run("predict", bad)
     assert (status, out) == (2, "")
@@ -302,7 +302,7 @@ def run_on_terminal(*arguments):
     return status, terminal
 
 
-def test_progress_bar_leaves_the_answers_alone(folder):
+def test_progress_bar_does_not_disturb_the_answers(folder):
     (folder / "aa" / "bad.wav").touch()
     status, terminal = run_on_terminal("predict", folder)
     assert status == 1

@@ -1,4 +1,4 @@
-"""The commands train and search: recipes out of files and options, and what is written."""
+"""The commands train and search: recipes made of files and options, and the files they write."""
 
 import argparse
 import csv
@@ -7,22 +7,19 @@ import io
 import json
 import logging
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 from tqdm import tqdm
 
 import emotionrecog
-from emotionrecog import augmentation, cli, datasets, plots
-from emotionrecog.augmentation import Chain, SpectrogramAugmentation
+from emotionrecog import cli, datasets
+from emotionrecog.augmentation import SpectrogramAugmentation
 from emotionrecog.cli import output, recipes
-from emotionrecog.datasets import EMOTIONS, LABEL_SETS, Utterance
+from emotionrecog.datasets import LABEL_SETS, Utterance
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe
@@ -112,7 +109,7 @@ def test_every_entry_has_an_option() -> None:
     assert entries - vars(parsed()).keys() == {"sizes", "augmentation", "waveforms"}
 
 
-def test_options_come_before_the_file_and_the_file_before_defaults(file: Path) -> None:
+def test_options_override_the_file_and_the_file_overrides_defaults(file: Path) -> None:
     of_file = chosen("--config", file)
     assert of_file == Recipe.from_toml(file)
     assert (of_file.epochs, of_file.batch_size) == (7, Recipe.of("gru").batch_size)
@@ -190,78 +187,12 @@ def test_wrong_file_is_named(content: str, file: Path) -> None:
         chosen("--config", file, "--seed", 3)
 
 
-def test_option_mends_a_file(file: Path) -> None:
+def test_option_corrects_a_file(file: Path) -> None:
     file.write_text("epochs = 0")
     assert chosen("--config", file, "--epochs", 3).epochs == 3
 
 
-# Recipes as files --------------------------------------------------------------------------------
-
-NUMBERS = st.floats(0, 1, allow_subnormal=False)
-
-
-@given(
-    architecture=st.sampled_from(["mobilenet", "gru", "cnn1d", "linear"]),
-    sizes=st.dictionaries(
-        st.sampled_from(["units", "dropout", "cell"]),
-        st.integers() | NUMBERS | st.text(st.characters(codec="utf-8")) | st.lists(st.integers()),
-    ),
-    spec=st.sampled_from([*PRESETS.values(), FeatureSpec(features=("rms", "mfcc"), deltas=1)]),
-    spectra=st.none() | st.builds(SpectrogramAugmentation, mixup=NUMBERS, masks=st.integers(0, 3)),
-    patience=st.none() | st.integers(1, 99),
-    rate=st.floats(1e-300, 10),
-    labels=st.sets(st.sampled_from(EMOTIONS), min_size=2),
-    mixed=st.booleans(),
-)
-def test_recipe_comes_back_from_its_file(
-    architecture: str,
-    sizes: dict[str, Any],
-    spec: FeatureSpec,
-    spectra: SpectrogramAugmentation | None,
-    patience: int | None,
-    rate: float,
-    labels: set[str],
-    mixed: bool,
-) -> None:
-    one = Recipe.of(
-        architecture,
-        sizes=sizes,
-        features=spec,
-        augmentation=spectra,
-        patience=patience,
-        learning_rate=rate,
-        labels=tuple(emotion for emotion in EMOTIONS if emotion in labels),
-        mixed_precision=mixed,
-    )
-    assert Recipe.from_dict(tomllib.loads(one.to_toml())) == one
-
-
-def test_chain_comes_back_from_its_file() -> None:
-    chain = Chain(
-        (
-            augmentation.AddNoise(snr_db=(5, 20), noises=("pink",)),
-            augmentation.BandLimit(highest=4_000.0),
-            augmentation.Shift(circular=True),
-        ),
-        (0.5, 1.0, 0.25),
-    )
-    one = Recipe.of("gru", waveforms=chain, copies=2)
-    assert Recipe.from_dict(tomllib.loads(one.to_toml())) == one
-    alike = dataclasses.replace(one, waveforms=Chain(chain.transforms[:2], 0.5))
-    back = Recipe.from_dict(tomllib.loads(alike.to_toml())).waveforms
-    assert back == Chain(chain.transforms[:2], (0.5, 0.5))
-
-
-@pytest.mark.parametrize(
-    ("transform", "message"),
-    [
-        (lambda samples, rate: samples, "`waveforms` must be made of AddNoise"),
-        (augmentation.AddNoise(noises=(Path("babble.wav"),)), "a file can hold numbers, texts"),
-    ],
-)
-def test_what_no_file_can_say_is_refused(transform: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Recipe.of("gru", waveforms=Chain((transform,))).to_toml()
+# The examples ----------------------------------------------------------------------------------
 
 
 @pytest.mark.tensorflow
@@ -292,7 +223,7 @@ THREE = ("sad", "happy", "surprised")
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Stand in for corpora, training and evaluation, and note what they are asked."""
+    """Replace corpora, training and evaluation, and record their arguments."""
     from emotionrecog import evaluation, training
 
     noted: dict[str, Any] = {}
@@ -325,7 +256,7 @@ def speakers(utterances: list[Utterance] | None) -> set[str]:
         (["--architecture", "gru", "--patience", "none"], set()),
     ],
 )
-def test_validation_speakers_are_watched_where_there_is_patience(
+def test_validation_speakers_are_used_if_there_is_patience(
     options: list[str], watched: set[str], asked: dict[str, Any], tmp_path: Path
 ) -> None:
     fold = ["--hold-out", "savee/emobox4", "--fold", "3"]
@@ -385,10 +316,10 @@ def write_corpus(folder: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_training_leaves_its_history(
+def test_training_writes_its_history(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Trains for real, with a terminal nowhere near."""
+    """Train a tiny network, without a terminal."""
     write_corpus(tmp_path / "corpora")
     file.write_text(TINY)
     options = ["--corpora", str(tmp_path / "corpora"), "--config", str(file)]
@@ -420,7 +351,7 @@ def test_no_picture_without_matplotlib(
     assert "no picture: pictures need Matplotlib" in caplog.text
 
 
-def test_rows_lack_what_they_lack(tmp_path: Path) -> None:
+def test_missing_cells_are_left_empty(tmp_path: Path) -> None:
     output.save_csv([{"a": 1, "b": 2.5}, {"b": "x"}], ("a", "b"), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "a,b\n1,2.5\n,x\n"
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
@@ -486,7 +417,7 @@ def test_train_evaluate_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.tensorflow
-def test_train_says_that_it_needs_the_corpora(
+def test_train_needs_the_corpora(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("EMOTIONRECOG_CORPORA", raising=False)
@@ -497,7 +428,7 @@ def test_train_says_that_it_needs_the_corpora(
 
 @pytest.mark.tensorflow
 def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but the test speakers are learnt from, in the given order; the card names the fold."""
+    """Training uses all but the test speakers, in the given order; the card names the fold."""
     from emotionrecog import evaluation, training
 
     asked: dict[str, list[object]] = {}
@@ -555,7 +486,7 @@ def test_fold_needs_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.tensorflow
-def test_search_writes_what_train_takes(
+def test_search_writes_a_recipe_for_train(
     asked: dict[str, Any],
     tmp_path: Path,
     file: Path,
@@ -607,7 +538,7 @@ def test_search_writes_what_train_takes(
         (["-o", "none/best.toml"], "loss = ['focal']", "no such folder to write to"),
     ],
 )
-def test_search_is_refused_with_a_reason(
+def test_search_reports_wrong_input(
     options: list[str],
     content: str,
     message: str,
@@ -622,44 +553,3 @@ def test_search_is_refused_with_a_reason(
     arguments = ["--corpora", "x", "--space", str(space), "-o", str(tmp_path / "best.toml")]
     assert cli.main(["search", *arguments, *options]) == 2
     assert message in capsys.readouterr().err
-
-
-# The picture of a history ------------------------------------------------------------------------
-
-ROWS = [
-    {
-        **{"epoch": e, "loss": 2 / e, "validation_loss": v, "validation_uar": 0.1 * e},
-        **{"learning_rate": r, "kept": float(e == 2)},
-    }
-    for e, v, r in ((1, 1.9, 0.1), (2, 1.2, 0.2), (3, 1.4, 0.2))
-]
-
-
-def test_history_is_drawn() -> None:
-    pytest.importorskip("matplotlib")
-    losses, uar, rate = plots.history(ROWS).axes
-    assert [a.get_ylabel() for a in (losses, uar, rate)] == [
-        *("loss", "validation UAR in %", "learning rate")
-    ]
-    kept, training, validation = losses.lines
-    assert list(kept.get_xdata()) == [2, 2]
-    assert losses.get_title(loc="left") == "epoch 2 is kept"
-    np.testing.assert_allclose(training.get_ydata(), [2, 1, 2 / 3])
-    np.testing.assert_allclose(validation.get_ydata(), [1.9, 1.2, 1.4])
-    assert [text.get_text() for text in losses.get_legend().get_texts()] == [
-        *("training", "validation")
-    ]
-    np.testing.assert_allclose(uar.lines[1].get_ydata(), [10, 20, 30])
-    np.testing.assert_allclose(rate.lines[1].get_ydata(), [0.1, 0.2, 0.2])
-    assert rate.get_xlabel() == "epoch"
-    assert plots.history(ROWS, kept=3).axes[0].get_title(loc="left") == "epoch 3 is kept"
-
-
-def test_history_without_validation_is_drawn() -> None:
-    pytest.importorskip("matplotlib")
-    (losses,) = plots.history([{"epoch": e, "loss": 1 / e} for e in (1, 2)]).axes
-    assert losses.get_title(loc="left") == "epoch 2 is kept"
-    assert losses.get_legend() is None
-    for wrong in ([], [{"epoch": 1}]):
-        with pytest.raises(ValueError, match="one row or more with `epoch` and `loss`"):
-            plots.history(wrong)

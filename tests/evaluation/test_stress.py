@@ -29,6 +29,7 @@ from emotionrecog.evaluation.stress import (
     stress_test,
 )
 from emotionrecog.features import Extractor, FeatureSpec
+from emotionrecog.plots import style
 from emotionrecog.recognizer import EmotionRecognizer
 from tests.conftest import ROOT, Scripted
 
@@ -522,7 +523,7 @@ def test_picture_shows_the_figures(clips: list[Utterance]) -> None:
     ]
     points = [line for line in shares.lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in points] == [50.0] * 3
-    assert [line.get_color() for line in points] == [plots.VERMILION, plots.BLUE, "black"]
+    assert [line.get_color() for line in points] == [style.VERMILION, style.BLUE, "black"]
     marks = [line for line in shares.lines if line.get_marker() == "|" and len(line.get_xdata())]
     assert [float(line.get_xdata()[0]) for line in marks] == [95.0, 50.0]
     assert shares.get_ylim()[0] > shares.get_ylim()[1]  # the first on top

@@ -18,6 +18,7 @@ from emotionrecog.artifact import read
 from emotionrecog.audio import Waveform, load
 from emotionrecog.datasets import CORPORA, Utterance
 from emotionrecog.errors import AudioError
+from emotionrecog.inference import Engine
 from emotionrecog.inference.explanation import (
     MEASURES,
     Explanation,
@@ -50,25 +51,19 @@ def explanation(recognizer: EmotionRecognizer, clip: Waveform) -> Explanation:
     return recognizer.explain(clip)
 
 
-class Listener:
-    """Stands in for the network: the more it hears in some bands, the surer it is of anger."""
+class BandEngine(Engine):
+    """An engine without a network: the more power some mel bands have, the surer it is of anger."""
 
     def __init__(self, bands: slice) -> None:
+        super().__init__(EmotionRecognizer().artifact)
         self.bands = bands
 
-    def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        power = np.exp(inputs["features"][:, :, self.bands]).sum(axis=2)
+    def judge(self, features: np.ndarray) -> np.ndarray:
+        power = np.exp(features[:, :, self.bands]).sum(axis=2)
         logits = np.zeros((len(power), 8))
         logits[:, 4] = 7 + np.log(power.mean(axis=1))
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return [(odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)]
-
-
-def listening(bands: slice) -> EmotionRecognizer:
-    """Return a recogniser with 104 bands of mel that hears some of them."""
-    recognizer = EmotionRecognizer()
-    recognizer._session = Listener(bands)
-    return recognizer
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def beep(hertz: float, at: float, seconds: float, duration: float = 0.2) -> np.ndarray:
@@ -91,7 +86,7 @@ def test_map_names_what_the_network_hears(seconds: float, silence: float) -> Non
     heard, unheard = 0.7 * seconds, 0.3 * seconds
     samples = beep(3000, heard, seconds) + beep(1500, unheard, seconds)
     samples = np.concatenate([np.zeros(round(silence * RATE), np.float32), samples])
-    found = explain(listening(slice(60, 70)), (samples, RATE), "angry")  # 2.3 to 3.2 kHz
+    found = explain(BandEngine(slice(60, 70)), (samples, RATE), "angry")  # 2.3 to 3.2 kHz
     row, column = np.unravel_index(found.contribution.argmax(), found.contribution.shape)
     assert found.frequencies[row] < 3000 < found.frequencies[row + 1]
     middle = silence + heard + 0.1
@@ -112,7 +107,7 @@ def test_map_names_what_the_network_hears(seconds: float, silence: float) -> Non
 
 def test_what_speaks_against_is_named() -> None:
     samples = beep(3000, 0.9, 1.5)
-    found = explain(listening(slice(60, 70)), (samples, RATE), "sad")
+    found = explain(BandEngine(slice(60, 70)), (samples, RATE), "sad")
     against = [part for part in found.parts if part.probability > found.probabilities["sad"]]
     assert any(part.start - 0.01 < 1.0 < part.end + 0.01 for part in against)
     assert found.over_time.min() < -0.1
@@ -242,8 +237,8 @@ def test_gain_and_offset_change_nothing() -> None:
 
 
 def test_voice_is_compared_with_neutral_speech_of_its_sex() -> None:
-    said, recognizer = voice(150, seconds=1.0), listening(slice(0, 104))
-    of = {sex: recognizer.explain(said, sex=sex) for sex in ("female", "male", None)}
+    said, engine = voice(150, seconds=1.0), BandEngine(slice(0, 104))
+    of = {sex: explain(engine, said, sex=sex) for sex in ("female", "male", None)}
     pitch = {sex: found.voice[2] for sex, found in of.items()}
     assert [one.name for one in of[None].voice] == list(MEASURES)
     assert pitch["female"].difference is not None
@@ -258,13 +253,13 @@ def test_voice_is_compared_with_neutral_speech_of_its_sex() -> None:
 
 
 def test_voice_is_compared_with_its_own_neutral_speech() -> None:
-    recognizer = listening(slice(0, 104))
-    found = recognizer.explain(voice(300, seconds=1.0), neutral=[voice(140), voice(160)])
+    engine = BandEngine(slice(0, 104))
+    found = explain(engine, voice(300, seconds=1.0), neutral=[voice(140), voice(160)])
     pitch = found.voice[2]
     assert pitch.neutral == pytest.approx(math.sqrt(140 * 160), rel=0.01)
     assert pitch.difference == pytest.approx(12, abs=0.2)
     assert found.reference == "the speaker's own neutral speech (2 recordings)"
-    same = recognizer.explain(voice(150, seconds=1.0), neutral=[voice(150, seconds=1.0)])
+    same = explain(engine, voice(150, seconds=1.0), neutral=[voice(150, seconds=1.0)])
     assert all(one.deviations == pytest.approx(0, abs=1e-6) for one in same.voice)
 
 
@@ -274,8 +269,8 @@ def test_neutral_clips_are_neutral(corpora_root: Path) -> None:
     said = [u for u in CORPORA["crema_d"].utterances(corpora_root / "crema_d") if u.sex]
 
     def deviations(chosen: list[Utterance]) -> np.ndarray:
-        recognizer = listening(slice(0, 104))
-        rows = [recognizer.explain(u.path, sex=u.sex).voice for u in chosen]
+        engine = BandEngine(slice(0, 104))
+        rows = [explain(engine, u.path, sex=u.sex).voice for u in chosen]
         return np.array([[one.deviations or 0.0 for one in row] for row in rows])
 
     neutral = deviations([u for u in said if u.emotion == "neutral"][::250])
@@ -292,8 +287,8 @@ def test_neutral_clips_are_neutral(corpora_root: Path) -> None:
 def test_randomised_network_gives_another_map(
     recognizer: EmotionRecognizer, clip: Waveform, explanation: Explanation, only_heads: bool
 ) -> None:
-    forgetful = randomised(recognizer, only_heads=only_heads)
-    found = similarity(explanation, forgetful.explain(clip, explanation.emotion))
+    forgetful = randomised(recognizer.engine, only_heads=only_heads)
+    found = similarity(explanation, explain(forgetful, clip, explanation.emotion))
     assert abs(found.rank_correlation) < 0.5
     assert found.ssim < 0.5
 
@@ -305,7 +300,7 @@ def test_randomised_network_forgets_all_heads(
     onnx = pytest.importorskip("onnx")
     from onnx import numpy_helper
 
-    def kernels(of: EmotionRecognizer) -> dict[str, tuple[str, np.ndarray]]:
+    def kernels(of: Engine) -> dict[str, tuple[str, np.ndarray]]:
         network = onnx.load_model_from_string(of.artifact.onnx)
         stored = {t.name: numpy_helper.to_array(t) for t in network.graph.initializer}
         return {
@@ -316,7 +311,8 @@ def test_randomised_network_forgets_all_heads(
             if name in stored and sum(size > 1 for size in stored[name].shape) > 1
         }
 
-    before, after = kernels(recognizer), kernels(randomised(recognizer, only_heads=only_heads))
+    engine = recognizer.engine
+    before, after = kernels(engine), kernels(randomised(engine, only_heads=only_heads))
     assert {kind for kind, _ in before.values()} >= {"Conv", "MatMul", "GRU"}
     for name, (kind, values) in before.items():
         stayed = np.array_equal(values, after[name][1])
@@ -353,7 +349,7 @@ def test_constant_map_has_no_order(explanation: Explanation) -> None:
 
 def test_randomised_recogniser_is_another_one(recognizer: EmotionRecognizer) -> None:
     before = recognizer.probabilities(CLIP)
-    one, same, other = (randomised(recognizer, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (randomised(recognizer.engine, seed=seed) for seed in (0, 0, 1))
     assert not np.allclose(one.probabilities(CLIP), before, atol=0.01)
     np.testing.assert_array_equal(one.probabilities(CLIP), same.probabilities(CLIP))
     assert not np.allclose(one.probabilities(CLIP), other.probabilities(CLIP), atol=0.001)
@@ -363,11 +359,11 @@ def test_randomised_recogniser_is_another_one(recognizer: EmotionRecognizer) -> 
 def test_answer_rests_on_what_the_map_names(
     recognizer: EmotionRecognizer, clip: Waveform, explanation: Explanation
 ) -> None:
-    gone = deletion(recognizer, clip, explanation, n_random=3)
+    gone = deletion(recognizer.engine, clip, explanation, n_random=3)
     before = explanation.probabilities[explanation.emotion]
     assert gone.by_map[0] == gone.by_energy[0] == pytest.approx(before)
     assert np.mean(gone.by_map) < np.mean(gone.at_random) - 0.05
-    backwards = deletion(recognizer, clip, perturbed(explanation, 0.0, -1.0), n_random=1)
+    backwards = deletion(recognizer.engine, clip, perturbed(explanation, 0.0, -1.0), n_random=1)
     assert np.mean(backwards.by_map) > np.mean(gone.by_map) + 0.05
 
 
@@ -417,7 +413,7 @@ def test_wrong_shares_are_refused(
     message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        deletion(recognizer, clip, explanation, **arguments)  # type: ignore[arg-type]
+        deletion(recognizer.engine, clip, explanation, **arguments)  # type: ignore[arg-type]
 
 
 def test_silent_recordings_are_refused(recognizer: EmotionRecognizer) -> None:
@@ -439,7 +435,7 @@ def test_maps_of_different_recordings_are_not_compared(
     with pytest.raises(ValueError, match="two maps of one recording"):
         similarity(explanation, recognizer.explain(other))
     with pytest.raises(ValueError, match="must be of this recogniser and this recording"):
-        deletion(recognizer, other, explanation)
+        deletion(recognizer.engine, other, explanation)
     with pytest.raises(ValueError, match=r"of 1\.500 s, got one of 1\.000 s"):
         plots.explanation(explanation.to_dict(), other)
 

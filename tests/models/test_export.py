@@ -92,7 +92,7 @@ def test_format_1_answers_as_it_did() -> None:
     spec = recognizer.artifact.features
     samples = audio.load(CLIP, sampling_rate=spec.sampling_rate).samples
     windows = split_windows(samples, (recognizer.artifact.window_frames - 1) * spec.hop_length)
-    shares = recognizer._judge(np.stack([Extractor(spec)(w) for w in windows])).mean(axis=0)
+    shares = recognizer.engine.judge(np.stack([Extractor(spec)(w) for w in windows])).mean(axis=0)
     found = dict(zip(recognizer.labels, shares.tolist(), strict=True))
     assert found == pytest.approx(ANSWERS_OF_FORMAT_1, abs=versions.ATOL)
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from emotionrecog.recognizer import EmotionRecognizer, Prediction
+    from emotionrecog.inference import Prediction
+    from emotionrecog.recognizer import EmotionRecognizer
 
 # Characters of the bar for a probability of 1.
 BAR_WIDTH = 40

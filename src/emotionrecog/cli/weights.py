@@ -54,6 +54,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
     from emotionrecog import pretrained
 
     n_done = _each(arguments.names, pretrained.fetch)
+    if n_done:
+        output.note("to use one: emotionrecog predict RECORDING --model NAME")
     return output.status_of(n_done, len(arguments.names) - n_done)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from emotionrecog import audio, plots
 from emotionrecog.errors import EmotionRecogError
 from emotionrecog.evaluation import metrics
+from emotionrecog.plots.style import DYNAMIC_RANGE
 from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
@@ -417,7 +418,7 @@ def _spectrogram(clip: Waveform) -> Figure:
     panel = figure.subplots()
     image = kind.draw(panel, clip)
     loudest = float(image.get_array().max())
-    image.set_clim(loudest - plots.DYNAMIC_RANGE, loudest)
+    image.set_clim(loudest - DYNAMIC_RANGE, loudest)
     panel.set_xlabel(kind.x, fontsize=7)
     panel.set_ylabel("kHz", fontsize=7)
     panel.tick_params(labelsize=7)

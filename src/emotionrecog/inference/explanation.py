@@ -22,8 +22,8 @@ import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 from emotionrecog import audio, features
 from emotionrecog.errors import AudioError
 from emotionrecog.features import frames
+from emotionrecog.inference.engine import Engine
 from emotionrecog.inference.windows import drop_silent, pad_with_silence, split_windows, starts
-from emotionrecog.recognizer import EmotionRecognizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -220,7 +220,7 @@ def _rounded(value: Any) -> Any:
 
 
 def explain(
-    recognizer: EmotionRecognizer,
+    engine: Engine,
     source: AudioSource,
     emotion: str | None = None,
     *,
@@ -237,8 +237,8 @@ def explain(
 
     Parameters
     ----------
-    recognizer
-        Whom to ask.
+    engine
+        The engine of the recogniser.
     source
         As for `EmotionRecognizer.predict`, up to 60 s.
     emotion
@@ -270,10 +270,8 @@ def explain(
     >>> [one.name for one in explanation.voice][2:4]
     ['pitch', 'range of the pitch']
     """
-    if emotion is not None and emotion not in recognizer.labels:
-        raise ValueError(
-            f"`emotion` must be one of {', '.join(recognizer.labels)}, got {emotion!r}"
-        )
+    if emotion is not None and emotion not in engine.labels:
+        raise ValueError(f"`emotion` must be one of {', '.join(engine.labels)}, got {emotion!r}")
     if sex not in _SEXES:
         raise ValueError(f"`sex` must be 'female', 'male' or None, got {sex!r}")
     if audio.is_one_recording(neutral):
@@ -287,9 +285,9 @@ def explain(
             "`neutral` recordings are of the speaker's own voice, beside which `sex` says nothing; "
             "give one of the two"
         )
-    listener = _Listener(recognizer, source)
+    listener = _Listener(engine, source)
     answer = listener.answer()
-    number = int(answer.argmax()) if emotion is None else recognizer.labels.index(emotion)
+    number = int(answer.argmax()) if emotion is None else engine.labels.index(emotion)
     before = _log_odds(answer[number])
 
     def falls(part: Mask) -> float:
@@ -323,9 +321,9 @@ def explain(
             mask[(slice(None), where) if axis else where] = True
             parts.append(listener.part(mask, float(listener.answer(mask)[number])))
     return Explanation(
-        recognizer=recognizer.artifact.name,
-        emotion=recognizer.labels[number],
-        probabilities=dict(zip(recognizer.labels, answer.tolist(), strict=True)),
+        recognizer=engine.artifact.name,
+        emotion=engine.labels[number],
+        probabilities=dict(zip(engine.labels, answer.tolist(), strict=True)),
         duration=listener.duration,
         times=listener.times,
         frequencies=listener.frequencies,
@@ -358,16 +356,18 @@ def _stretch(values: Array) -> slice:
 class _Listener:
     """Asks a recogniser about a recording, parts of which are turned down."""
 
-    def __init__(self, recognizer: EmotionRecognizer, source: AudioSource) -> None:
-        self.waveform, part, self._length = recognizer._load(source)
+    def __init__(self, engine: Engine, source: AudioSource) -> None:
+        recording = engine.load(source)
+        self.waveform, part = recording.waveform, recording.part
+        self._length = recording.window_length
         self.duration = self.waveform.duration
         if self.duration > LONGEST:
             raise AudioError(
                 f"too long to explain: expected at most {LONGEST:g} s of audio, got "
                 f"{self.duration:.1f} s; cut out what is to be explained"
             )
-        self._recognizer, rate = recognizer, self.waveform.sampling_rate
-        self._voice = self.waveform.samples[part]
+        self._engine, rate = engine, self.waveform.sampling_rate
+        self._voice = recording.samples
         n_samples = len(self._voice)
         windows = split_windows(self._voice, self._length)
         heard = {id(window) for window in drop_silent(windows)}  # those that have a say
@@ -445,8 +445,7 @@ class _Listener:
         )
 
     def _judge(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        features = np.atleast_2d(self._recognizer._extract(window))
-        answer: NDArray[np.float32] = self._recognizer._judge(features[np.newaxis])[0]
+        answer: NDArray[np.float32] = self._engine.judge(self._engine.extract([window]))[0]
         return answer
 
     @staticmethod
@@ -780,9 +779,7 @@ def _grey(values: Array) -> Array:
     return np.clip(values / (2 * WIDEST * size) + 0.5, 0, 1)
 
 
-def randomised(
-    recognizer: EmotionRecognizer, *, only_heads: bool = False, seed: int = 0
-) -> EmotionRecognizer:
+def randomised(engine: Engine, *, only_heads: bool = False, seed: int = 0) -> Engine:
     """Return a recogniser whose network has forgotten what it learnt.
 
     The weights of each layer are put in another order, so that they are as large as before and mean
@@ -791,7 +788,7 @@ def randomised(
 
     Parameters
     ----------
-    recognizer
+    engine
         Stays as it is.
     only_heads
         Leave convolutions as they are, and shuffle all other layers; in a network without any
@@ -806,13 +803,13 @@ def randomised(
     Examples
     --------
     >>> from emotionrecog import EmotionRecognizer
-    >>> randomised(EmotionRecognizer()).artifact.name
+    >>> randomised(EmotionRecognizer().engine).artifact.name
     'english-8, randomised'
     """
     import onnx
     from onnx import numpy_helper
 
-    network = onnx.load_model_from_string(recognizer.artifact.onnx)
+    network = onnx.load_model_from_string(engine.artifact.onnx)
     stored = {tensor.name: tensor for tensor in network.graph.initializer}
     layers = [
         (node.op_type, stored[name])
@@ -829,14 +826,14 @@ def randomised(
         values = numpy_helper.to_array(tensor)
         shuffled = rng.permutation(values.ravel()).reshape(values.shape)
         tensor.CopyFrom(numpy_helper.from_array(shuffled, tensor.name))
-    artifact = recognizer.artifact
+    artifact = engine.artifact
     rate = artifact.features.sampling_rate
     noise = rng.normal(size=(artifact.window_frames - 1) * artifact.features.hop_length)
     outputs = [
         tensor for kind, tensor in layers if kind != "Conv" and len(artifact.labels) in tensor.dims
     ]
     for _ in range(ATTEMPTS):
-        forgetful = EmotionRecognizer(
+        forgetful = Engine(
             dataclasses.replace(
                 artifact, name=f"{artifact.name}, randomised", onnx=network.SerializeToString()
             )
@@ -881,7 +878,7 @@ class Deletion:
 
 
 def deletion(
-    recognizer: EmotionRecognizer,
+    engine: Engine,
     source: AudioSource,
     explanation: Explanation,
     *,
@@ -893,7 +890,7 @@ def deletion(
 
     Parameters
     ----------
-    recognizer, source, explanation
+    engine, source, explanation
         What `explain` was given, and what it returned.
     shares
         Of the cells that are turned down together, from 0 to 1.
@@ -912,9 +909,9 @@ def deletion(
         raise ValueError(f"`shares` must be one or more, each from 0 to 1, got {shares!r}")
     if n_random < 1:
         raise ValueError(f"`n_random` must be 1 or more, got {n_random!r}")
-    listener = _Listener(recognizer, source)
+    listener = _Listener(engine, source)
     shape = explanation.contribution.shape
-    if explanation.emotion not in recognizer.labels or not (
+    if explanation.emotion not in engine.labels or not (
         shape == listener.energy.shape and np.allclose(explanation.times, listener.times)
     ):
         raise ValueError(
@@ -922,7 +919,7 @@ def deletion(
             f"{explanation.emotion!r} with cells from {explanation.times[0]:.3f} to "
             f"{explanation.times[-1]:.3f} s"
         )
-    number = recognizer.labels.index(explanation.emotion)
+    number = engine.labels.index(explanation.emotion)
 
     def probabilities(order: NDArray[np.intp]) -> tuple[float, ...]:
         found = []
