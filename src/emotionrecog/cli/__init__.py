@@ -113,7 +113,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     Returns
     -------
     dict of str to argparse.ArgumentParser
-        By full name, in the order of the help: ``"predict"``, ``"corpus check"``.
+        By full name, in the order of the help: ``"predict"``, ``"corpus check"``. Each parser has
+        ``examples``, a tuple of command lines, besides the attributes of argparse.
 
     Examples
     --------
@@ -145,6 +146,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(
             description=entry.description, epilog=entry.epilog, allow_abbrev=False, **options
         )
+        self.examples = entry.examples if isinstance(entry, Command) else ()
         self._entry = entry
         self._is_filled = False
 
@@ -161,6 +163,11 @@ class _Parser(argparse.ArgumentParser):
         for entry in self._entry.commands:
             rows.add_parser(entry.name, help=entry.summary, entry=entry)
 
+    def format_help(self) -> str:
+        """Return the help, with examples at its end."""
+        lines = ["", "examples:", *(f"  {example}" for example in self.examples), ""]
+        return super().format_help() + ("\n".join(lines) if self.examples else "")
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; a group prints its help if no command is named."""
         self.fill()
@@ -169,12 +176,19 @@ class _Parser(argparse.ArgumentParser):
             if not words:
                 self.print_help()
                 self.exit(output.FINE)
-            self._require_command(words, [entry.name for entry in self._entry.commands])
+            self._require_command(words, self._entry)
         return super().parse_known_args(words, namespace)
 
-    def _require_command(self, words: Sequence[str], names: Sequence[str]) -> None:
+    def _require_command(self, words: Sequence[str], group: Group) -> None:
+        """Exit if the first word is not a command of the group, and suggest the nearest."""
+        names = [entry.name for entry in group.commands]
         name = next((word for word in words if not word.startswith("-")), None)
-        if name is not None and name not in names:
-            matches = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {matches[0]!r}?" if matches else f"expected {', '.join(names)}"
-            self.error(f"no command {name!r}; {hint}")
+        if name is None or name in names:
+            return
+        matches = [full for full, command in _commands(group) if command.name == name]
+        matches = matches or difflib.get_close_matches(name, names, n=1)
+        if matches:
+            hint = f"did you mean {' or '.join(map(repr, matches))}?"
+        else:
+            hint = f"expected {', '.join(names)}"
+        self.error(f"no command {name!r}; {hint}")

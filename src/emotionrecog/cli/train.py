@@ -60,7 +60,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
         raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     metrics = [EmotionRecognizer.load(name).artifact.metrics for name in arguments.metrics_from]
-    utterances = recipes.fitting(options.read_corpora(arguments.corpora), arguments, recipe)
+    utterances = recipes.fitting(options.read_corpora(arguments.corpora), recipe, arguments.labels)
     fold, validation = None, None
     if arguments.hold_out:
         fold = fold_by_number(utterances, arguments.hold_out, arguments.fold)
@@ -159,7 +159,7 @@ def _search(arguments: argparse.Namespace) -> int:
     output.require_targets(target)
     _require_hold_out(arguments.hold_out, fold=arguments.fold)
     space = recipes.read_space(arguments.space)
-    utterances = recipes.fitting(options.read_corpora(arguments.corpora), arguments, recipe)
+    utterances = recipes.fitting(options.read_corpora(arguments.corpora), recipe, arguments.labels)
     if arguments.hold_out:
         fold = fold_by_number(utterances, arguments.hold_out, arguments.fold)
         utterances = without_validation(fold, utterances).train
@@ -333,21 +333,26 @@ TRAIN = options.Command(
     description="Train a recogniser on every corpus below a folder. Needs TensorFlow.",
     add_arguments=_add_train_arguments,
     run=_train,
+    examples=(
+        "emotionrecog train --hold-out joint-test -o my-recogniser",
+        "emotionrecog train --config recipe.toml --set sizes.dropout=0.4 -o my-recogniser",
+    ),
     logs=True,
     epilog="The state is saved beside the output after each epoch; the same command resumes an "
-    "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with the extra "
-    "plots, drawn to FOLDER.history.png.",
+    "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with "
+    "emotionrecog[plots], drawn to FOLDER.history.png.",
 )
 
 SEARCH = options.Command(
     name="search",
     summary="search for a better training recipe",
     description="Search for a better recipe: try values, and measure each of them on speakers not "
-    "seen in training. Needs TensorFlow and Optuna (the extra search).",
+    "seen in training. Needs emotionrecog[search] and TensorFlow.",
     add_arguments=_add_search_arguments,
     run=_search,
+    examples=("emotionrecog search --space space.toml --storage trials.db -o best.toml",),
     logs=True,
-    epilog="The trials are written to TOML.trials.csv and, with the extra plots, drawn to "
+    epilog="The trials are written to TOML.trials.csv and, with emotionrecog[plots], drawn to "
     "TOML.trials.png.",
 )
 
@@ -359,6 +364,10 @@ CALIBRATE = options.Command(
     "warnings need both. Needs TensorFlow.",
     add_arguments=_add_calibrate_arguments,
     run=_calibrate,
+    examples=(
+        "emotionrecog calibrate my-recogniser --protocol joint-validation -o calibrated",
+        "emotionrecog calibrate trained-on-all --predictions fold-1.csv fold-2.csv -o calibrated",
+    ),
     logs=True,
     epilog="The corpora are needed in any case, to describe the training recordings.",
 )
@@ -370,6 +379,10 @@ EXPORT = options.Command(
     "keras and litert need TensorFlow.",
     add_arguments=_add_export_arguments,
     run=_export,
+    examples=(
+        "emotionrecog export my-recogniser -o my-recogniser.onnx",
+        "emotionrecog export my-recogniser --format litert -o my-recogniser.tflite",
+    ),
     epilog="The metadata of an ONNX file describe its input; other formats have them in FILE.json.",
 )
 
@@ -380,6 +393,7 @@ MODELS = options.Command(
     "its cost. Needs TensorFlow.",
     add_arguments=_add_models_arguments,
     run=_models,
+    examples=("emotionrecog models",),
     epilog="Measured with default sizes and eight emotions, for 3 s of speech or the length that "
     "the features prescribe. Mmult: millions of multiply-adds for one clip.",
 )
