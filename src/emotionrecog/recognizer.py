@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
     from emotionrecog.inference import Prediction
-    from emotionrecog.inference.explanation import Explanation
+    from emotionrecog.inference.attribution import Explanation
     from emotionrecog.inference.reliability import Sound
     from emotionrecog.training import Adaptation, Recipe
 
@@ -465,7 +465,7 @@ class EmotionRecognizer:
         emotion
             What to explain; by default the answer.
         sex, neutral
-            What the voice is compared with, as in `emotionrecog.inference.explanation.explain`,
+            What the voice is compared with, as in `emotionrecog.inference.attribution.explain`,
             which does the work.
 
         Returns
@@ -474,9 +474,9 @@ class EmotionRecognizer:
             ``str(explanation)`` is sentences, ``to_dict()`` numbers, and
             `emotionrecog.plots.explanation` draws it.
         """
-        from emotionrecog.inference import explanation
+        from emotionrecog.inference import attribution
 
-        return explanation.explain(self.engine, source, emotion, sex=sex, neutral=neutral)
+        return attribution.explain(self.engine, source, emotion, sex=sex, neutral=neutral)
 
     def export(
         self,
