@@ -139,7 +139,7 @@ def stress_lines(found):
     lines.append("")
     for rise in found["rises"]:
         lines.append(
-            f"- *{rise['harder']}* is better than *{rise['milder']}*: {rise['figure']} is higher "
+            f"- *{rise['harder']}* is better than *{rise['milder']}*: {rise['metric']} is higher "
             f"by {percent(rise['rise'])}, and chance allows {percent(rise['allowed'])}."
         )
     if not found["rises"]:

@@ -24,12 +24,12 @@ def percent(share: float | None, *, digits: int = 1, sign: str = "") -> str:
 
     Examples
     --------
-    >>> percent(0.7741), percent(-0.02, sign="+"), percent(None)
-    ('77.4', '-2.0', '–')
+    >>> percent(0.7741), percent(-0.02, sign="+"), percent(-0.0001), percent(None)
+    ('77.4', '-2.0', '0.0', '–')
     """
     if share is None or share != share:
         return "–"
-    return f"{100 * share:{sign}.{digits}f}"
+    return f"{round(100 * share, digits) + 0.0:{sign}.{digits}f}"  # no -0.0
 
 
 def interval(bounds: tuple[float, float] | None, *, digits: int = 1) -> str:
