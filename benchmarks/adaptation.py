@@ -4,8 +4,8 @@
 
     python benchmarks/adaptation.py runs/seed-0 runs/seed-1 runs/seed-2
 
-The runs are recognisers that never heard the voices; `docs/training.md` says how they are trained.
-Of each voice, half of the
+The runs are recognisers whose training did not include the voices; `docs/how-to/train.md` says how
+they are trained. Of each voice, half of the
 sentences are learnt from, 10, 20 or 60 clips of them drawn evenly over the emotions, and the clips
 of the other half are tested on.
 """

@@ -21,14 +21,14 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotionrecog import recognizer as module
-from emotionrecog.artifact import Artifact, read
+from emotionrecog.artifact import Artifact, read, write
 from emotionrecog.audio import Waveform, load
 from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
 from emotionrecog.features import Extractor, FeatureSpec
+from emotionrecog.inference import Prediction, engine
 from emotionrecog.inference.windows import split_windows
 from emotionrecog.pretrained import DEFAULT, fetch
-from emotionrecog.recognizer import EmotionRecognizer, Prediction
+from emotionrecog.recognizer import EmotionRecognizer
 from tests.conftest import CLIP
 
 RATE = 16_000
@@ -53,19 +53,18 @@ class Network:
         weights = np.random.default_rng(0).normal(size=(FeatureSpec().n_mels, len(LABELS)))
         self.weights = 0.1 * (weights - weights.mean(axis=0))  # hears the shape of the spectrum
 
-    def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        features = inputs["features"]
+    def run(self, features: np.ndarray) -> np.ndarray:
         assert features.dtype == np.float32
         self.batches.append(features)
         logits = features.mean(axis=1) @ self.weights
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return [(odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)]
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     network = Network()
-    monkeypatch.setattr(module, "_start", lambda artifact: network)
+    monkeypatch.setattr(engine, "Session", lambda artifact: network)
     return network
 
 
@@ -140,7 +139,7 @@ def test_emotion_is_the_most_probable_label(
 ) -> None:
     answer = np.full((1, len(LABELS)), 0.1, dtype=np.float32)
     answer[0, best] = 0.3
-    monkeypatch.setattr(network, "run", lambda outputs, inputs: [answer])
+    monkeypatch.setattr(network, "run", lambda features: answer)
     prediction = sharp.predict(CLIP)
     check(prediction)
     assert prediction.emotion == LABELS[best]
@@ -527,7 +526,7 @@ def test_batch_does_not_keep_what_is_no_fault_of_a_recording(sharp: EmotionRecog
 
 
 def test_batch_refuses_other_ways_to_treat_errors(sharp: EmotionRecognizer) -> None:
-    with pytest.raises(ValueError, match="`on_error` must be 'raise' or 'keep', got 'ignore'"):
+    with pytest.raises(ValueError, match="`on_error` must be one of raise, keep, got 'ignore'"):
         sharp.predict_batch([CLIP], on_error="ignore")  # type: ignore[call-overload]
 
 
@@ -640,7 +639,7 @@ def test_unusable_network_is_refused(
 ) -> None:
     """The hash is right, so it is ONNX Runtime that notices."""
     artifact = dataclasses.replace(recognizer.artifact, onnx=onnx)
-    module.artifacts.write(artifact, tmp_path)
+    write(artifact, tmp_path)
     message = f"ONNX Runtime cannot use the network of recogniser '{artifact.name}'"
     with pytest.raises(ModelError, match=message) as caught:
         EmotionRecognizer.load(tmp_path)

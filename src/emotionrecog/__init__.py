@@ -28,7 +28,8 @@ from emotionrecog.version import __version__
 if TYPE_CHECKING:
     from emotionrecog.audio import Waveform
     from emotionrecog.datasets import EMOTIONS
-    from emotionrecog.recognizer import EmotionRecognizer, Prediction
+    from emotionrecog.inference import Prediction
+    from emotionrecog.recognizer import EmotionRecognizer
     from emotionrecog.training.arrays import evaluate_model, preprocess_data, train_model
 
 __all__ = [
@@ -52,7 +53,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribut
     _MODULE_OF = {
         "EMOTIONS": "emotionrecog.datasets",
         "EmotionRecognizer": "emotionrecog.recognizer",
-        "Prediction": "emotionrecog.recognizer",
+        "Prediction": "emotionrecog.inference",
         "Waveform": "emotionrecog.audio",
         "evaluate_model": "emotionrecog.training.arrays",
         "preprocess_data": "emotionrecog.training.arrays",

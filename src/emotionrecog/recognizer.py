@@ -1,33 +1,20 @@
-"""The facade: a recording goes in, the emotion in the voice comes out."""
+"""The facade: one class through which everything is reached; the work is done elsewhere."""
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, overload
 
 import numpy as np
-import onnxruntime
 
 from emotionrecog import artifact as artifacts
 from emotionrecog import audio, pretrained
 from emotionrecog.artifact import Artifact
-from emotionrecog.audio import Waveform
-from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
-from emotionrecog.features import PRESETS, Extractor, FeatureSpec
-from emotionrecog.inference.reliability import (
-    AcousticProfile,
-    LabelSets,
-    Reference,
-    Sound,
-    warnings_for,
-)
-from emotionrecog.inference.windows import drop_silent, split_windows, trim_silence
+from emotionrecog.errors import EmotionRecogError, ModelError, require_one_of
+from emotionrecog.features import Extractor, FeatureSpec, as_spec
+from emotionrecog.inference import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,90 +26,12 @@ if TYPE_CHECKING:
     from emotionrecog.augmentation import Chain, SpectrogramAugmentation
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
-    from emotionrecog.inference.explanation import Explanation
+    from emotionrecog.inference import Prediction
+    from emotionrecog.inference.attribution import Explanation
+    from emotionrecog.inference.reliability import Sound
     from emotionrecog.training import Adaptation, Recipe
 
-__all__ = ["EmotionRecognizer", "Prediction"]
-
-# Windows that the network is asked about together: its weights are then fetched once for all.
-_JUDGED_AT_ONCE = 4
-
-# Sources that `predict_batch` reads ahead for each of its workers, and how many of them it sends
-# together: a worker in another process starts the network anew for each lot.
-_AHEAD_PER_WORKER = 16
-_SENT_TOGETHER = 4
-
-
-class _ReadOnlyDict(dict[str, float]):
-    """A dictionary that cannot be changed; JSON, copy and pickle take it for what it is."""
-
-    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
-        raise TypeError("the probabilities of a prediction are read-only; dict(...) makes a copy")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
-
-    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, float]]]:
-        return type(self), (dict(self),)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What a recogniser heard.
-
-    Parameters
-    ----------
-    emotion
-        The most probable emotion.
-    confidence
-        Its probability, from 0 to 1.
-    probabilities
-        The probability of each emotion, in the order of the recogniser's labels. Read-only.
-    reasons
-        In plain words, what speaks against believing the answer: too short, too quiet, clipped, no
-        speech, far from training data, or less confidence than was asked for.
-    label_set
-        The emotions it may be, the most probable first and never none, where a coverage was asked
-        for; the right one is among them as often as that. None where nobody asked.
-
-    Examples
-    --------
-    >>> prediction = Prediction(
-    ...     emotion="sad", confidence=0.75, probabilities={"neutral": 0.25, "sad": 0.75}
-    ... )
-    >>> prediction.is_reliable
-    True
-    >>> list(prediction.to_dict())
-    ['emotion', 'confidence', 'probabilities', 'is_reliable', 'reasons']
-    """
-
-    emotion: str
-    confidence: float
-    probabilities: Mapping[str, float]
-    reasons: tuple[str, ...] = ()
-    label_set: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        """Freeze the probabilities."""
-        object.__setattr__(self, "probabilities", _ReadOnlyDict(self.probabilities))
-
-    @property
-    def is_reliable(self) -> bool:
-        """Whether nothing speaks against believing the answer."""
-        return not self.reasons
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields under their names, ready for JSON; a label set where there is one."""
-        fields: dict[str, Any] = {
-            "emotion": self.emotion,
-            "confidence": self.confidence,
-            "probabilities": dict(self.probabilities),
-            "is_reliable": self.is_reliable,
-            "reasons": list(self.reasons),
-        }
-        if self.label_set is not None:
-            fields["label_set"] = list(self.label_set)
-        return fields
+__all__ = ["EmotionRecognizer"]
 
 
 class _Measure(Protocol):
@@ -175,19 +84,9 @@ def _measure(
     >>> EmotionRecognizer().features("examples/clip.wav").shape[1]
     104
     """
-    chosen = own if spec is None else chosen_spec(spec)
+    chosen = own if spec is None else as_spec(spec)
     waveform = audio.load(source, sampling_rate=chosen.sampling_rate)
     return Extractor(chosen)(waveform.samples)
-
-
-def chosen_spec(given: FeatureSpec | str) -> FeatureSpec:
-    if isinstance(given, FeatureSpec):
-        return given
-    if given not in PRESETS:
-        raise ValueError(
-            f"features must be a FeatureSpec or one of {', '.join(PRESETS)}, got {given!r}"
-        )
-    return PRESETS[given]
 
 
 class EmotionRecognizer:
@@ -234,19 +133,25 @@ class EmotionRecognizer:
                 f"`artifact` must be a name or an Artifact, got {artifact!r:.60}; to load a "
                 "recogniser from a folder use EmotionRecognizer.load"
             )
-        self.artifact = artifact
-        self._extract = Extractor(self.artifact.features)
-        self._profile = AcousticProfile(self.artifact.features)
-        self._reference, self._label_sets = _calibration(self.artifact, self._profile.n_values)
-        self._session = _start(self.artifact)
+        self.engine = Engine(artifact)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Artifact]]:
         """Send the artefact to other processes; the ONNX session cannot travel."""
         return type(self), (self.artifact,)
 
     def __repr__(self) -> str:
-        """Name the recogniser and what it answers."""
-        return f"EmotionRecognizer({self.artifact.name!r}: {', '.join(self.labels)})"
+        """Name the recogniser and its labels."""
+        return f"{type(self).__name__}({self.artifact.name!r}: {', '.join(self.labels)})"
+
+    @property
+    def artifact(self) -> Artifact:
+        """The saved recogniser."""
+        return self.engine.artifact
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that are distinguished, in the order of the probabilities."""
+        return self.artifact.labels
 
     @staticmethod
     def available() -> tuple[str, ...]:
@@ -329,8 +234,7 @@ class EmotionRecognizer:
 
         if name is None:
             return datasets.read(root)
-        if name not in datasets.CORPORA:
-            raise ValueError(f"`name` must be one of {', '.join(datasets.CORPORA)}, got {name!r}")
+        require_one_of("name", name, datasets.CORPORA)
         return datasets.CORPORA[name].utterances(root)
 
     features = _Features()
@@ -446,7 +350,7 @@ class EmotionRecognizer:
 
         chosen = {
             "architecture": architecture,
-            "features": None if features is None else chosen_spec(features),
+            "features": None if features is None else as_spec(features),
             "labels": None if labels is None else tuple(labels),
             "loss": loss,
             "epochs": epochs,
@@ -561,7 +465,7 @@ class EmotionRecognizer:
         emotion
             What to explain; by default the answer.
         sex, neutral
-            What the voice is compared with, as in `emotionrecog.inference.explanation.explain`,
+            What the voice is compared with, as in `emotionrecog.inference.attribution.explain`,
             which does the work.
 
         Returns
@@ -570,9 +474,9 @@ class EmotionRecognizer:
             ``str(explanation)`` is sentences, ``to_dict()`` numbers, and
             `emotionrecog.plots.explanation` draws it.
         """
-        from emotionrecog.inference import explanation
+        from emotionrecog.inference import attribution
 
-        return explanation.explain(self, source, emotion, sex=sex, neutral=neutral)
+        return attribution.explain(self.engine, source, emotion, sex=sex, neutral=neutral)
 
     def export(
         self,
@@ -609,11 +513,6 @@ class EmotionRecognizer:
             If the folder holds anything else.
         """
         artifacts.write(self.artifact, folder)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The emotions that are told apart, in the order of the probabilities."""
-        return self.artifact.labels
 
     def predict(
         self,
@@ -657,49 +556,11 @@ class EmotionRecognizer:
         ValueError
             If `min_confidence` or `coverage` is out of its bounds.
         """
-        self.validate_threshold(min_confidence, coverage)
-        waveform, part, length = self._load(source)
-        samples = waveform.samples[part]
-        answers: list[NDArray[np.float32]] = []
-        moments: list[NDArray[np.float64]] = []
-        for windows, fed in self._windows(samples, length):
-            answers.append(self._judge(fed))
-            moments += map(self._profile.moments, windows, fed)
-        probabilities: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
-        best = int(probabilities.argmax())
-        confidence = float(probabilities[best])
-        reasons = warnings_for(self._profile.measure(samples, moments), self._reference)
-        if min_confidence is not None and confidence < min_confidence:
-            told = math.floor(1000 * confidence) / 1000  # not rounded up to what was asked for
-            reasons += (f"confidence {told:g} is below the {min_confidence:g} asked for",)
-        chosen = None
-        if coverage is not None and self._label_sets is not None:
-            chosen = tuple(self.labels[i] for i in self._label_sets.of(probabilities, coverage))
-        return Prediction(
-            emotion=self.labels[best],
-            confidence=confidence,
-            probabilities=dict(zip(self.labels, probabilities.tolist(), strict=True)),
-            reasons=reasons,
-            label_set=chosen,
-        )
+        return self.engine.predict(source, min_confidence=min_confidence, coverage=coverage)
 
     def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Raise what `predict` raises where these arguments are impossible."""
-        if min_confidence is not None and (
-            isinstance(min_confidence, bool)
-            or not isinstance(min_confidence, int | float | np.floating)
-            or not 0 <= min_confidence <= 1
-        ):
-            raise ValueError(f"`min_confidence` must be from 0 to 1, got {min_confidence!r}")
-        if coverage is None:
-            return
-        if self._label_sets is None:
-            raise ModelError(
-                f"recogniser {self.artifact.name!r} makes no label sets of a stated coverage, for "
-                "it has never been calibrated; emotionrecog.training.calibration.calibrate does "
-                "that, or `emotionrecog calibrate`"
-            )
-        self._label_sets.limit(coverage)
+        """Check the arguments of `predict` of these names, and raise what it raises."""
+        self.engine.validate_threshold(min_confidence, coverage)
 
     def sound(self, source: AudioSource) -> Sound:
         """Return what a recording is like, as far as trust in the answer depends on it.
@@ -709,14 +570,7 @@ class EmotionRecognizer:
         source
             As for `predict`, whose errors it has.
         """
-        waveform, part, length = self._load(source)
-        samples = waveform.samples[part]
-        moments = [
-            self._profile.moments(window, features)
-            for windows, fed in self._windows(samples, length)
-            for window, features in zip(windows, fed, strict=True)
-        ]
-        return self._profile.measure(samples, moments)
+        return self.engine.sound(source)
 
     @overload
     def predict_batch(
@@ -784,45 +638,8 @@ class EmotionRecognizer:
         >>> [type(answer).__name__ for answer in answers]
         ['Prediction', 'FileNotFoundError']
         """
-        if on_error not in ("raise", "keep"):
-            raise ValueError(f"`on_error` must be 'raise' or 'keep', got {on_error!r}")
-        if audio.is_one_recording(sources):
-            raise ValueError(
-                f"`sources` must be several recordings, got a single {type(sources).__name__}; "
-                "use `predict` for one"
-            )
-        self.validate_threshold(min_confidence, coverage)
-        wanted = {"min_confidence": min_confidence, "coverage": coverage}
-        return self._predict_in_order(iter(sources), n_jobs, on_error == "keep", wanted)
-
-    def _predict_in_order(
-        self,
-        sources: Iterator[AudioSource],
-        n_jobs: int,
-        keep: bool,
-        wanted: dict[str, float | None],
-    ) -> Iterator[Prediction | EmotionRecogError | OSError]:
-        import joblib
-
-        # Lists rather than joblib's generators: those warn whoever stops early, and Ray has none.
-        with joblib.Parallel(
-            n_jobs=n_jobs, prefer="threads", batch_size=_SENT_TOGETHER, pre_dispatch="all"
-        ) as parallel:
-            ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
-            while chunk := list(itertools.islice(sources, ahead)):
-                for answer in parallel(joblib.delayed(self._attempt)(s, wanted) for s in chunk):
-                    if isinstance(answer, Exception) and not keep:
-                        raise answer
-                    yield answer
-
-    def _attempt(
-        self, source: AudioSource, wanted: dict[str, float | None]
-    ) -> Prediction | EmotionRecogError | OSError:
-        try:
-            return self.predict(source, **wanted)
-        except (EmotionRecogError, OSError) as error:
-            # The frames of the traceback would keep the samples in memory as long as the error.
-            return error.with_traceback(None)
+        options = {"min_confidence": min_confidence, "coverage": coverage}
+        return self.engine.predict_batch(sources, n_jobs=n_jobs, on_error=on_error, **options)
 
     def probabilities(self, source: AudioSource) -> NDArray[np.float32]:
         """Return the probability of each emotion; parameters and errors are those of `predict`.
@@ -832,50 +649,7 @@ class EmotionRecognizer:
         ndarray of float32, shape (n_labels,)
             In the order of `labels`.
         """
-        waveform, part, length = self._load(source)
-        answers = [self._judge(fed) for _, fed in self._windows(waveform.samples[part], length)]
-        mean: NDArray[np.float32] = np.concatenate(answers).mean(axis=0)
-        return mean
-
-    def _load(self, source: AudioSource) -> tuple[Waveform, slice, int]:
-        """Return a recording, which part of it is judged, and how many samples a window has."""
-        waveform = audio.load(source, sampling_rate=self.artifact.features.sampling_rate)
-        minimum = self.artifact.minimum_duration
-        if waveform.duration < minimum:
-            name = "the recording"
-            if isinstance(source, str | os.PathLike):
-                name = repr(str(Path(source)))
-            raise AudioError(
-                f"{name}: too short: expected at least {minimum:g} s of audio to judge, "
-                f"got {waveform.duration:.3f} s"
-            )
-        part = trim_silence(waveform.samples, waveform.sampling_rate)
-        # As many samples as make the number of frames that the network was trained on.
-        length = (self.artifact.window_frames - 1) * self.artifact.features.hop_length
-        # Statistics over time are those of the recording alone, without silence around it.
-        if self.artifact.features.functionals:
-            length = min(length, part.stop - part.start)
-        return waveform, part, length
-
-    def _windows(
-        self, samples: NDArray[np.float32], length: int
-    ) -> Iterator[tuple[list[NDArray[np.float32]], NDArray[np.float32]]]:
-        """Yield a few windows at once, and their features; all would take much memory."""
-        heard = drop_silent(split_windows(samples, length))
-        for first in range(0, len(heard), _JUDGED_AT_ONCE):
-            some = heard[first : first + _JUDGED_AT_ONCE]
-            yield some, np.stack([np.atleast_2d(self._extract(window)) for window in some])
-
-    def _judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Ask the network about windows, shape (n_windows, n_frames, n_features)."""
-        try:
-            answer: NDArray[np.float32] = self._session.run(None, {"features": features})[0]
-        except Exception as error:  # ONNX Runtime has no public base class of its errors
-            raise ModelError(
-                f"the network of recogniser {self.artifact.name!r} failed on "
-                f"{features.shape[1]} frames: {error}. Save or fetch the recogniser again"
-            ) from error
-        return answer
+        return self.engine.probabilities(source)
 
 
 def _recipe(changes: dict[str, Any]) -> Recipe:
@@ -903,50 +677,3 @@ def _augmented(augment: SpectrogramAugmentation | Chain | bool) -> dict[str, Any
     raise ValueError(
         f"`augment` must be a SpectrogramAugmentation, a Chain, True or False, got {augment!r}"
     )
-
-
-def _calibration(artifact: Artifact, n_values: int) -> tuple[Reference | None, LabelSets | None]:
-    """Return what calibration left in an artefact."""
-    found = artifact.calibration
-    reference = sets = None
-    try:
-        if "reference" in found:
-            reference = Reference.from_dict(found["reference"])
-            if len(reference.mean) != n_values:
-                raise ValueError(f"`mean` must be {n_values} numbers, got {len(reference.mean)}")
-        if "label_sets" in found:
-            sets = LabelSets.from_dict(found["label_sets"])
-        return reference, sets
-    except (ValueError, OverflowError) as error:
-        raise ModelError(
-            f"the calibration of recogniser {artifact.name!r} is damaged: {error}. "
-            "Calibrate, save or fetch the recogniser again"
-        ) from error
-
-
-def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
-    """Start the network of an artefact, once it is sure that it answers what the artefact says."""
-    options = onnxruntime.SessionOptions()
-    # One thread a call: batches run many calls side by side, and one call takes milliseconds.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            artifact.onnx, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-    except Exception as error:  # ONNX Runtime has no public base class of its errors
-        raise ModelError(
-            f"ONNX Runtime cannot use the network of recogniser {artifact.name!r}: {error}. "
-            "Save or fetch the recogniser again"
-        ) from error
-    inputs = [(node.name, node.shape[-1:]) for node in session.get_inputs()]
-    outputs = [node.shape[-1:] for node in session.get_outputs()]
-    n_features, n_labels = len(artifact.features.feature_names), len(artifact.labels)
-    if inputs != [("features", [n_features])] or outputs != [[n_labels]]:
-        raise ModelError(
-            f"the network of recogniser {artifact.name!r} is not the one described beside it: "
-            f"expected an input 'features' of {n_features} values a frame and {n_labels} "
-            f"probabilities, found inputs {inputs} and outputs {outputs}. "
-            "Save or fetch the recogniser again"
-        )
-    return session

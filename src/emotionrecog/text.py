@@ -29,7 +29,7 @@ def percent(share: float | None, *, digits: int = 1, sign: str = "") -> str:
     """
     if share is None or share != share:
         return "–"
-    return f"{round(100 * share, digits) + 0.0:{sign}.{digits}f}"  # no -0.0
+    return f"{100 * share:{sign}z.{digits}f}"  # z: 0.0 instead of -0.0
 
 
 def interval(bounds: tuple[float, float] | None, *, digits: int = 1) -> str:
@@ -85,7 +85,7 @@ def printable(name: str) -> str:
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
-    """Round every float in nested mappings and sequences, for JSON that people read.
+    """Round every float in nested mappings, sequences and arrays, for JSON that people read.
 
     Examples
     --------
@@ -96,7 +96,9 @@ def rounded(value: Any, digits: int = 6) -> Any:
         return {name: rounded(item, digits) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [rounded(item, digits) for item in value]
-    return round(float(value), digits) if isinstance(value, float) else value
+    if hasattr(value, "tolist"):  # of NumPy
+        return rounded(value.tolist(), digits)
+    return round(value, digits) if isinstance(value, float) else value
 
 
 def table(

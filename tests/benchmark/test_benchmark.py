@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from emotionrecog import benchmark, cli, plots
 from emotionrecog.augmentation import SpectrogramAugmentation
 from emotionrecog.benchmark import FOUR, Published, Summary
+from emotionrecog.cli import measure, recipes
 from emotionrecog.datasets import EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
 from emotionrecog.evaluation import Predictions, calibration_error, intervals
@@ -523,7 +524,7 @@ def test_command_trains_and_tests(
         'architecture = "linear"\nfeatures = "log-mel-functionals"\n', encoding="utf-8"
     )
     command = ["benchmark", "--protocol", "tess/speaker2", "--corpora", str(corpora)]
-    command += ["--recipe", str(recipe), "--output", "results", "--jobs", "1"]
+    command += ["--config", str(recipe), "--output", "results", "--jobs", "1"]
     command += ["--labels", "neutral,happy,sad,angry", "--seed", "4"]
     assert cli.main([*command, "--plot", "picture.png"]) == 0
     text = capsys.readouterr().out
@@ -532,8 +533,8 @@ def test_command_trains_and_tests(
     folder = Path("results", "tess-speaker2")
     found = benchmark.summary(folder)
     assert found.command == (
-        "emotionrecog benchmark --protocol tess/speaker2 --recipe small.toml --seed 4 "
-        "--labels neutral,happy,sad,angry --output results"
+        "emotionrecog benchmark --protocol tess/speaker2 --config small.toml "
+        "--labels neutral,happy,sad,angry --seed 4 --output results"
     )
     assert found.recipe["seed"] == 4
     assert found.recipe["labels"] == ["neutral", "happy", "sad", "angry"]
@@ -547,7 +548,7 @@ def test_command_trains_and_tests(
     assert cli.main(command) == 0
     assert capsys.readouterr().out == text
     assert {path: path.stat().st_mtime_ns for path in folder.glob("tess*")} == before
-    assert cli.main([*command, "--epochs", "3"]) == 1
+    assert cli.main([*command, "--epochs", "3"]) == 2
     assert "another recipe (epochs)" in capsys.readouterr().err
 
 
@@ -562,18 +563,18 @@ def test_command_trains_and_tests(
 )
 def test_the_command_that_is_kept_repeats(options: tuple[str, ...]) -> None:
     def parsed(words: list[str]) -> argparse.Namespace:
-        return cli._parser().parse_args(words)
+        return cli.parsers()["benchmark"].parse_args(words)
 
-    given = ["benchmark", "--protocol", "tess/speaker2", "--protocol", "cross-corpus", *options]
+    given = ["--protocol", "tess/speaker2", "--protocol", "cross-corpus", *options]
     first = parsed([*given, "--output", "/somewhere/results", "--initial-weights", "/else/w.npz"])
-    text = cli._benchmark_command(first)
+    text = measure._benchmark_command(first)
     assert "/somewhere" not in text
     assert "/else" not in text
-    words = text.split()[1:]
+    words = text.split()[2:]
     second = parsed(words)
-    assert cli._benchmark_command(second) == text
+    assert measure._benchmark_command(second) == text
     assert second.protocols == first.protocols
-    assert cli._recipe(second) == cli._recipe(first)
+    assert recipes.chosen(second) == recipes.chosen(first)
 
 
 @pytest.mark.tensorflow
@@ -582,7 +583,7 @@ def test_pictures_need_a_folder(
 ) -> None:
     command = ["benchmark", "--protocol", "tess/speaker2", "--corpora", str(corpora)]
     command += ["--output", str(tmp_path / "out"), "--plot", str(tmp_path / "none" / "a.png")]
-    assert cli.main(command) == 1
+    assert cli.main(command) == 2
     assert "no such folder" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -592,7 +593,7 @@ def test_pictures_need_a_folder(
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
 def test_results_are_what_is_kept(path: Path) -> None:
-    """Make them anew where they are of another recipe: docs/benchmark.md has the command."""
+    """Make them anew where they are of another recipe: docs/how-to/benchmark.md has the command."""
     found = benchmark.summary(path.parent)
     values = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
     assert str(Summary.from_dict(values)) == str(found)

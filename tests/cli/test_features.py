@@ -1,4 +1,4 @@
-"""The command ``emotionrecog features``: what stands in its tables, and what stops it."""
+"""The command features: the contents of its tables, and its errors."""
 
 import csv
 import json
@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from emotionrecog import audio, cli
+from emotionrecog.cli import features
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec
 
 RATE = 16_000
@@ -36,17 +37,15 @@ def run(*arguments: object) -> int:
     return cli.main(["features", *map(str, arguments)])
 
 
-def test_presets_are_those_of_the_library() -> None:
-    assert tuple(PRESETS) == cli.PRESETS
-
-
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_table_has_a_row_for_each_frame(
     clips: list[Path], tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / f"out{suffix.upper()}"
     assert run(*clips, "-o", target) == 0
-    assert capsys.readouterr() == ("", "")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"emotionrecog: wrote 19 features of 2 recordings to {target}\n"
     table = pandas.read_csv(target) if suffix == ".csv" else pandas.read_parquet(target)
     spec = PRESETS["descriptors"]
     assert tuple(table.columns) == ("path", "time", *spec.feature_names)
@@ -111,7 +110,7 @@ def test_csv_keeps_every_bit(clips: list[Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
-def test_bad_recording_is_complained_of_and_the_rest_is_written(
+def test_bad_recording_is_reported_and_the_others_are_written(
     clips: list[Path], tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, partial = tmp_path / f"whole{suffix}", tmp_path / f"partial{suffix}"
@@ -121,7 +120,8 @@ def test_bad_recording_is_complained_of_and_the_rest_is_written(
     assert run(clips[0], tmp_path / "missing.wav", silent, clips[1], "-o", partial) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    missing, mute = err.splitlines()
+    _, missing, mute, wrote = err.splitlines()
+    assert wrote.endswith(f"of 2 recordings to {partial}")
     assert missing == f"emotionrecog: {tmp_path / 'missing.wav'}: No such file or directory"
     assert mute.startswith(f"emotionrecog: {silent}: silent: all 16000 samples")
     if suffix == ".npz":
@@ -134,20 +134,20 @@ def test_bad_recording_is_complained_of_and_the_rest_is_written(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
-def test_nothing_is_written_where_nothing_could_be_measured(
+def test_nothing_is_written_if_no_recording_can_be_measured(
     tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / f"out{suffix}"
     target.write_text("as it was")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert run(tmp_path / "missing.wav", empty, "-o", target) == 1
+    assert run(tmp_path / "missing.wav", empty, "-o", target) == 2
     assert "no recording in this folder" in capsys.readouterr().err
     assert target.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", target.name]
 
 
-def test_failure_while_writing_leaves_what_was_there(
+def test_failure_while_writing_keeps_the_old_file(
     clips: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -155,15 +155,17 @@ def test_failure_while_writing_leaves_what_was_there(
 ) -> None:
     target = tmp_path / "out.csv"
     target.write_text("as it was")
-    monkeypatch.setattr(cli, "_times", lambda features, spec: [0.0])  # fewer than there are frames
-    assert run(*clips, "-o", target) == 1
+    monkeypatch.setattr(
+        features, "_times", lambda features, spec: [0.0]
+    )  # fewer than there are frames
+    assert run(*clips, "-o", target) == 2
     assert "emotionrecog: " in capsys.readouterr().err
     assert target.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "out.csv"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
-def test_names_that_are_no_text(clips: list[Path], tmp_path: Path) -> None:
+def test_names_that_are_not_text(clips: list[Path], tmp_path: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
     clips[0].rename(odd)
     assert run(odd, "--functionals", "mean", "-o", tmp_path / "out.csv") == 0
@@ -183,7 +185,7 @@ def test_names_that_are_no_text(clips: list[Path], tmp_path: Path) -> None:
         (["-o", "{}/out.csv", "--preset", "mel-128x87", "--functionals", "std"], "`n_frames` must"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_the_work(
+def test_errors_are_reported_before_the_work(
     clips: list[Path],
     tmp_path: Path,
     arguments: list[str],
@@ -193,12 +195,12 @@ def test_what_cannot_be_done_is_said_before_the_work(
 ) -> None:
     (tmp_path / "folder.csv").mkdir()
     monkeypatch.setattr(audio, "load", None)
-    assert run(*clips, *(argument.format(tmp_path) for argument in arguments)) == 1
+    assert run(*clips, *(argument.format(tmp_path) for argument in arguments)) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
-def test_missing_pyarrow_is_told_with_what_to_do(
+def test_missing_pyarrow_is_reported_with_a_remedy(
     clips: list[Path],
     tmp_path: Path,
     missing: str,
@@ -206,7 +208,7 @@ def test_missing_pyarrow_is_told_with_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    assert run(*clips, "-o", tmp_path / "out.parquet") == 1
+    assert run(*clips, "-o", tmp_path / "out.parquet") == 2
     assert "pip install 'emotionrecog[tables]'" in capsys.readouterr().err
     assert run(*clips, "-o", tmp_path / "out.csv") == 0
 

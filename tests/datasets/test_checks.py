@@ -688,7 +688,7 @@ def test_the_command_draws(mine, run, monkeypatch, tmp_path):
 def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, monkeypatch, capsys):
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", mine / "nowhere" / "mine.png")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "no such folder to write to" in err
     with pytest.raises(SystemExit, match="2"):
         run("check", mine, "--plot", mine / "mine.xyz")
@@ -708,7 +708,7 @@ def test_without_matplotlib_no_work_is_begun(mine, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", "mine.png")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "pip install 'emotionrecog[plots]'" in err
 
 
@@ -726,7 +726,7 @@ def test_the_command_lists_the_corpora(run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["check"], ["check", ""], ["check", ".", "--jobs", "0"], ["chk", "."]]
+    "arguments", [["check"], ["check", ""], ["check", ".", "--jobs", "0"], ["chk", "."]]
 )
 def test_wrong_calls(run, arguments):
     with pytest.raises(SystemExit) as exit_:
@@ -738,14 +738,14 @@ def test_a_named_corpus_is_what_is_checked(run, tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav")
     assert "CREMA-D" in run("check", tmp_path, "--corpus", "crema_d")[1]
     status, out, err = run("check", tmp_path, "--corpus", "mine")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert err.startswith("emotionrecog: `corpus` must be one of ravdess, crema_d")
 
 
 def test_unknown_folder_fails_with_one_line(run, tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
         status, out, err = run("check", folder)
-        assert (status, out) == (1, "")
+        assert (status, out) == (2, "")
         assert err.startswith("emotionrecog: no ")
         assert len(err.splitlines()) == 1
 

@@ -195,7 +195,7 @@ def test_command_prints_a_table_or_json(
     assert asked == ["somewhere"] * 2
 
     opposed = opposed[:24]  # one speaker
-    assert cli.main(["corpus", "gap", "--corpora", "somewhere"]) == 1
+    assert cli.main(["corpus", "gap", "--corpora", "somewhere"]) == 2
     assert "left out" in capsys.readouterr().out
 
 

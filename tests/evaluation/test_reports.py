@@ -143,5 +143,5 @@ def test_command_writes_json_page_and_predictions(
         "path",
         *(clip.path.name for clip in said if clip.speaker == "savee/KL"),
     ]
-    assert cli.main([*command, "--json", str(tmp_path / "none" / "figures.json")]) == 1
+    assert cli.main([*command, "--json", str(tmp_path / "none" / "figures.json")]) == 2
     assert "no such folder to write to" in capsys.readouterr().err

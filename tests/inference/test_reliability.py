@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from emotionrecog import EmotionRecognizer, audio, cli, datasets
 from emotionrecog.audio import Waveform
 from emotionrecog.augmentation import Clip
+from emotionrecog.cli import predict
 from emotionrecog.errors import ModelError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec
+from emotionrecog.inference import Prediction
 from emotionrecog.inference.reliability import (
     AcousticProfile,
     LabelSets,
@@ -25,7 +27,6 @@ from emotionrecog.inference.reliability import (
     warnings_for,
     weighted_quantile,
 )
-from emotionrecog.recognizer import Prediction
 from tests.conftest import CLIP
 
 RATE = 16_000
@@ -350,12 +351,12 @@ def test_coverage_out_of_bounds(bundled: EmotionRecognizer, coverage: object) ->
 @pytest.mark.parametrize("least", [-0.1, 1.1, math.nan, True, "much"])
 def test_confidence_out_of_bounds(bundled: EmotionRecognizer, least: object) -> None:
     for ask in (bundled.predict, bundled.predict_batch):
-        with pytest.raises(ValueError, match="`min_confidence` must be from 0 to 1"):
+        with pytest.raises(ValueError, match="`min_confidence` must be a number from 0 to 1"):
             ask(CLIP if ask == bundled.predict else [CLIP], min_confidence=least)
 
 
 def test_label_sets_need_calibration(bundled: EmotionRecognizer) -> None:
-    with pytest.raises(ModelError, match=r"never been calibrated.*emotionrecog calibrate"):
+    with pytest.raises(ModelError, match=r"has not been calibrated.*emotionrecog calibrate"):
         bundled.predict(CLIP, coverage=0.9)
 
 
@@ -367,8 +368,8 @@ def test_prediction_says_what_was_asked_for(bundled: EmotionRecognizer) -> None:
     least = plain.confidence + 0.01
     asked = recognizer.predict(CLIP, min_confidence=least, coverage=0.99)
     assert asked.emotion == plain.emotion
-    told = math.floor(1000 * plain.confidence) / 1000  # never what was asked for
-    assert asked.reasons == (f"confidence {told:g} is below the {least:g} asked for",)
+    shown = math.floor(1000 * plain.confidence) / 1000  # never the requested one
+    assert asked.reasons == (f"confidence {shown:g} is below the requested {least:g}",)
     ordered = sorted(plain.probabilities, key=lambda label: -plain.probabilities[label])
     assert asked.label_set == tuple(ordered)
     assert recognizer.predict(CLIP, min_confidence=plain.confidence).is_reliable
@@ -420,7 +421,7 @@ def test_table_names_remarks(model: str, capsys: pytest.CaptureFixture[str]) -> 
     assert head.startswith(f"{CLIP}: ")
     assert len(among.replace(" or ", ", ").split(", ")) == 8
     assert unsure.startswith("unsure: confidence 0.")
-    assert unsure.endswith("the 0.999 asked for")
+    assert unsure.endswith("the requested 0.999")
     assert blank == ""
     assert cli.main(["predict", str(CLIP), str(CLIP), *asked]) == 0
     _, row, _ = capsys.readouterr().out.splitlines()
@@ -429,9 +430,9 @@ def test_table_names_remarks(model: str, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_table_of_a_sure_answer_has_no_remarks() -> None:
     prediction = Prediction(emotion="sad", confidence=1.0, probabilities={"sad": 1.0, "happy": 0.0})
-    assert cli.FORMATS["table"].row("a.wav", prediction).endswith("  a.wav\n")
+    assert predict.FORMATS["table"].row("a.wav", prediction).endswith("  a.wav\n")
     only = dataclasses.replace(prediction, label_set=("sad",))
-    assert cli.FORMATS["table"].row("a.wav", only).endswith("  a.wav  (only sad)\n")
+    assert predict.FORMATS["table"].row("a.wav", only).endswith("  a.wav  (only sad)\n")
 
 
 def test_csv_has_columns_for_them(model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -464,8 +465,8 @@ def test_command_without_calibration(
 ) -> None:
     bundled.save(tmp_path / "model")
     arguments = ["predict", str(CLIP), "--model", str(tmp_path / "model"), "--coverage", "0.9"]
-    assert cli.main(arguments) == 1
-    assert "never been calibrated" in capsys.readouterr().err
+    assert cli.main(arguments) == 2
+    assert "has not been calibrated" in capsys.readouterr().err
 
 
 def test_recordings_at_other_rates_are_measured_alike(

@@ -92,7 +92,7 @@ def test_format_1_answers_as_it_did() -> None:
     spec = recognizer.artifact.features
     samples = audio.load(CLIP, sampling_rate=spec.sampling_rate).samples
     windows = split_windows(samples, (recognizer.artifact.window_frames - 1) * spec.hop_length)
-    shares = recognizer._judge(np.stack([Extractor(spec)(w) for w in windows])).mean(axis=0)
+    shares = recognizer.engine.judge(np.stack([Extractor(spec)(w) for w in windows])).mean(axis=0)
     found = dict(zip(recognizer.labels, shares.tolist(), strict=True))
     assert found == pytest.approx(ANSWERS_OF_FORMAT_1, abs=versions.ATOL)
 
@@ -447,9 +447,9 @@ def test_missing_onnx_is_said_with_what_to_do(
 def test_command_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.onnx"
     assert cli.main(["export", str(FORMAT_1), "--output", str(path)]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", f"emotionrecog: wrote the network to {path} (0.1 MB)\n")
     assert onnxruntime.InferenceSession(path).get_inputs()[0].name == "features"
-    assert cli.main(["export", str(FORMAT_1), "-o", str(path), "--format", "keras"]) == 1
+    assert cli.main(["export", str(FORMAT_1), "-o", str(path), "--format", "keras"]) == 2
     assert "must end in .keras" in capsys.readouterr().err
 
 

@@ -114,7 +114,7 @@ def test_bundled_network_answers_in_onnx_as_in_keras() -> None:
     model = with_probabilities(restore(artifact), artifact.temperature)
     for n_clips, seconds in itertools.product(BATCH_SIZES, (artifact.minimum_duration, 6.0)):
         x = features(n_clips, 1 + int(seconds * spec.sampling_rate) // spec.hop_length, spec.n_mels)
-        (found,) = recognizer._session.run(None, {"features": x})
+        found = recognizer.engine.judge(x)
         np.testing.assert_allclose(found, answers_of_keras(model, x), rtol=0, atol=ATOL)
 
 
@@ -182,7 +182,7 @@ def test_weights_travel_through_an_artifact(exported: tuple[str, keras.Model, by
     np.testing.assert_array_equal(
         answers_of_keras(restore(artifact), x), answers_of_keras(model, x)
     )
-    (found,) = EmotionRecognizer(artifact)._session.run(None, {"features": x})
+    found = EmotionRecognizer(artifact).engine.judge(x)
     expected = answers_of_keras(with_probabilities(model, 1.7), x)
     np.testing.assert_allclose(found, expected, rtol=0, atol=ATOL)
 

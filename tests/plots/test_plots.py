@@ -14,6 +14,7 @@ from emotionrecog import audio, features, plots
 from emotionrecog.audio import Waveform
 from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
 from emotionrecog.errors import AudioError, EmotionRecogError
+from emotionrecog.plots import corpora, kinds, style
 from tests.conftest import ROOT
 
 
@@ -95,7 +96,7 @@ def test_each_corpus_has_its_row():
     titles = [panel.get_title(loc="left") for panel in figure.axes]
     assert titles == ["CREMA-D: 60 recordings", "", "", "mine: 9 recordings", "", ""]
     n_speakers = len({u.speaker for u in said if u.corpus == "crema_d"})
-    assert n_speakers > plots.MAX_NAMED_SPEAKERS
+    assert n_speakers > corpora.MAX_NAMED_SPEAKERS
     assert figure.axes[1].get_xlabel() == f"speaker ({n_speakers}, in the order of their codes)"
     assert figure.axes[2].get_xlim() == figure.axes[5].get_xlim()
 
@@ -189,7 +190,7 @@ def test_no_extreme_of_a_long_waveform_is_lost():
     samples[[12_345, 70_000, 99_999]] = 0.9, -0.9, 0.8
     (panel,) = plots.plot(Waveform(samples, RATE), "waveform").axes
     times, values = panel.lines[-1].get_data()
-    assert len(values) <= plots.MAX_POINTS
+    assert len(values) <= kinds.MAX_POINTS
     where = np.round(np.asarray(times) * RATE).astype(int)
     assert np.array_equal(samples[where], values)
     assert (np.diff(where) >= 0).all()
@@ -214,7 +215,7 @@ def test_level_of_a_full_scale_sine_is_0_db():
     assert drawn(linear)[:, 10:-10].max() == pytest.approx(1, abs=1e-4)
     assert drawn(decibels)[:, 10:-10].max() == pytest.approx(0, abs=1e-3)
     (image,) = decibels.images
-    assert image.get_clim()[1] - image.get_clim()[0] == plots.DYNAMIC_RANGE
+    assert image.get_clim()[1] - image.get_clim()[0] == style.DYNAMIC_RANGE
 
 
 @pytest.mark.parametrize(
@@ -526,14 +527,14 @@ def test_emotions_of_a_speaker_are_drawn(corpora_root, tmp_path):
 
 @pytest.mark.parametrize("kind", plots.KINDS)
 def test_gallery_shows_every_kind(kind):
-    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/gallery.md").read_text(encoding="utf-8")
     assert f"\n### `{kind}`\n" in page
-    assert f"](images/{kind}.png)" in page
+    assert f"](../images/{kind}.png)" in page
 
 
 def test_pictures_are_small_and_there():
-    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
-    shown = {name for page in pages for name in re.findall(r"\]\(images/(.+?)\)", page)}
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*/**/*.md"))
+    shown = {name for page in pages for name in re.findall(r"\]\(\.\./images/(.+?)\)", page)}
     drawn_ones = {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
     assert shown == drawn_ones
     assert max(path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")) < 150_000

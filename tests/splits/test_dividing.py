@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotionrecog import datasets
 from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError
 from emotionrecog.splits import protocols
 from emotionrecog.splits.dividing import (
+    fold_by_number,
     fold_indices,
     hold_out_recordings,
     hold_out_speakers,
@@ -233,3 +235,38 @@ def test_fold_without_validation_trains_on_all_but_test_speakers() -> None:
 
 def test_parts_are_integers_of_numpy() -> None:
     assert speaker_parts([], []).dtype == np.intp
+
+
+def test_fold_is_chosen_by_its_name() -> None:
+    """Of song alone there is no fold of actor 18, and fold 19 stays fold 19."""
+    actors = [f"{number:02d}" for number in range(1, 25) if number != 18]
+    song = [
+        Utterance(Path(f"{actor}.wav"), "sad", "ravdess", f"ravdess/{actor}", style="song")
+        for actor in actors
+    ]
+    fold = fold_by_number(song, "ravdess/loso", 19)
+    assert (fold.name, [u.speaker for u in fold.test]) == ("ravdess/loso/19", ["ravdess/19"])
+    assert fold_by_number(song, "ravdess/loso", 24).name == "ravdess/loso/24"
+    with pytest.raises(DatasetError, match=r"'ravdess/loso/18' tests ravdess/18, of whom there is"):
+        fold_by_number(song, "ravdess/loso", 18)
+
+
+def test_fold_needs_a_protocol_that_fixes_its_speakers() -> None:
+    with pytest.raises(ValueError, match="'random' does not fix its test speakers"):
+        fold_by_number([], "random", 1)
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize(
+    ("protocol", "n_learnt"), [("joint-test", 9664), ("joint-validation", 6192)]
+)
+def test_all_but_the_test_speakers_are_learnt_from(
+    protocol: str, n_learnt: int, corpora_root: Path
+) -> None:
+    four = {"ravdess", "crema_d", "savee", "tess"}
+    utterances = [u for u in datasets.read(corpora_root) if u.corpus in four]
+    fold = fold_by_number(utterances, protocol, None)
+    unheard = protocols.held_out("joint-test") | protocols.held_out(protocol)
+    learnt = without_validation(fold, utterances).train
+    assert learnt == [u for u in utterances if u.speaker not in unheard]
+    assert len(learnt) == n_learnt

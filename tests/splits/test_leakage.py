@@ -365,9 +365,9 @@ def test_command(
     assert cli.main(["corpus", "audit", train, test, "--format", "json", "--jobs", "1"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["counts"]["sound"] == 1
-    assert cli.main(["corpus", "audit", train, test, "--no-listening"]) == 0
+    assert cli.main(["corpus", "audit", train, test, "--no-audio"]) == 0
     assert "compared by names and bytes\nno speaker and no recording" in capsys.readouterr().out
-    assert cli.main(["corpus", "audit", train, str(tmp_path / "no.csv")]) == 1
+    assert cli.main(["corpus", "audit", train, str(tmp_path / "no.csv")]) == 2
     assert "no.csv" in capsys.readouterr().err
 
 
@@ -379,18 +379,18 @@ def test_command_takes_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str
         record(tmp_path / folder / f"{name}.wav", voice(len(folder)))
     record(tmp_path / "b" / "holiday.wav", voice(5))
     a, b, c = (str(tmp_path / folder) for folder in "abc")
-    assert cli.main(["corpus", "audit", a, b, "--no-listening"]) == 1
+    assert cli.main(["corpus", "audit", a, b, "--no-audio"]) == 1
     answer = capsys.readouterr()
     assert "share 1 speaker (crema_d/1001)" in answer.out
-    assert "left out 1 files that are of no known corpus" in answer.err
+    assert "left out 1 file (not of a known corpus)" in answer.err
     assert "copies" not in answer.err
     record(tmp_path / "b" / "1001_TIE_SAD_XX.flac", voice(1))
     record(tmp_path / "b" / "02-01-05-01-01-01-07.mp4", voice(1), format="WAV")
-    cli.main(["corpus", "audit", a, b, "--no-listening"])
+    cli.main(["corpus", "audit", a, b, "--no-audio"])
     answer = capsys.readouterr()
-    assert "left out 1 files that are copies of others, such as" in answer.err
-    assert "left out 1 files without sound, such as" in answer.err
-    assert cli.main(["corpus", "audit", a, c]) == 1
+    assert "left out 1 file (copies of others), such as" in answer.err
+    assert "left out 1 file (without sound), such as" in answer.err
+    assert cli.main(["corpus", "audit", a, c]) == 2
     assert "no recording of a known corpus" in capsys.readouterr().err
 
 

@@ -445,7 +445,7 @@ def test_unknown_sentences_are_not_taken_for_one() -> None:
 
 
 def test_page_says_what_the_code_does() -> None:
-    page = ROOT / "docs" / "protocols.md"
+    page = ROOT / "docs/reference/protocols.md"
     rows = re.findall(
         r"^\| `(.+?)` \| .+ \| (.+?) \| (.+?) \|$", page.read_text(encoding="utf-8"), re.M
     )

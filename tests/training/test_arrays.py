@@ -117,7 +117,7 @@ def test_folder_of_one_corpus(
     ("options", "message"),
     [
         ({"features": "mfcc"}, "must bring all clips to one length"),
-        ({"features": "mel"}, "must be a FeatureSpec or one of log-mel"),
+        ({"features": "mel"}, "`features` must be one of log-mel"),
         ({"label_set": "five"}, "`label_set` must be one of ravdess8"),
         ({"test_share": 1.0}, r"`test_share` must be between 0 and 1, got 1\.0"),
     ],

@@ -100,7 +100,7 @@ def test_what_was_trained_is_in_half_precision(trained: EmotionRecognizer) -> No
     rng = np.random.default_rng(0)
     x = rng.normal(-6, 3, (2, 61, 32)).astype(np.float32)
     expected = export.with_probabilities(network).predict_on_batch(x)
-    (found,) = trained._session.run(None, {"features": x})
+    found = trained.engine.judge(x)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 

@@ -30,9 +30,10 @@ from emotionrecog.datasets.corpus import (
     _by_preference,
     _count,
 )
-from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled
+from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled, label_set
 from emotionrecog.datasets.table import from_folders, from_table, to_frame, write_csv
 from emotionrecog.errors import DatasetError
+from emotionrecog.text import count, printable
 
 __all__ = [
     "CORPORA",
@@ -45,7 +46,10 @@ __all__ = [
     "Scan",
     "Utterance",
     "from_folders",
+    "from_name",
+    "from_source",
     "from_table",
+    "label_set",
     "read",
     "to_frame",
     "write_csv",
@@ -109,6 +113,83 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
             f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
             f"found {', '.join(folder.name for folder in folders) or 'none'}. A folder that is "
             "called otherwise is read by its own corpus, such as CORPORA['ravdess'].utterances"
+        )
+    return utterances
+
+
+def from_name(path: str | os.PathLike[str]) -> Utterance | None:
+    """Return what a file name says if it is that of a known corpus, and otherwise None.
+
+    The file is not opened and need not exist.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Utterance or None
+
+    Examples
+    --------
+    >>> from emotionrecog import datasets
+    >>> datasets.from_name("somewhere/1001_DFA_ANG_XX.wav").emotion
+    'angry'
+    >>> datasets.from_name("clip.wav")
+    """
+    for corpus in CORPORA.values():
+        try:
+            parsed = corpus.parse(Path(path))
+        except DatasetError:
+            continue
+        if isinstance(parsed, Utterance):
+            return parsed
+    return None
+
+
+def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
+    """Read the utterances of a table, or all recordings of known corpora below a folder.
+
+    Unlike `read`, it does not depend on the names of the folders. Files that are not used are
+    counted in warnings, by reason.
+
+    Parameters
+    ----------
+    source : str or path-like
+        A table for `from_table`, or a folder.
+
+    Returns
+    -------
+    list of Utterance
+
+    Raises
+    ------
+    FileNotFoundError
+        If `source` does not exist.
+    DatasetError
+        If the folder holds no recording of a known corpus, or the table cannot be used.
+    """
+    if not Path(source).is_dir():
+        return from_table(source)
+    scans = [corpus.scan(source) for corpus in CORPORA.values()]
+    utterances = [utterance for scan in scans for utterance in scan.utterances]
+    unused: dict[str, set[Path]] = {"copies of others": set()}
+    for scan in scans:
+        unused["copies of others"].update(scan.copies)
+        for path, reason in scan.left_out.items():
+            unused.setdefault(reason, set()).add(path)
+    strangers = set.intersection(*(set(scan.strangers) for scan in scans))
+    unused["not of a known corpus"] = strangers
+    for reason, paths in unused.items():
+        if remaining := paths.difference(utterance.path for utterance in utterances):
+            name = printable(str(min(remaining)))
+            _logger.warning(
+                "left out %s (%s), such as %s", count(len(remaining), "file"), reason, name
+            )
+    if not utterances:
+        raise DatasetError(
+            f"no recording of a known corpus ({', '.join(CORPORA)}) in {os.fspath(source)!r}; list "
+            "other recordings in a table with columns path, emotion and speaker"
         )
     return utterances
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from emotionrecog.datasets.corpus import Utterance
 
-__all__ = ["LABEL_SETS", "SPELLINGS", "LabelSet", "Relabelled", "read_words", "unknown_words"]
+__all__ = [
+    "LABEL_SETS",
+    "SPELLINGS",
+    "LabelSet",
+    "Relabelled",
+    "label_set",
+    "read_words",
+    "unknown_words",
+]
 
 SPELLINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -366,3 +374,42 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
 """The label sets in use, by name; read-only. ``"ravdess8"``: all eight. ``"tess7"``: without calm,
 which is taken as neutral. ``"six"``, those of CREMA-D: without surprised besides, which is left
 out. ``"four"``: neutral (with calm), happy, sad and angry; the rest is left out."""
+
+
+def label_set(names: str) -> LabelSet:
+    """Return a label set by its name, or one that keeps some emotions and leaves out the others.
+
+    Parameters
+    ----------
+    names
+        One of `LABEL_SETS`, or emotions separated by commas.
+
+    Returns
+    -------
+    LabelSet
+        Called `names`.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such label set, and the names are not all emotions.
+
+    Examples
+    --------
+    >>> from emotionrecog.datasets import label_set
+    >>> label_set("four").emotions
+    ('neutral', 'happy', 'sad', 'angry')
+    >>> label_set("sad, angry").emotions
+    ('sad', 'angry')
+    """
+    if names in LABEL_SETS:
+        return LABEL_SETS[names]
+    emotions = [name.strip() for name in names.split(",")]
+    if not set(emotions) <= set(EMOTIONS):
+        raise DatasetError(
+            f"expected a label set ({', '.join(LABEL_SETS)}), or emotions separated by commas "
+            f"({', '.join(EMOTIONS)}), got {names!r}"
+        )
+    return LabelSet(
+        names, {emotion: emotion if emotion in emotions else None for emotion in EMOTIONS}
+    )

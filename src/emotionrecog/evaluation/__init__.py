@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from emotionrecog.datasets import Utterance
     from emotionrecog.features import FeatureSpec
-    from emotionrecog.recognizer import EmotionRecognizer as Recognizer
+    from emotionrecog.inference import Recognizer
 
 __all__ = [
     "Breakdown",

@@ -14,6 +14,7 @@ from emotionrecog import audio, plots
 from emotionrecog.errors import EmotionRecogError
 from emotionrecog.evaluation import metrics
 from emotionrecog.evaluation.metrics import Answers
+from emotionrecog.plots.style import DYNAMIC_RANGE
 from emotionrecog.text import count, interval, percent
 from emotionrecog.version import __version__
 
@@ -383,7 +384,7 @@ def _spectrogram(clip: Waveform) -> Figure:
     panel = figure.subplots()
     image = kind.draw(panel, clip)
     loudest = float(image.get_array().max())
-    image.set_clim(loudest - plots.DYNAMIC_RANGE, loudest)
+    image.set_clim(loudest - DYNAMIC_RANGE, loudest)
     panel.set_xlabel(kind.x, fontsize=7)
     panel.set_ylabel("kHz", fontsize=7)
     panel.tick_params(labelsize=7)

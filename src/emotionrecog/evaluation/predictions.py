@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotionrecog.features import FeatureSpec
-    from emotionrecog.recognizer import EmotionRecognizer as Recognizer
+    from emotionrecog.inference import Recognizer
 
 __all__ = [
     "BATCH",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Judge
     from emotionrecog.features import FeatureSpec
-    from emotionrecog.recognizer import EmotionRecognizer as Recognizer
+    from emotionrecog.inference import Recognizer
 
     Array = NDArray[np.float64]
 

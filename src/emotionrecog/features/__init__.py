@@ -19,7 +19,7 @@ from emotionrecog.features.extractor import Extractor, Statistics
 from emotionrecog.features.functionals import FUNCTIONALS, functionals
 from emotionrecog.features.mel import mel_filterbank, melspectrogram
 from emotionrecog.features.pitch import f0, pyin, voicing, yin
-from emotionrecog.features.spec import PRESETS, FeatureSpec
+from emotionrecog.features.spec import PRESETS, FeatureSpec, as_spec
 
 __all__ = [
     "FUNCTIONALS",
@@ -27,6 +27,7 @@ __all__ = [
     "Extractor",
     "FeatureSpec",
     "Statistics",
+    "as_spec",
     "band_energy_ratio",
     "chroma",
     "delta",

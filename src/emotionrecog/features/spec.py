@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
+from emotionrecog.errors import require_one_of
 from emotionrecog.features.functionals import FUNCTIONALS
 
-__all__ = ["PRESETS", "FeatureSpec"]
+__all__ = ["PRESETS", "FeatureSpec", "as_spec"]
 
 NORMALISATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")
@@ -356,3 +357,26 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
     RMS, zero-crossing rate, band energy ratio, spectral centroid, bandwidth and rolloff beside 13
     MFCCs (``dataclasses.replace(..., n_mfcc=40)`` for more).
 """
+
+
+def as_spec(spec: FeatureSpec | str) -> FeatureSpec:
+    """Return the preset of a name; a `FeatureSpec` is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no preset of that name.
+
+    Examples
+    --------
+    >>> as_spec("mfcc") == PRESETS["mfcc"]
+    True
+    """
+    if isinstance(spec, FeatureSpec):
+        return spec
+    if not isinstance(spec, str):
+        raise ValueError(
+            f"`features` must be a FeatureSpec or one of {', '.join(PRESETS)}, got {spec!r:.60}"
+        )
+    require_one_of("features", spec, PRESETS)
+    return PRESETS[spec]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AcousticProfile", "LabelSets", "Reference", "Sound", "warnings_for"]
 
 # The bounds below were set so that they lie outside of nearly all recordings of four corpora:
-# docs/calibration.md has how many pass, and which other sounds do not.
+# docs/background/calibration.md has how many pass, and which other sounds do not.
 
 # Quieter voices, in dB of full scale, leave few of the steps of 16 bits.
 QUIET_DB = -65.0

@@ -46,7 +46,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
 METADATA_KEY = "emotionrecog"
 
 # Operators that are quantised. Convolutions are not: in 8 bits they took several times as long as
-# in 32; see docs/artefact.md.
+# in 32; see docs/reference/artefact.md.
 _QUANTISED = ("MatMul", "LSTM")
 
 

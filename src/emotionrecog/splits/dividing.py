@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emotionrecog.splits.protocols import Fold
 
 __all__ = [
+    "fold_by_number",
     "fold_indices",
     "hold_out_recordings",
     "hold_out_speakers",
@@ -354,6 +355,63 @@ def fold_indices(
             )
         )
     return indices
+
+
+def fold_by_number(
+    utterances: Sequence[Utterance], protocol: str, number: int | None = None
+) -> Fold:
+    """Return one fold of a protocol that fixes its test speakers.
+
+    Parameters
+    ----------
+    utterances
+        Utterances of the corpora that the protocol divides.
+    protocol
+        One of `emotionrecog.splits.protocols.FIXED`.
+    number
+        Number of the fold in its name, counted from 1; None for the only one.
+
+    Returns
+    -------
+    Fold
+
+    Raises
+    ------
+    ValueError
+        If the protocol has several folds and `number` is not among them, or it does not fix its
+        test speakers.
+    DatasetError
+        If there is no utterance of the test speakers.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.datasets import Utterance
+    >>> clips = [
+    ...     Utterance(Path(f"{name}.wav"), "sad", corpus="savee", speaker=f"savee/{name}")
+    ...     for name in ("DC", "JE", "JK", "KL")
+    ... ]
+    >>> fold = fold_by_number(clips, "savee/emobox4", 2)
+    >>> fold.name, [clip.speaker for clip in fold.test]
+    ('savee/emobox4/2', ['savee/KL'])
+    """
+    tested = protocols.get(protocol).held_out
+    if not tested:
+        raise ValueError(f"protocol {protocol!r} does not fix its test speakers")
+    numbers = range(1, len(tested) + 1) if len(tested) > 1 else (None, 1)
+    if number not in numbers:
+        raise ValueError(
+            f"protocol {protocol!r} needs the number of a fold (--fold on the command line) "
+            f"from 1 to {len(tested)}, got {number or 'none'}"
+        )
+    name = protocol if len(tested) == 1 else f"{protocol}/{number}"
+    for fold in protocols.get(protocol).folds(utterances):
+        if fold.name == name:
+            return fold
+    speakers = ", ".join(sorted(tested[name]))
+    raise DatasetError(
+        f"fold {name!r} tests {speakers}, of whom there is no recording here; choose another fold"
+    )
 
 
 def without_validation(fold: Fold, utterances: Sequence[Utterance]) -> Fold:

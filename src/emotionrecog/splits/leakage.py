@@ -89,7 +89,7 @@ MOST_OCCURRENCES = 1000
 # Candidates with a larger share of bits that differ are not looked at further. Chance is 0.5.
 MOST_BIT_ERRORS = 0.35
 
-# From this correlation on two recordings are one. See docs/leakage.md for how it was chosen.
+# Recordings that correlate this much are one; docs/background/leakage.md says how this was chosen.
 SAME = 0.7
 
 # The part that two recordings have in common lasts this long, in samples (0.5 s), and holds this

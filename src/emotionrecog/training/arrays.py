@@ -28,10 +28,10 @@ import numpy as np
 from emotionrecog import evaluation, models
 from emotionrecog.datasets import EMOTIONS, LABEL_SETS
 from emotionrecog.errors import DatasetError
-from emotionrecog.features import FeatureSpec, Statistics
+from emotionrecog.features import FeatureSpec, Statistics, as_spec
 from emotionrecog.features.extraction import extract_corpus
 from emotionrecog.models.targets import class_weights
-from emotionrecog.recognizer import EmotionRecognizer, chosen_spec
+from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.splits.dividing import hold_out_speakers
 from emotionrecog.training.data import require_apart, statistics_of
 
@@ -148,7 +148,7 @@ def preprocess_data(
     ValueError
         If a name is unknown, or the spec leaves clips of different lengths.
     """
-    spec = chosen_spec(features)
+    spec = as_spec(features)
     if spec.n_frames is None and not spec.functionals:
         raise ValueError(
             "`features` must bring all clips to one length: a spec with `n_frames`, such as "
