@@ -25,7 +25,7 @@ from emotionrecog.features.extractor import Extractor, Statistics
 from emotionrecog.features.functionals import FUNCTIONALS, functionals
 from emotionrecog.features.mel import mel_filterbank, melspectrogram
 from emotionrecog.features.pitch import f0, pyin, voicing, yin
-from emotionrecog.features.spec import PRESETS, FeatureSpec, as_spec
+from emotionrecog.features.spec import PRESETS, FeatureSpec, PresetName, as_spec
 
 __all__ = [
     "FUNCTIONALS",
@@ -33,6 +33,7 @@ __all__ = [
     "CorpusFeatures",
     "Extractor",
     "FeatureSpec",
+    "PresetName",
     "Statistics",
     "as_spec",
     "band_energy_ratio",

@@ -6,12 +6,12 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from emotionrecog.errors import require_one_of
 from emotionrecog.features.functionals import FUNCTIONALS
 
-__all__ = ["PRESETS", "FeatureSpec", "as_spec"]
+__all__ = ["PRESETS", "FeatureSpec", "PresetName", "as_spec"]
 
 NORMALIZATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")
@@ -379,6 +379,9 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
     RMS, zero-crossing rate, band energy ratio, spectral centroid, bandwidth and rolloff beside 13
     MFCCs (``dataclasses.replace(..., n_mfcc=40)`` for more).
 """
+
+PresetName = Literal["log-mel", "log-mel-functionals", "mel-128x87", "mfcc", "descriptors"]
+"""The names in `PRESETS`, for type checkers and editors."""
 
 
 def as_spec(spec: FeatureSpec | str) -> FeatureSpec:
