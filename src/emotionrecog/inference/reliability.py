@@ -115,7 +115,7 @@ class AcousticProfile:
             or spec.deltas
             or spec.functionals
             or spec.n_frames
-            or (spec.normalisation != "none")
+            or (spec.normalization != "none")
         ):
             own = _log_mel(spec.sampling_rate)
             self._extract, n_bands = Extractor(own), own.n_mels
