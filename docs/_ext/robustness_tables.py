@@ -49,7 +49,7 @@ def stress(results: Mapping[str, Any]) -> list[str]:
     ]
     for rise in results["rises"]:
         lines.append(
-            f"- *{rise['harder']}* is better than *{rise['milder']}*: {rise['figure']} is higher "
+            f"- *{rise['harder']}* is better than *{rise['milder']}*: {rise['metric']} is higher "
             f"by {percent(rise['rise'])} points, and {percent(rise['allowed'])} are within chance."
         )
     if not results["rises"]:

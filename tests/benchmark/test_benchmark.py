@@ -533,8 +533,8 @@ def test_command_trains_and_tests(
     folder = Path("results", "tess-speaker2")
     found = benchmark.summary(folder)
     assert found.command == (
-        "emotionrecog benchmark --protocol tess/speaker2 --config small.toml --seed 4 "
-        "--labels neutral,happy,sad,angry --output results"
+        "emotionrecog benchmark --protocol tess/speaker2 --config small.toml "
+        "--labels neutral,happy,sad,angry --seed 4 --output results"
     )
     assert found.recipe["seed"] == 4
     assert found.recipe["labels"] == ["neutral", "happy", "sad", "angry"]
