@@ -133,7 +133,7 @@ class AcousticProfile:
             or spec.deltas
             or spec.functionals
             or spec.n_frames
-            or (spec.normalisation != "none")
+            or (spec.normalization != "none")
         ):
             log_mel = _log_mel(spec.sampling_rate)
             self._extract, n_bands = Extractor(log_mel), log_mel.n_mels
