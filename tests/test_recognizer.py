@@ -131,7 +131,7 @@ def test_constructor_takes_an_artifact(recognizer: EmotionRecognizer, voice: np.
 UNPICKLED = """
 import pickle, sys
 unpickled = []
-sys.addaudithook(lambda event, args: unpickled.append(args) if event == "pickle.find_class" else None)
+sys.addaudithook(lambda event, args: event == "pickle.find_class" and unpickled.append(args))
 {code}
 print(unpickled)
 """

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from emotionrecog.artifact import Artifact
 from emotionrecog.audio import Waveform, load
-from emotionrecog.errors import AudioError, EmotionRecogError
+from emotionrecog.errors import AudioError, EmotionRecogError, ModelError
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.inference import Engine, Prediction, Recognizer
 from emotionrecog.inference.windows import split_windows
