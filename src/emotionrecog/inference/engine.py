@@ -1,7 +1,7 @@
 """The engine: decode a recording, cut it into windows, run the network, judge the answer.
 
-Each step is a method of its own, so that whatever explains or measures a recogniser takes the same
-steps as a prediction does.
+Each step is a public method, so that explanations and measurements of a recogniser take the same
+steps as a prediction.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 import numpy as np
 
 from emotionrecog import audio
-from emotionrecog.errors import (
-    AudioError,
-    ModelError,
-    require_one_of,
-    require_share,
-)
+from emotionrecog.errors import AudioError, ModelError, require_one_of, require_share
 from emotionrecog.features import Extractor
 from emotionrecog.inference.prediction import Prediction
 from emotionrecog.inference.reliability import (
