@@ -63,6 +63,13 @@ class Recording:
         The samples between the silence before and after.
     window_length
         Length of a window in samples.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> recording = EmotionRecognizer().engine.load("examples/clip.wav")
+    >>> len(recording.samples) == recording.part.stop - recording.part.start
+    True
     """
 
     waveform: Waveform
@@ -250,7 +257,15 @@ class Engine:
         )
 
     def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Check the arguments of `predict` of these names, and raise what it raises."""
+        """Check the arguments of `predict` of these names, and raise what it raises.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().engine.validate_threshold(0.5, 0.3)
+        Traceback (most recent call last):
+        ValueError: `coverage` must be from 0.5 to 0.99, got 0.3
+        """
         if min_confidence is not None:
             require_share("min_confidence", min_confidence)
         if coverage is None:

@@ -95,6 +95,15 @@ class Recognizer(Protocol):
     """The interface that evaluation and the like need; `Engine` and `EmotionRecognizer` have it.
 
     The methods are those of `emotionrecog.inference.Engine`.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> def most_probable(recognizer: Recognizer, path: str) -> str:
+    ...     return recognizer.predict(path).emotion
+    >>> recognizer = EmotionRecognizer()
+    >>> most_probable(recognizer, "examples/clip.wav") in recognizer.labels
+    True
     """
 
     @property
