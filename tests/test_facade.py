@@ -1,10 +1,11 @@
-"""One door: what the facade hands on to other modules, and what it refuses to."""
+"""The facade: what it passes on to other modules, and which arguments it rejects."""
 
 import dataclasses
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from emotionrecog import audio, evaluation, training
 from emotionrecog.augmentation import Chain, Gain, SpectrogramAugmentation
 from emotionrecog.datasets import CORPORA, Utterance
 from emotionrecog.errors import DatasetError
-from emotionrecog.features import PRESETS, Extractor, FeatureSpec
-from emotionrecog.models import export
+from emotionrecog.features import PRESETS, Extractor, FeatureSpec, PresetName
+from emotionrecog.models import ARCHITECTURES, ArchitectureName, export
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe
+from emotionrecog.training.options import LossName
+from emotionrecog.training.recipe import LOSSES
 from tests.conftest import CLIP
 
 SAID = [Utterance(CLIP, "happy", corpus="mine", speaker="mine/robot")]
@@ -156,7 +159,7 @@ def test_a_recipe_stands_alone(trained: dict[str, Any]) -> None:
     EmotionRecognizer.train(SAID, recipe=recipe)
     assert trained["recipe"] is recipe
     wrong: Any = {"recipe": recipe, "epochs": 3, "augment": False}
-    with pytest.raises(ValueError, match=r"and epochs, augment beside it"):
+    with pytest.raises(ValueError, match=r"got epochs, augment beside it"):
         EmotionRecognizer.train(SAID, **wrong)
 
 
@@ -177,6 +180,25 @@ def test_wrong_choice(trained: dict[str, Any], choice: dict[str, Any], message: 
     with pytest.raises(ValueError, match=message):
         EmotionRecognizer.train(SAID, **choice)
     assert not trained
+
+
+def test_misspelt_option() -> None:
+    wrong: Any = {"epohcs": 3}
+    with pytest.raises(TypeError, match="epohcs"):
+        EmotionRecognizer.train(SAID, **wrong)
+
+
+def test_none_is_the_default(trained: dict[str, Any]) -> None:
+    EmotionRecognizer.train(SAID, epochs=None, architecture=None, loss=None)
+    assert trained["recipe"] == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("literal", "names"),
+    [(ArchitectureName, ARCHITECTURES), (PresetName, PRESETS), (LossName, LOSSES)],
+)
+def test_literal_names_are_those_of_the_tables(literal: Any, names: Iterable[str]) -> None:
+    assert get_args(literal) == tuple(names)
 
 
 # The others --------------------------------------------------------------------------------------

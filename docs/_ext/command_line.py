@@ -47,7 +47,9 @@ def command_lines(name: str, parser: argparse.ArgumentParser) -> list[str]:
             lines += paragraphs(group.description)
         for action in actions:
             lines += [", ".join(spellings(action)), f": {explanation(action, parser)}", ""]
-    return [*lines, *paragraphs(parser.epilog)]
+    lines += paragraphs(parser.epilog)
+    examples = getattr(parser, "examples", ())
+    return [*lines, "```sh", *examples, "```", ""] if examples else lines
 
 
 def usage(parser: argparse.ArgumentParser) -> str:

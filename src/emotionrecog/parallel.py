@@ -66,7 +66,7 @@ def stream(
     items
         What to call it with.
     activity
-        What the progress bar says; there is one on a terminal only, and none for None.
+        Label of the progress bar, which is shown on a terminal only; None for no bar.
     n_jobs
         Number of workers, as joblib counts them: -1 for one on each core.
     unit
@@ -78,7 +78,10 @@ def stream(
     from tqdm import tqdm
 
     options: dict[str, Any] = {"require": require} if require else {"prefer": prefer}
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", **options)
+    try:
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", **options)
+    except ValueError:  # the backends of Dask and Ray return all results at once
+        parallel = joblib.Parallel(n_jobs=n_jobs, **options)
     results = parallel(joblib.delayed(_attempt)(function, item) for item in items)
     is_disabled = None if activity else True  # None: wherever there is no terminal
     bar = tqdm(results, activity, total=len(items), unit=unit, disable=is_disabled)

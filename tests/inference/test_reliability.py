@@ -25,7 +25,6 @@ from emotionrecog.inference.reliability import (
     Reference,
     Sound,
     warnings_for,
-    weighted_quantile,
 )
 from tests.conftest import CLIP
 
@@ -386,22 +385,6 @@ def test_far_from_training(bundled: EmotionRecognizer) -> None:
         reasons = with_calibration(bundled, {"reference": values}).predict(CLIP).reasons
         assert len(reasons) == expected
         assert all(reason.startswith("far from training data: ") for reason in reasons)
-
-
-# Small ones --------------------------------------------------------------------------------------
-
-
-@given(
-    st.lists(st.tuples(st.floats(-5, 5), st.floats(0.1, 3.0)), min_size=1, max_size=30),
-    st.floats(0.01, 1.0),
-)
-def test_quantile_is_the_least_value_that_reaches_the_share(
-    pairs: list[tuple[float, float]], share: float
-) -> None:
-    values, weights = map(np.array, zip(*pairs, strict=True))
-    found = weighted_quantile(values, weights, share)
-    assert weights[values <= found].sum() >= (share - 1e-9) * weights.sum()
-    assert weights[values < found].sum() <= (share + 1e-9) * weights.sum()
 
 
 # Command line ------------------------------------------------------------------------------------

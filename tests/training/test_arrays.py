@@ -79,7 +79,7 @@ def test_seed_decides_who_is_tested(recordings: list[Utterance], parts: Parts) -
 
 
 def test_normalisation_knows_the_training_part_alone(recordings: list[Utterance]) -> None:
-    spec = dataclasses.replace(SPEC, normalisation="corpus")
+    spec = dataclasses.replace(SPEC, normalization="corpus")
     train, _, test = preprocess_data(recordings, features=spec, n_jobs=1)
     heard = train.features[(train.features != 0).any(axis=2)]  # no padding
     np.testing.assert_allclose(heard.mean(axis=0), 0.0, atol=1e-4)

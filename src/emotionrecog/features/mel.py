@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotionrecog.features.frames import power_spectrogram
+from emotionrecog.features.frames import as_signal, power_spectrogram
 from emotionrecog.features.spec import require_fitting_window, require_positive_int
 
 if TYPE_CHECKING:
@@ -186,27 +186,6 @@ def _mel_bands(
     return result
 
 
-def _signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
-    """Return `y` as float32, or say why it is no signal."""
-    given = np.asarray(y)
-    if given.size and not np.issubdtype(given.dtype, np.floating):
-        raise ValueError(
-            f"`y` must be floating-point, relative to full scale, got {given.dtype}; "
-            "emotionrecog.audio.load((samples, sampling_rate)) converts integers, or divide them "
-            "by their full scale, which is 32768 for 16 bits"
-        )
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        samples = given.astype(np.float32, copy=False)
-    if samples.ndim != 1 or len(samples) < shortest:
-        raise ValueError(
-            f"`y` must have one dimension and at least {shortest} samples, "
-            f"got shape {samples.shape}"
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("`y` must be finite, got NaN or infinite samples")
-    return samples
-
-
 def melspectrogram(
     *,
     y: ArrayLike,
@@ -262,7 +241,7 @@ def melspectrogram(
     require_positive_int("hop_length", hop_length)
     require_positive_int("win_length", win_length)
     require_fitting_window(win_length, n_fft)
-    samples = _signal(y, shortest=1 if center else n_fft)
+    samples = as_signal(y, shortest=1 if center else n_fft)
     return bands @ power_spectrogram(samples, n_fft, hop_length, win_length, center).T
 
 
@@ -305,9 +284,31 @@ def voice_level(samples: NDArray[np.float32], sampling_rate: int) -> float:
     sampling_rate
         In Hz.
     """
-    size = min(len(samples), max(1, round(_LEVEL_FRAME * sampling_rate)))
     centred = samples - np.float32(samples.mean(dtype=np.float64))
-    frames = centred[: len(samples) // size * size].reshape(-1, size)
-    power = np.einsum("ij,ij->i", frames, frames) / size
-    active = power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)]
-    return math.sqrt(active.mean())
+    return math.sqrt(active_power(centred, sampling_rate).mean())
+
+
+def active_power(
+    samples: NDArray[np.float32], sampling_rate: int, frame_duration: float = _LEVEL_FRAME
+) -> NDArray[np.float32]:
+    """Return the mean square of each frame within 30 dB of the loudest.
+
+    Parameters
+    ----------
+    samples
+        At least one, without a constant offset, shape (n_samples,).
+    sampling_rate
+        In Hz.
+    frame_duration
+        In s. A recording that is shorter is one frame.
+
+    Examples
+    --------
+    >>> active_power(np.array([0.5, -0.5, 0.0, 0.0], dtype=np.float32), 2, 1.0)
+    array([0.25], dtype=float32)
+    """
+    size = min(len(samples), max(1, round(frame_duration * sampling_rate)))
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    power = np.einsum("ij,ij->i", frames, frames) / np.float32(size)
+    active: NDArray[np.float32] = power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)]
+    return active
