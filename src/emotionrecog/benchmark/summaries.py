@@ -402,7 +402,7 @@ def _notes(
         yield f"{', '.join(few)}: too few speakers for a reliable interval"
     n_failed = sum(len(row["failed"]) for row in rows)
     if n_failed:
-        yield f"{count(n_failed, 'clip')} could not be judged and do not count"
+        yield f"left out: {count(n_failed, 'clip')} that could not be judged"
     versions = {json.dumps(row["versions"], sort_keys=True) for row in rows}
     if len(versions) > 1:
         yield "the folds were trained with different versions of the libraries; see their files"
