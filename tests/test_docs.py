@@ -10,7 +10,7 @@ from emotionrecog import cli
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
-SHELVES = ("tutorials", "how-to", "reference", "background")
+SHELVES = ("tutorials", "how-to", "reference", "background", "lab")
 
 
 def pages() -> dict[str, str]:
