@@ -230,7 +230,7 @@ class StressReport:
                 f"{count(n_refused, 'degraded clip')} had no answer and count as changed and wrong"
             )
         if self.failed:
-            lines.append(f"{count(len(self.failed), 'clip')} could not be judged and do not count")
+            lines.append(f"left out: {count(len(self.failed), 'clip')} that could not be judged")
         return "\n".join(lines)
 
 
