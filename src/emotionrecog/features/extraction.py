@@ -31,7 +31,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, overload
 
 import numpy as np
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.features import FeatureSpec
 
-__all__ = ["CorpusFeatures", "extract_corpus", "extract_files"]
+__all__ = ["CorpusFeatures", "Measurement", "extract_corpus", "extract_files", "measure_files"]
 
 # Part of what the cache goes by: raised whenever the same recording and spec give other numbers.
 VERSION = 1
@@ -67,10 +67,39 @@ _logger = logging.getLogger("emotionrecog")
 _StrPath: TypeAlias = "str | os.PathLike[str]"
 
 
-class _Outcome(NamedTuple):
-    """What became of a recording: its features, where they lie, or why there are none."""
+class Measurement(Protocol):
+    """A computation on the samples of a recording, whose results can be cached."""
 
-    features: NDArray[np.float32] | Path | str
+    @property
+    def sampling_rate(self) -> int:
+        """Sampling rate that recordings are resampled to, in Hz."""
+
+    def key(self) -> dict[str, Any]:
+        """Return everything that the result depends on besides the recording, ready for JSON."""
+
+    def __call__(self, samples: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the result for a recording."""
+
+
+class _Features:
+    """The features of a spec, before normalisation and before frames are cut or padded."""
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        self.spec = dataclasses.replace(spec, normalisation="none", n_frames=None)
+        self.sampling_rate = spec.sampling_rate
+        self._extractor = Extractor(self.spec)
+
+    def key(self) -> dict[str, Any]:
+        return {"version": VERSION, "spec": self.spec.to_dict()}
+
+    def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._extractor.measure(samples)
+
+
+class _Outcome(NamedTuple):
+    """The result for a recording: its features, their place in the cache, or an error message."""
+
+    features: NDArray[Any] | Path | str
     trouble: str | None = None  # with the cache
 
 
@@ -202,7 +231,7 @@ def extract_corpus(
     listed = list(utterances)
     if not listed:
         raise DatasetError("no recordings to extract features of: the list of utterances is empty")
-    outcomes = _outcomes((utterance.path for utterance in listed), spec, cache, n_jobs)
+    outcomes = _outcomes((utterance.path for utterance in listed), _Features(spec), cache, n_jobs)
     progress = tqdm(outcomes, "features", total=len(listed), unit="clip", disable=None)
     used: list[Utterance] = []
     stored: list[NDArray[np.float32] | Path] = []
@@ -288,10 +317,59 @@ def _finished(
 ) -> Iterator[NDArray[np.float32] | str]:
     extractor = Extractor(spec)
     troubles: Counter[str] = Counter()
-    for features, trouble in _outcomes(paths, spec, cache, n_jobs):
+    for features, trouble in _outcomes(paths, _Features(spec), cache, n_jobs):
         if trouble:
             troubles[trouble] += 1
         yield features if isinstance(features, str) else _finish(features, extractor)
+    _report(troubles, cache)
+
+
+def measure_files(
+    paths: Iterable[_StrPath],
+    measurement: Measurement,
+    *,
+    cache: _StrPath | None = None,
+    n_jobs: int = -1,
+) -> Iterator[NDArray[Any] | str]:
+    """Apply a measurement to recordings one after the other.
+
+    Parameters
+    ----------
+    paths
+        The recordings. Read lazily.
+    measurement
+        What to compute. It must be picklable where joblib uses processes or a cluster.
+    cache, n_jobs
+        As in `extract_corpus`.
+
+    Yields
+    ------
+    ndarray or str
+        In the order of `paths`: the result, or the reason why there is none.
+
+    Raises
+    ------
+    NotADirectoryError
+        If `cache` is a file.
+
+    Examples
+    --------
+    >>> class Peak:
+    ...     sampling_rate = 16000
+    ...
+    ...     def key(self):
+    ...         return {"measurement": "peak"}
+    ...
+    ...     def __call__(self, samples):
+    ...         return np.abs(samples).max(keepdims=True)
+    >>> [result.shape for result in measure_files(["examples/clip.wav"], Peak())]
+    [(1,)]
+    """
+    troubles: Counter[str] = Counter()
+    for features, trouble in _outcomes(paths, measurement, cache, n_jobs):
+        if trouble:
+            troubles[trouble] += 1
+        yield _read(features) if isinstance(features, Path) else features
     _report(troubles, cache)
 
 
@@ -340,16 +418,14 @@ def _read(features: NDArray[np.float32] | Path) -> NDArray[np.float32]:
 
 
 def _outcomes(
-    paths: Iterable[_StrPath], spec: FeatureSpec, cache: _StrPath | None, n_jobs: int
+    paths: Iterable[_StrPath], measurement: Measurement, cache: _StrPath | None, n_jobs: int
 ) -> Iterator[_Outcome]:
     """Measure recordings, one outcome each in their order."""
     import joblib
     from threadpoolctl import threadpool_limits
 
-    # What is measured does not depend on what is made of it afterwards.
-    measured = dataclasses.replace(spec, normalisation="none", n_frames=None)
     # Workers may have another working folder.
-    folder = None if cache is None else _prepare(Path(cache).absolute(), measured)
+    folder = None if cache is None else _prepare(Path(cache).absolute(), measurement.key())
     remaining = (Path(path).absolute() for path in paths)
     # Lists rather than joblib's generators: those warn whoever stops early, and Ray has none.
     with joblib.Parallel(
@@ -362,18 +438,19 @@ def _outcomes(
             tasks = [ahead[start : start + size] for start in range(0, len(ahead), size)]
             with threadpool_limits(1):  # products this small cost more on many cores than on one
                 answers = parallel(
-                    joblib.delayed(_measure_all)(task, measured, folder) for task in tasks
+                    joblib.delayed(_measure_all)(task, measurement, folder) for task in tasks
                 )
             yield from itertools.chain.from_iterable(answers)
 
 
-def _measure_all(paths: list[Path], spec: FeatureSpec, folder: Path | None) -> list[_Outcome]:
+def _measure_all(
+    paths: list[Path], measurement: Measurement, folder: Path | None
+) -> list[_Outcome]:
     """Do one task, on any machine that sees the recordings and the cache under these paths."""
-    extractor = Extractor(spec)
-    return [_measure(path, extractor, folder) for path in paths]
+    return [_measure(path, measurement, folder) for path in paths]
 
 
-def _measure(path: Path, extractor: Extractor, folder: Path | None) -> _Outcome:
+def _measure(path: Path, measurement: Measurement, folder: Path | None) -> _Outcome:
     # Read once, so that what is measured is what the entry is named after.
     try:
         content = path.read_bytes()
@@ -386,8 +463,8 @@ def _measure(path: Path, extractor: Extractor, folder: Path | None) -> _Outcome:
         if found:
             return _Outcome(entry)
     try:
-        waveform = audio.load(content, sampling_rate=extractor.spec.sampling_rate)
-        features = np.ascontiguousarray(extractor.measure(waveform.samples))
+        waveform = audio.load(content, sampling_rate=measurement.sampling_rate)
+        features = np.ascontiguousarray(measurement(waveform.samples))
     except (EmotionRecogError, OSError) as error:  # the latter where ffmpeg finds the disk full
         return _Outcome(str(error).removeprefix("the given bytes: "))
     if folder is not None:
@@ -402,7 +479,7 @@ def _measure(path: Path, extractor: Extractor, folder: Path | None) -> _Outcome:
 # --- entries of the cache -----------------------------------------------------------------------
 
 
-def _prepare(cache: Path, spec: FeatureSpec) -> Path:
+def _prepare(cache: Path, key: dict[str, Any]) -> Path:
     """Describe what is measured in its folder, and return that."""
     if cache.exists() and not cache.is_dir():
         raise NotADirectoryError(
@@ -412,18 +489,12 @@ def _prepare(cache: Path, spec: FeatureSpec) -> Path:
         with contextlib.suppress(OSError):  # another program is quicker, or it is not ours
             if time.time() - left.stat().st_mtime > _STALE:
                 left.unlink()
-    description = _describe(spec)
+    description = json.dumps(_canonical(key), sort_keys=True).encode()
     folder = cache / hashlib.sha256(description).hexdigest()
     with contextlib.suppress(OSError):  # entries will meet the same trouble, and tell
         if not (folder / "spec.json").exists():
             _write(folder / "spec.json", description)
     return folder
-
-
-def _describe(spec: FeatureSpec) -> bytes:
-    """Return what features depend on besides the recording, equal for equal specs."""
-    text = json.dumps({"version": VERSION, "spec": _canonical(spec.to_dict())}, sort_keys=True)
-    return text.encode()
 
 
 def _canonical(value: object) -> object:
@@ -435,7 +506,7 @@ def _canonical(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _encode(features: NDArray[np.float32]) -> bytes:
+def _encode(features: NDArray[Any]) -> bytes:
     content = io.BytesIO()
     np.lib.format.write_array(content, features, allow_pickle=False)
     return content.getvalue() + _checksum(content.getbuffer())
