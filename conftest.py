@@ -10,7 +10,7 @@ HAS_TENSORFLOW = find_spec("tensorflow") is not None
 
 # Modules that import TensorFlow, and pages whose examples do.
 MODULES = ("src/emotionrecog/models/*.py", "src/emotionrecog/training/loop.py")
-PAGES = ("docs/architectures.md",)
+PAGES = ("docs/reference/networks.md",)
 
 
 def needs_tensorflow(path: Path, patterns: tuple[str, ...] = MODULES + PAGES) -> bool:

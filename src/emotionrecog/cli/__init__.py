@@ -169,12 +169,19 @@ class _Parser(argparse.ArgumentParser):
             if not words:
                 self.print_help()
                 self.exit(output.FINE)
-            self._require_command(words, [entry.name for entry in self._entry.commands])
+            self._require_command(words, self._entry)
         return super().parse_known_args(words, namespace)
 
-    def _require_command(self, words: Sequence[str], names: Sequence[str]) -> None:
+    def _require_command(self, words: Sequence[str], group: Group) -> None:
+        """Exit if the first word is not a command of the group, and suggest the nearest."""
+        names = [entry.name for entry in group.commands]
         name = next((word for word in words if not word.startswith("-")), None)
-        if name is not None and name not in names:
-            matches = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {matches[0]!r}?" if matches else f"expected {', '.join(names)}"
-            self.error(f"no command {name!r}; {hint}")
+        if name is None or name in names:
+            return
+        matches = [full for full, command in _commands(group) if command.name == name]
+        matches = matches or difflib.get_close_matches(name, names, n=1)
+        if matches:
+            hint = f"did you mean {' or '.join(map(repr, matches))}?"
+        else:
+            hint = f"expected {', '.join(names)}"
+        self.error(f"no command {name!r}; {hint}")

@@ -251,8 +251,8 @@ FEATURES = options.Command(
     "time, and write a table.",
     add_arguments=_add_features_arguments,
     run=_features,
-    epilog="Parquet needs the extra tables. Exit status: 0 if every recording was measured, 1 if "
-    "some could not be, 2 if none could be or the command could not run.",
+    epilog="Parquet needs emotionrecog[tables]. Exit status: 0 if every recording was measured, 1 "
+    "if some could not be, 2 if none could be or the command could not run.",
 )
 
 PLOT = options.Command(
@@ -261,5 +261,5 @@ PLOT = options.Command(
     description="Draw recordings and their features, one or several side by side.",
     add_arguments=_add_plot_arguments,
     run=_plot,
-    epilog="Needs the extra plots.",
+    epilog="Needs emotionrecog[plots].",
 )

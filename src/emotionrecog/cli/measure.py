@@ -28,7 +28,7 @@ def _add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--html",
         type=options.path,
         metavar="FILE",
-        help="also write a page with pictures and the worst mistakes; needs the extra plots",
+        help="also write a page with pictures and the worst mistakes; needs emotionrecog[plots]",
     )
     parser.add_argument(
         "--predictions",
@@ -189,7 +189,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     require_sizes(recipe.architecture, recipe.sizes)
     root = options.require_corpora(arguments.corpora)
     summaries = benchmark.run(
-        recipes.fitting(options.read_corpora(root), arguments, recipe),
+        recipes.fitting(options.read_corpora(root), recipe, arguments.labels),
         arguments.protocols,
         arguments.output,
         recipe=recipe,

@@ -208,7 +208,8 @@ def add_plot(parser: argparse.ArgumentParser, what: str = "results") -> None:
         "--plot",
         type=file_with(*PICTURES),
         metavar="FILE",
-        help=f"also draw the {what} to this file ({', '.join(PICTURES)}); needs the extra plots",
+        help=f"also draw the {what} to this file ({', '.join(PICTURES)}); "
+        "needs emotionrecog[plots]",
     )
 
 

@@ -14,7 +14,7 @@ from emotionrecog.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from emotionrecog.datasets import Utterance
+    from emotionrecog.datasets import LabelSet, Utterance
     from emotionrecog.training import Recipe
 
 
@@ -167,15 +167,14 @@ def portable(path: str) -> str:
 
 
 def fitting(
-    utterances: list[Utterance], arguments: argparse.Namespace, recipe: Recipe
+    utterances: list[Utterance], recipe: Recipe, labels: LabelSet | None
 ) -> list[Utterance]:
     """Return the utterances of the emotions that a recipe recognises."""
     from emotionrecog import datasets
 
     if {utterance.emotion for utterance in utterances} <= set(recipe.labels):
         return utterances
-    labels = arguments.labels or datasets.label_set(",".join(recipe.labels))
-    return options.relabel(utterances, labels)
+    return options.relabel(utterances, labels or datasets.label_set(",".join(recipe.labels)))
 
 
 def read_toml(path: str) -> dict[str, Any]:

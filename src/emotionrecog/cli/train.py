@@ -60,7 +60,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.initial_weights and not Path(arguments.initial_weights).is_file():
         raise FileNotFoundError(f"no such file: {arguments.initial_weights!r}")
     metrics = [EmotionRecognizer.load(name).artifact.metrics for name in arguments.metrics_from]
-    utterances = recipes.fitting(options.read_corpora(arguments.corpora), arguments, recipe)
+    utterances = recipes.fitting(options.read_corpora(arguments.corpora), recipe, arguments.labels)
     fold, validation = None, None
     if arguments.hold_out:
         fold = fold_by_number(utterances, arguments.hold_out, arguments.fold)
@@ -159,7 +159,7 @@ def _search(arguments: argparse.Namespace) -> int:
     output.require_targets(target)
     _require_hold_out(arguments.hold_out, fold=arguments.fold)
     space = recipes.read_space(arguments.space)
-    utterances = recipes.fitting(options.read_corpora(arguments.corpora), arguments, recipe)
+    utterances = recipes.fitting(options.read_corpora(arguments.corpora), recipe, arguments.labels)
     if arguments.hold_out:
         fold = fold_by_number(utterances, arguments.hold_out, arguments.fold)
         utterances = without_validation(fold, utterances).train
@@ -335,19 +335,19 @@ TRAIN = options.Command(
     run=_train,
     logs=True,
     epilog="The state is saved beside the output after each epoch; the same command resumes an "
-    "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with the extra "
-    "plots, drawn to FOLDER.history.png.",
+    "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with "
+    "emotionrecog[plots], drawn to FOLDER.history.png.",
 )
 
 SEARCH = options.Command(
     name="search",
     summary="search for a better training recipe",
     description="Search for a better recipe: try values, and measure each of them on speakers not "
-    "seen in training. Needs TensorFlow and Optuna (the extra search).",
+    "seen in training. Needs emotionrecog[search] and TensorFlow.",
     add_arguments=_add_search_arguments,
     run=_search,
     logs=True,
-    epilog="The trials are written to TOML.trials.csv and, with the extra plots, drawn to "
+    epilog="The trials are written to TOML.trials.csv and, with emotionrecog[plots], drawn to "
     "TOML.trials.png.",
 )
 
