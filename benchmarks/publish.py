@@ -46,7 +46,7 @@ def metrics() -> dict[str, Any]:
     """Sum up the networks that had not heard the speakers of ``joint-test``, one for each seed."""
     tables = sorted(RESULTS.glob("joint-test/seed-*.csv"))
     reports = [evaluation.report(Predictions.read_csv(table)) for table in tables]
-    return card.figures("joint-test", reports)
+    return card.summarize("joint-test", reports)
 
 
 def held_out(found: dict[str, Any]) -> list[str]:
@@ -164,7 +164,7 @@ def main() -> None:
     )
     folder = pretrained.fetch(pretrained.DEFAULT)
     bundled = artifacts.read(folder)
-    told = card.with_figures(bundled, found, robustness=stress())
+    told = card.with_metrics(bundled, found, robustness=stress())
     differing = [
         name
         for name, differs in (("README.md", before != after), (bundled.name, told != bundled))

@@ -12,7 +12,7 @@ import numpy as np
 from emotionrecog import artifact as artifacts
 from emotionrecog import audio, pretrained
 from emotionrecog.artifact import Artifact
-from emotionrecog.errors import EmotionRecogError, ModelError, require_one_of
+from emotionrecog.errors import EmotionRecogError, ModelError
 from emotionrecog.features import Extractor, FeatureSpec, as_spec
 from emotionrecog.inference import Engine
 
@@ -211,31 +211,10 @@ class EmotionRecognizer:
 
     @staticmethod
     def load_corpus(root: str | os.PathLike[str], name: str | None = None) -> list[Utterance]:
-        """Read a corpus, or all in a folder of corpora; only names of files are looked at.
-
-        Parameters
-        ----------
-        root
-            The folder of a corpus, or one that holds a folder of each; see
-            `emotionrecog.datasets.read`.
-        name
-            Which of `emotionrecog.datasets.CORPORA` it is, where the folder is not called like it.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such folder.
-        DatasetError
-            If it holds no recording of the corpus, or of any.
-        ValueError
-            If there is no corpus of that name.
-        """
+        """Read a corpus, or all in a folder of corpora; parameters as in `datasets.read`."""
         from emotionrecog import datasets
 
-        if name is None:
-            return datasets.read(root)
-        require_one_of("name", name, datasets.CORPORA)
-        return datasets.CORPORA[name].utterances(root)
+        return datasets.read(root, name)
 
     features = _Features()
 
@@ -370,7 +349,7 @@ class EmotionRecognizer:
                 f"a `recipe` was given, and {given} beside it, which belong into it: "
                 "dataclasses.replace(recipe, ...) changes one"
             )
-        return training.train(train_set, validation_set, recipe=recipe, start=start, **options)
+        return cls(training.train(train_set, validation_set, recipe=recipe, start=start, **options))
 
     def adapt(
         self,
@@ -383,7 +362,7 @@ class EmotionRecognizer:
         pull: float = 0.3,
         seed: int = 0,
         n_jobs: int = -1,
-    ) -> Adaptation:
+    ) -> Adaptation[Self]:
         """Fit the last layers to some clips of a user's, and measure what it brought.
 
         Needs TensorFlow. This recogniser stays as it is.
@@ -413,6 +392,7 @@ class EmotionRecognizer:
             pull=pull,
             seed=seed,
             n_jobs=n_jobs,
+            build=type(self),
         )
 
     def evaluate(

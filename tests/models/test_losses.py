@@ -223,7 +223,7 @@ def test_impossible_parameters_are_refused() -> None:
         with pytest.raises(ValueError, match="`gamma` must be a number of at least 0, got"):
             Focal(gamma)
     for weights in ([1.0, -1.0], [float("nan")]):
-        with pytest.raises(ValueError, match="`class_weights` must be numbers from 0 on"):
+        with pytest.raises(ValueError, match="`class_weights` must be numbers of at least 0"):
             Crossentropy(weights)
 
 
@@ -269,7 +269,7 @@ def test_voted_and_acted_are_mixed_and_acted_stands_where_nobody_voted() -> None
     np.testing.assert_allclose(soft_targets(acted, voted, 1.0), [voted[0], acted[1]])
     np.testing.assert_allclose(soft_targets(acted, voted, 0.25)[0], [0.8, 0.2, 0.0], rtol=1e-6)
     for share in (-0.1, 1.1):
-        with pytest.raises(ValueError, match=r"`share` must be from 0 to 1, got"):
+        with pytest.raises(ValueError, match=r"`share` must be a number from 0 to 1, got"):
             soft_targets(acted, voted, share)
 
 
@@ -295,5 +295,5 @@ def test_targets_that_no_loss_can_use_are_refused() -> None:
         loss_targets([[1, 0], [0.5, 0.5]], [[1, 1], [1, 0]])
     loss_targets([[0.5, 0.5]], [[1, 0]], absent_weight=0.05)
     for name in ("smoothing", "absent_weight"):
-        with pytest.raises(ValueError, match=rf"`{name}` must be from 0 to 1, got 1\.5"):
+        with pytest.raises(ValueError, match=rf"`{name}` must be a number from 0 to 1, got 1\.5"):
             loss_targets([[1, 0]], [[1, 1]], **{name: 1.5})

@@ -35,6 +35,7 @@ from emotionrecog import evaluation, training
 from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
 from emotionrecog.evaluation import Predictions
+from emotionrecog.inference import Engine
 from emotionrecog.splits import protocols
 from emotionrecog.splits.dividing import without_validation
 from emotionrecog.training import Recipe
@@ -638,7 +639,7 @@ def _make(task: _Task) -> None:
     began = time.perf_counter()
     checkpoints = task.unfinished / "checkpoints"
     is_resumed = (checkpoints / "state.npz").exists()
-    recognizer = training.train(
+    artifact = training.train(
         fold.train,
         fold.validation or None,
         recipe=recipe,
@@ -651,7 +652,7 @@ def _make(task: _Task) -> None:
         n_jobs=task.n_threads,
     )
     report = evaluation.evaluate(
-        recognizer,
+        Engine(artifact),
         fold.test,
         protocol=fold.name,
         allow_leakage=task.allow_leakage,
@@ -661,7 +662,7 @@ def _make(task: _Task) -> None:
     kept = dataclasses.replace(
         report.predictions, probabilities=_rounded(report.predictions.probabilities)
     )
-    about = recognizer.artifact.training
+    about = artifact.training
     row = {
         "fold": fold.name,
         "speakers": sorted({utterance.speaker for utterance in fold.test}),
@@ -677,7 +678,7 @@ def _make(task: _Task) -> None:
         "corpora": _rows(kept),
         # What an interrupted run took before nobody counted.
         "seconds": None if is_resumed else round(time.perf_counter() - began, 1),
-        "versions": recognizer.artifact.versions,
+        "versions": artifact.versions,
     }
     kept.write_csv(task.path.with_suffix(".csv"), root=task.root)
     _write_json(row, task.path)

@@ -29,7 +29,6 @@ from emotionrecog.datasets import EMOTIONS, LABEL_SETS
 from emotionrecog.errors import DatasetError
 from emotionrecog.features import FeatureSpec, Statistics, as_spec
 from emotionrecog.features.extraction import extract_corpus
-from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.splits.dividing import hold_out_speakers
 from emotionrecog.training.data import require_apart, statistics_of
 from emotionrecog.training.recipe import Recipe
@@ -152,7 +151,7 @@ def preprocess_data(
             "dataclasses.replace(spec, n_frames=87), or with `functionals`"
         )
     if isinstance(dataset_path, str | os.PathLike):
-        utterances = datasets.load(dataset_path, corpus)
+        utterances = datasets.read(dataset_path, corpus)
     else:
         utterances = list(dataset_path)
     if label_set is not None:
