@@ -25,8 +25,8 @@ import numpy as np
 
 from emotionrecog import EmotionRecognizer, __version__, audio, datasets, plots
 from emotionrecog.evaluation import Predictions, calibration_error, risk_coverage
+from emotionrecog.evaluation.conditions import CONDITIONS
 from emotionrecog.evaluation.predictions import collect
-from emotionrecog.evaluation.stress import CONDITIONS
 from emotionrecog.inference.reliability import LabelSets, weighted_quantile
 from emotionrecog.splits import protocols
 from emotionrecog.splits.dividing import sample_clips, speaker_parts

@@ -15,7 +15,6 @@ an answer goes when that is taken away which its map names than when something e
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
@@ -27,16 +26,10 @@ import numpy as np
 
 from emotionrecog import EmotionRecognizer, __version__
 from emotionrecog.datasets import Utterance
-from emotionrecog.inference.explanation import (
-    MEASURES,
-    _heard,
-    _syllables,
-    deletion,
-    explain,
-    measure,
-    randomised,
-    similarity,
-)
+from emotionrecog.files import write_json
+from emotionrecog.inference.acoustics import MEASURES, count_syllables, measure, track
+from emotionrecog.inference.attribution import explain
+from emotionrecog.inference.sanity import deletion, randomised, similarity
 from emotionrecog.splits import protocols
 from emotionrecog.splits.dividing import sample_clips
 
@@ -70,8 +63,9 @@ def neutral(utterances: list[Utterance]) -> None:
         for name, kind in MEASURES.items():
             means, variances = [], []
             for speaker in speakers:
-                found = [clip[name] for clip in by_speaker[speaker] if clip[name] is not None]
-                values = 12 * np.log2(found) if kind.is_ratio else np.array(found, dtype=float)
+                clips = [clip[name] for clip in by_speaker[speaker]]
+                values = np.array([value for value in clips if value is not None])
+                values = 12 * np.log2(values) if kind.is_ratio else values
                 means.append(values.mean())
                 variances.append(values.var())
             mean, within = weights @ means, weights @ variances
@@ -82,26 +76,26 @@ def neutral(utterances: list[Utterance]) -> None:
                 "within": round(float(np.sqrt(within)), 4),
             }
         groups[group] = rows
-    found = {
+    statistics = {
         "command": "python benchmarks/explanation.py neutral",
         "corpora": sorted({u.corpus for u in chosen}),
         "n_clips": {sex: sum(u.sex == sex for u in chosen) for sex in ("female", "male")},
         "n_speakers": {s: sum(x == s for x in sex_of.values()) for s in ("female", "male")},
         "groups": groups,
     }
-    write(NEUTRAL, found)
+    write(NEUTRAL, statistics)
 
 
 def check(
     run: Path, sibling: Path | None, name: str, n_clips: int, utterances: list[Utterance]
 ) -> None:
-    """Explain clips of speakers not heard, and compare."""
+    """Explain clips of speakers not seen in training, and compare the maps."""
     (fold,) = protocols.get(name).folds(utterances)
     tested = [u for u in fold.test if u.style == "speech"]
     recognizer, *siblings = (EmotionRecognizer.load(folder) for folder in (run, sibling) if folder)
     for trained in (recognizer, *siblings):
         if set(trained.artifact.training["speakers"]) & {u.speaker for u in tested}:
-            sys.exit(f"{trained.artifact.name} has heard speakers of {name}")
+            sys.exit(f"{trained.artifact.name} was trained on speakers of {name}")
     clips = [
         clip
         for corpus in sorted({u.corpus for u in tested})
@@ -124,8 +118,8 @@ def check(
         for what, engines in others.items():
             for engine in engines:
                 other = explain(engine, clip.path, explanation.emotion)
-                found = similarity(explanation, other)
-                alike[what].append((found.rank_correlation, found.ssim))
+                score = similarity(explanation, other)
+                alike[what].append((score.rank_correlation, score.ssim))
         gone = deletion(recognizer.engine, clip.path, explanation)
         for what in ("by_map", "by_energy", "at_random"):
             curves[what].append(getattr(gone, what))
@@ -179,8 +173,8 @@ def syllables(utterances: list[Utterance]) -> dict[str, float]:
     said = [u for u in utterances if u.corpus == "crema_d"][::20]
     counted = []
     for utterance in said:
-        _, level, is_speech, hertz = _heard(utterance.path)
-        counted.append(_syllables(level, is_speech & (hertz > 0)))
+        voice = track(utterance.path)
+        counted.append(count_syllables(voice.level, voice.is_voiced))
     true = [SYLLABLES[str(u.sentence)] for u in said]
     return {
         "n_clips": len(said),
@@ -191,9 +185,9 @@ def syllables(utterances: list[Utterance]) -> dict[str, float]:
     }
 
 
-def write(path: Path, figures: dict[str, object]) -> None:
-    """Write figures, and say where."""
-    path.write_text(f"{json.dumps(figures, indent=1)}\n", encoding="utf-8")
+def write(path: Path, results: dict[str, object]) -> None:
+    """Write results, and print where they are."""
+    write_json(path, results)
     print(path)
 
 

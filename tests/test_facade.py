@@ -1,22 +1,26 @@
-"""One door: what the facade hands on to other modules, and what it refuses to."""
+"""The facade: what it passes on to other modules, and which arguments it rejects."""
 
 import dataclasses
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from emotionrecog.artifact import Artifact
 from emotionrecog import audio, evaluation, training
 from emotionrecog.augmentation import Chain, Gain, SpectrogramAugmentation
 from emotionrecog.datasets import CORPORA, Utterance
 from emotionrecog.errors import DatasetError
-from emotionrecog.features import PRESETS, Extractor, FeatureSpec
-from emotionrecog.models import export
+from emotionrecog.features import PRESETS, Extractor, FeatureSpec, PresetName
+from emotionrecog.models import ARCHITECTURES, ArchitectureName, export
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe
+from emotionrecog.training.options import LossName
+from emotionrecog.training.recipe import LOSSES
 from tests.conftest import CLIP
 
 SAID = [Utterance(CLIP, "happy", corpus="mine", speaker="mine/robot")]
@@ -31,10 +35,11 @@ def recognizer() -> EmotionRecognizer:
 def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Keep what training is asked for, and train nothing."""
     asked: dict[str, Any] = {}
+    bundled = EmotionRecognizer().artifact
 
-    def train(*args: Any, **options: Any) -> str:
+    def train(*args: Any, **options: Any) -> Artifact:
         asked.update(options, args=args)
-        return "trained"
+        return bundled
 
     monkeypatch.setattr(training, "train", train)
     return asked
@@ -106,7 +111,7 @@ def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
 
 
 def test_without_a_choice_the_recipe_is_the_bundled_one(trained: dict[str, Any]) -> None:
-    assert EmotionRecognizer.train(SAID) == "trained"  # type: ignore[comparison-overlap]
+    assert EmotionRecognizer.train(SAID).labels == EMOTIONS
     assert trained["recipe"] == Recipe()
     assert trained["args"] == (SAID, None)
 
@@ -156,7 +161,7 @@ def test_a_recipe_stands_alone(trained: dict[str, Any]) -> None:
     EmotionRecognizer.train(SAID, recipe=recipe)
     assert trained["recipe"] is recipe
     wrong: Any = {"recipe": recipe, "epochs": 3, "augment": False}
-    with pytest.raises(ValueError, match=r"and epochs, augment beside it"):
+    with pytest.raises(ValueError, match=r"got epochs, augment beside it"):
         EmotionRecognizer.train(SAID, **wrong)
 
 
@@ -177,6 +182,25 @@ def test_wrong_choice(trained: dict[str, Any], choice: dict[str, Any], message: 
     with pytest.raises(ValueError, match=message):
         EmotionRecognizer.train(SAID, **choice)
     assert not trained
+
+
+def test_misspelt_option() -> None:
+    wrong: Any = {"epohcs": 3}
+    with pytest.raises(TypeError, match="epohcs"):
+        EmotionRecognizer.train(SAID, **wrong)
+
+
+def test_none_is_the_default(trained: dict[str, Any]) -> None:
+    EmotionRecognizer.train(SAID, epochs=None, architecture=None, loss=None)
+    assert trained["recipe"] == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("literal", "names"),
+    [(ArchitectureName, ARCHITECTURES), (PresetName, PRESETS), (LossName, LOSSES)],
+)
+def test_literal_names_are_those_of_the_tables(literal: Any, names: Iterable[str]) -> None:
+    assert get_args(literal) == tuple(names)
 
 
 # The others --------------------------------------------------------------------------------------
@@ -203,6 +227,7 @@ def test_calls_are_handed_on_with_the_same_defaults(
     monkeypatch.setattr(module, name, lambda *args, **options: asked.update(options, args=args))
     getattr(recognizer, call)(*arguments)
     assert asked.pop("args")[1] is arguments[0]
+    assert asked.pop("build", EmotionRecognizer) is EmotionRecognizer
     assert asked == {option: known[option].default for option in asked}
 
 

@@ -1,13 +1,12 @@
 """The package as a whole: what is public, what is light, who imports whom, what is shipped."""
 
-import ast
 import json
 import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ from types import ModuleType
 import pytest
 
 import emotionrecog
+from benchmarks import structure
 from tests.conftest import CLIP, ROOT, run_python
 
 SOURCE = ROOT / "src" / "emotionrecog"
@@ -83,9 +83,9 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(run_python(f"{code}\n{report}").splitlines()[-1]))
 
 
-def test_import_loads_only_the_errors() -> None:
+def test_import_loads_only_errors_and_version() -> None:
     ours = {name for name in modules_after("import emotionrecog") if "emotionrecog" in name}
-    assert ours == {"emotionrecog", "emotionrecog.errors"}
+    assert ours == {"emotionrecog", "emotionrecog.errors", "emotionrecog.version"}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def test_import_loads_only_the_errors() -> None:
         pytest.param("import emotionrecog.audio, emotionrecog.features", id="audio and features"),
         pytest.param("import emotionrecog.datasets", id="datasets"),
         pytest.param("import emotionrecog.splits.protocols", id="protocols"),
+        pytest.param("import emotionrecog.inference.engine", id="engine"),
         pytest.param("import emotionrecog.features.extraction", id="extraction"),
         pytest.param("import emotionrecog.cli", id="cli"),
         pytest.param(PREDICT, id="predict"),
@@ -110,113 +111,147 @@ def test_light_path_test_can_fail(heavy: str) -> None:
     assert heavy in modules_after(f"{PREDICT}\nimport {heavy}") & HEAVY
 
 
-# Who imports whom --------------------------------------------------------------------------------
+# How it is put together -------------------------------------------------------------------------
 
-# A room imports from the tiers above its own only; rooms of one tier do not know each other.
-TIERS = (
-    {"errors"},
-    {"audio"},
-    {"features"},
-    {"datasets", "artifact", "windows"},
-    {"augmentation", "models"},
-    {"pretrained", "protocols", "audit", "extraction", "plots", "reliability"},
-    {"recognizer"},
-    {"evaluation", "explanation", "baseline", "checks"},
-    {"training", "modelcard", "stress", "calibration"},
-    {"classic", "benchmark"},
-    {"cli"},
-)
-TIER_OF = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
+FILES = structure.files(ROOT)
+IMPORTS = structure.all_imports(ROOT)
 
-# The facade's train(), evaluate() and explain(): allowed inside a function or for type checkers, so
-# that importing the one never imports the other.
-DEFERRED = {
-    ("recognizer", "training"),
-    ("recognizer", "evaluation"),
-    ("recognizer", "explanation"),
-}
+# For type checkers alone.
+UPWARDS = {("features.extraction", "datasets")}
+LONG = {"features.descriptors"}  # one function for each descriptor, as librosa documents them
+MAX_LINES = 600
 
 
-def import_statements(
-    node: ast.AST, deferred: bool = False
-) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    """Yield the imports under `node`, each with whether importing the module leaves it out."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import | ast.ImportFrom):
-            yield child, deferred
-        else:
-            in_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-            for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-            yield from import_statements(child, deferred or in_function or for_types)
+def imported(module: str, source: str) -> list[structure.Import]:
+    """Return what a source would import, were it that of a module or a package."""
+    module, _, package = module.partition("/")
+    return structure.imports(module, source, bool(package), {*FILES, module})
 
 
-def imported_rooms(statement: ast.Import | ast.ImportFrom, package: tuple[str, ...]) -> set[str]:
-    """Return the rooms that a statement in a module of `package` imports from."""
-    if isinstance(statement, ast.Import):
-        paths = [tuple(alias.name.split(".")) for alias in statement.names]
-    else:
-        base = package[: len(package) - statement.level + 1] if statement.level else ()
-        base += tuple(statement.module.split(".")) if statement.module else ()
-        paths = [(*base, alias.name) for alias in statement.names]
-    ours = [path[1:] for path in paths if path[0] == "emotionrecog"]
-    return {path[0] if path else "emotionrecog" for path in ours} - {"__version__"}
+def test_every_part_has_a_layer() -> None:
+    assert {name.partition(".")[0] for name in FILES} - {""} == set(structure.LAYER_OF)
 
 
-def wrong_imports(source: str, module: str) -> list[str]:
-    """Return what a module, named by its path under the package, imports against the tiers."""
-    folders = Path(module).parent.parts
-    room = folders[0] if folders else Path(module).stem
-    wrong = []
-    for statement, deferred in import_statements(ast.parse(source)):
-        for other in imported_rooms(statement, ("emotionrecog", *folders)) - {room}:
-            downwards = TIER_OF.get(other, len(TIERS)) < TIER_OF[room]
-            if not downwards and not (deferred and (room, other) in DEFERRED):
-                wrong.append(f"{module}, line {statement.lineno}: {room} imports {other}")
-    return wrong
-
-
-def modules() -> list[str]:
-    """Return the path of every module under the package, without its own ``__init__.py``."""
-    paths = (path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
-    return sorted(path for path in paths if path != "__init__.py")
-
-
-@pytest.mark.parametrize("module", modules())
-def test_imports_run_one_way(module: str) -> None:
-    assert wrong_imports((SOURCE / module).read_text(encoding="utf-8"), module) == []
+def test_imports_run_downwards() -> None:
+    upwards = [each for each in IMPORTS if each.goes_up]
+    wrong = [
+        str(each)
+        for each in upwards
+        if not each.for_types or (each.module, each.imported.partition(".")[0]) not in UPWARDS
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("audio.py", "from .cli import main"),
-        ("audio.py", "def load():\n    from . import recognizer"),
-        ("audio.py", "import emotionrecog.features"),
-        ("audio.py", "import emotionrecog"),
-        ("audio.py", "from emotionrecog import Waveform"),
-        ("features/mel.py", "from ..datasets.ravdess import parse"),
-        ("datasets/ravdess.py", "from emotionrecog.models import build"),
-        ("datasets/__init__.py", "from .. import artifact"),
-        ("recognizer.py", "from .training import fit"),
-        ("recognizer.py", "def f():\n    from .cli import main"),
+        ("audio", "from .cli import main"),
+        ("audio", "def load():\n    from . import recognizer"),
+        ("audio", "import emotionrecog.features"),
+        ("audio", "import emotionrecog"),
+        ("audio", "from emotionrecog import Waveform"),
+        ("files", "from emotionrecog.text import table"),
+        ("features.mel", "from ..datasets.ravdess import parse"),
+        ("datasets.ravdess", "from emotionrecog.models import build"),
+        ("datasets/package", "from .. import artifact"),
+        ("recognizer", "def f():\n    from .cli import main"),
+        ("training.loop", "if TYPE_CHECKING:\n    from ..recognizer import EmotionRecognizer"),
     ],
 )
 def test_wrong_import_is_reported(module: str, source: str) -> None:
-    assert len(wrong_imports(source, module)) == 1
+    assert [each.goes_up for each in imported(module, source)] == [True]
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("audio.py", "import numpy as np\nfrom .errors import AudioError"),
-        ("datasets/ravdess.py", "from . import Utterance\nfrom ..errors import DatasetError"),
-        ("artifact.py", "from . import __version__, features"),
-        ("recognizer.py", "def train():\n    from .training import fit"),
-        ("recognizer.py", "if TYPE_CHECKING:\n    from .evaluation import Report"),
+        ("audio", "import numpy as np\nfrom .errors import AudioError"),
+        ("datasets.ravdess", "from . import corpus\nfrom ..errors import DatasetError"),
+        ("datasets/package", "from .corpus import Corpus\nfrom .. import audio"),
+        ("artifact", "from . import version, features"),
+        ("recognizer", "def train():\n    from .training import fit"),
     ],
 )
 def test_right_import_is_not_reported(module: str, source: str) -> None:
-    assert wrong_imports(source, module) == []
+    found = imported(module, source)
+    assert [each.goes_up for each in found] == [False] * len(found)
+    assert found
+
+
+def test_at_most_one_circle_of_two_files() -> None:
+    found = structure.circles(IMPORTS)
+    assert [group for group in found if len(group) > 2] == []
+    assert len(found) <= 1
+    for group in found:
+        inside = [e for e in IMPORTS if e.module in group and e.imported in group]
+        assert any(e.deferred or e.for_types for e in inside)
+
+
+def test_circle_is_reported() -> None:
+    first = imported("audio", "from emotionrecog.text import table")
+    assert structure.circles(first) == []
+    for source in ("from . import files", "def f():\n    from .audio import load"):
+        second = imported("text", source)
+        third = imported("files", "if TYPE_CHECKING:\n    import emotionrecog.audio as sound")
+        group = ("audio", "files", "text") if "files" in source else ("audio", "text")
+        assert structure.circles([*first, *second, *third]) == [group]
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_private_names_stay_in_their_module(module: str) -> None:
+    source = FILES[module].read_text(encoding="utf-8")
+    found = [each for each in IMPORTS if each.module == module]
+    assert structure.private_uses(source, found) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from emotionrecog.text import _pad",
+        "from emotionrecog import text\ntext._pad()",
+        "def f():\n    import emotionrecog.text as t\n    t._pad()",
+        "import emotionrecog.text\nemotionrecog.text._pad()",
+    ],
+)
+def test_use_of_a_private_name_is_reported(source: str) -> None:
+    assert len(structure.private_uses(source, imported("audio", source))) == 1
+
+
+def test_own_private_names_are_not_reported() -> None:
+    source = "from emotionrecog import text\nself._pad(_pad, text.__name__)"
+    assert structure.private_uses(source, imported("audio", source)) == []
+
+
+def test_no_file_is_too_long() -> None:
+    lines = {module: structure.n_lines(path) for module, path in FILES.items()}
+    assert {module: n for module, n in lines.items() if n > MAX_LINES and module not in LONG} == {}
+
+
+def test_repetitions_are_found(tmp_path: Path) -> None:
+    body = "".join(f"    x = {n}\n" for n in range(7))
+    for name in "ab":
+        text = f'def {name}(x):\n    """Do."""\n{body}    return {name}\n'
+        (tmp_path / f"{name}.py").write_text(text)
+    paths = sorted(tmp_path.iterdir())
+    assert structure.repetitions(paths) == [(7, paths[0], 3, paths[1], 3)]
+    assert structure.repetitions(paths, contract=True) == [(8, paths[0], 2, paths[1], 2)]
+    assert structure.repetitions(paths[:1]) == []
+
+
+# What is declared --------------------------------------------------------------------------------
+
+
+def test_light_requirements_are_those_of_the_package() -> None:
+    """All that ``make check`` installs is declared in pyproject.toml; TensorFlow is left out."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = declared["optional-dependencies"]
+    needed = {line.partition(";")[0] for line in declared["dependencies"]}
+    known = needed.union(*(extras[name] for name in ("plots", "tables", "test", "dev")))
+    lines = (ROOT / "requirements-check.txt").read_text(encoding="utf-8").splitlines()
+    light = {line for line in lines if line and not line.startswith("#")}
+    assert light - known == set()
+    left_out = {re.match(r"[\w-]+", line)[0] for line in needed - light}
+    assert left_out == {"h5py", "keras", "tensorflow", "tf2onnx"}
 
 
 # What is shipped ---------------------------------------------------------------------------------

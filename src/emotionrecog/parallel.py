@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from emotionrecog.errors import EmotionRecogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Results", "over_recordings", "stream"]
+__all__ = ["Results", "collected", "over_recordings", "reason", "stream"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,7 +51,7 @@ def stream(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    activity: str,
+    activity: str | None,
     n_jobs: int = -1,
     unit: str = "clip",
     prefer: Literal["threads", "processes"] | None = "threads",
@@ -66,7 +66,7 @@ def stream(
     items
         What to call it with.
     activity
-        What the progress bar says; there is one on a terminal only.
+        Label of the progress bar, which is shown on a terminal only; None for no bar.
     n_jobs
         Number of workers, as joblib counts them: -1 for one on each core.
     unit
@@ -78,9 +78,13 @@ def stream(
     from tqdm import tqdm
 
     options: dict[str, Any] = {"require": require} if require else {"prefer": prefer}
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", **options)
+    try:
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", **options)
+    except ValueError:  # the backends of Dask and Ray return all results at once
+        parallel = joblib.Parallel(n_jobs=n_jobs, **options)
     results = parallel(joblib.delayed(_attempt)(function, item) for item in items)
-    bar = tqdm(results, activity, total=len(items), unit=unit, disable=None)
+    is_disabled = None if activity else True  # None: wherever there is no terminal
+    bar = tqdm(results, activity, total=len(items), unit=unit, disable=is_disabled)
     yield from zip(items, bar, strict=True)
 
 
@@ -117,16 +121,37 @@ def over_recordings(
     >>> len(results), list(results.failed.values())
     (1, ['no such audio file'])
     """
-    results: Results[Item, Result] = Results()
-    answers = stream(
-        function,
-        items,
-        activity=activity,
-        n_jobs=n_jobs,
-        unit=unit,
-        prefer=prefer,
-        require=require,
+    return collected(
+        stream(
+            function,
+            items,
+            activity=activity,
+            n_jobs=n_jobs,
+            unit=unit,
+            prefer=prefer,
+            require=require,
+        )
     )
+
+
+def collected(
+    answers: Iterable[tuple[Item, Result | Exception]],
+) -> Results[Item, Result]:
+    """Collect the results of items, and log those that have to be left out.
+
+    Parameters
+    ----------
+    answers
+        Each item with its result, or with the exception that says why it has none, as `stream`
+        yields them.
+
+    Examples
+    --------
+    >>> results = collected([(Path("a.wav"), 1.5), (Path("b.wav"), OSError("it is locked"))])
+    >>> results.values, results.failed[Path("b.wav")]
+    ([1.5], 'it is locked')
+    """
+    results: Results[Item, Result] = Results()
     for item, answer in answers:
         if isinstance(answer, Exception):
             path = Path(getattr(item, "path", item))  # type: ignore[arg-type]

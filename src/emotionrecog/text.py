@@ -24,12 +24,12 @@ def percent(share: float | None, *, digits: int = 1, sign: str = "") -> str:
 
     Examples
     --------
-    >>> percent(0.7741), percent(-0.02, sign="+"), percent(None)
-    ('77.4', '-2.0', '–')
+    >>> percent(0.7741), percent(-0.02, sign="+"), percent(-0.0001), percent(None)
+    ('77.4', '-2.0', '0.0', '–')
     """
     if share is None or share != share:
         return "–"
-    return f"{100 * share:{sign}.{digits}f}"
+    return f"{100 * share:{sign}z.{digits}f}"  # z: 0.0 instead of -0.0
 
 
 def interval(bounds: tuple[float, float] | None, *, digits: int = 1) -> str:
@@ -85,7 +85,7 @@ def printable(name: str) -> str:
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
-    """Round every float in nested mappings and sequences, for JSON that people read.
+    """Round every float in nested mappings, sequences and arrays, for JSON that people read.
 
     Examples
     --------
@@ -96,7 +96,9 @@ def rounded(value: Any, digits: int = 6) -> Any:
         return {name: rounded(item, digits) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [rounded(item, digits) for item in value]
-    return round(float(value), digits) if isinstance(value, float) else value
+    if hasattr(value, "tolist"):  # of NumPy
+        return rounded(value.tolist(), digits)
+    return round(value, digits) if isinstance(value, float) else value
 
 
 def table(

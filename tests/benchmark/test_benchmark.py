@@ -81,11 +81,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     """Have networks made up rather than trained; return what each was to be trained on."""
     made: list[SimpleNamespace] = []
 
-    def train(learnt: list[Utterance], validation: Any = None, **options: Any) -> Scripted:
+    def train(learnt: list[Utterance], validation: Any = None, **options: Any) -> SimpleNamespace:
         made.append(SimpleNamespace(learnt=learnt, validation=validation, **options))
         options["checkpoints"].mkdir(parents=True, exist_ok=True)
-        return scripted(options["name"], sorted({u.speaker for u in learnt}))
+        network = scripted(options["name"], sorted({u.speaker for u in learnt}))
+        network.artifact.network = network
+        return network.artifact
 
+    monkeypatch.setattr(benchmark, "Engine", lambda artifact: artifact.network)
     monkeypatch.setattr(benchmark.training, "train", train)
     monkeypatch.setattr(intervals, "N_DRAWS", 200)  # which takes less time
     return made
@@ -533,8 +536,8 @@ def test_command_trains_and_tests(
     folder = Path("results", "tess-speaker2")
     found = benchmark.summary(folder)
     assert found.command == (
-        "emotionrecog benchmark --protocol tess/speaker2 --config small.toml --seed 4 "
-        "--labels neutral,happy,sad,angry --output results"
+        "emotionrecog benchmark --protocol tess/speaker2 --config small.toml "
+        "--labels neutral,happy,sad,angry --seed 4 --output results"
     )
     assert found.recipe["seed"] == 4
     assert found.recipe["labels"] == ["neutral", "happy", "sad", "angry"]

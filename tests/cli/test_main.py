@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -41,6 +42,16 @@ def test_every_command_has_a_help_and_is_listed(name, capsys):
     out = capsys.readouterr().out
     assert out.startswith(f"usage: emotionrecog {name} ")
     assert out == cli.parsers()[name].format_help()
+
+
+@pytest.mark.parametrize("name", cli.parsers())
+def test_every_command_has_examples_that_can_be_parsed(name):
+    parser = cli.parsers()[name]
+    assert parser.examples
+    for example in parser.examples:
+        assert f"\n  {example}\n" in parser.format_help()
+        _, command = f" {example}".split(f" emotionrecog {name}")
+        parser.parse_args(shlex.split(command))
 
 
 @pytest.mark.parametrize("group", ["", "corpus", "weights"])

@@ -18,8 +18,8 @@ from tests.cli.conftest import savee, write_recording
             ["--fold", "5"],
             "needs the number of a fold (--fold on the command line) from 1 to 4, got 5",
         ),
-        (["--fold", "2"], "was trained on 1 speakers of the test set, such as savee/KL"),
-        (["--fold", "4"], "was trained on 1 speakers of the test set, such as savee/JK"),
+        (["--fold", "2"], "was trained on 1 speaker of the test set (savee/KL)"),
+        (["--fold", "4"], "was trained on 1 speaker of the test set (savee/JK)"),
     ],
 )
 def test_evaluate_takes_one_fold(
@@ -80,7 +80,7 @@ def test_evaluate_measures_despite_leakage_on_request(
     assert cli.main(["evaluate", *arguments]) == 2
     assert "--allow-leakage on the command line" in capsys.readouterr().err
     assert cli.main(["evaluate", *arguments, "--allow-leakage"]) == 0
-    assert capsys.readouterr().out.startswith("LEAKY, these are no figures on new voices")
+    assert capsys.readouterr().out.startswith("LEAKY, these are not results on new speakers")
 
 
 @pytest.mark.corpora

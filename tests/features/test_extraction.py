@@ -25,7 +25,12 @@ from emotionrecog import audio, datasets
 from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec, Statistics, extraction
-from emotionrecog.features.extraction import CorpusFeatures, extract_corpus, extract_files
+from emotionrecog.features.extraction import (
+    CorpusFeatures,
+    extract_corpus,
+    extract_files,
+    read_recordings,
+)
 from emotionrecog.features.spec import N_COLUMNS
 
 RATE = 16_000
@@ -65,6 +70,14 @@ def assert_same(one: CorpusFeatures, other: CorpusFeatures) -> None:
     assert one.utterances == other.utterances
     for a, b in zip(one.arrays, other.arrays, strict=True):
         np.testing.assert_array_equal(a, b, strict=True)
+
+
+def described(spec: FeatureSpec) -> bytes:
+    return extraction._describe({"spec": spec.to_dict()})
+
+
+def unfinished(cache: Path) -> list[Path]:
+    return list(cache.glob("*/.*"))
 
 
 def entries(cache: Path) -> list[Path]:
@@ -177,7 +190,7 @@ def test_arrays_are_a_read_only_sequence(corpus: list[Utterance], tmp_path: Path
 
 
 def test_result_can_be_pickled(corpus: list[Utterance], tmp_path: Path) -> None:
-    spec = dataclasses.replace(SPEC, normalisation="corpus")
+    spec = dataclasses.replace(SPEC, normalization="corpus")
     found = extract_corpus(corpus[:3], spec, cache=tmp_path)
     assert_same(found, pickle.loads(pickle.dumps(found)))
 
@@ -192,7 +205,7 @@ def test_statistics_are_those_of_training_and_serve_the_test(
 ) -> None:
     cache = tmp_path if cached else None
     plain = dataclasses.replace(SPEC, functionals=functionals)
-    spec = dataclasses.replace(plain, normalisation="corpus")
+    spec = dataclasses.replace(plain, normalization="corpus")
     train, test = corpus[:30], corpus[30:]
     raw = [np.atleast_2d(a) for a in extract_corpus(train, plain).arrays]
     learnt = extract_corpus(train, spec, cache=cache)
@@ -212,7 +225,7 @@ def test_statistics_are_those_of_training_and_serve_the_test(
 
 
 def test_padding_does_not_count_for_statistics(corpus: list[Utterance]) -> None:
-    spec = dataclasses.replace(SPEC, normalisation="corpus")
+    spec = dataclasses.replace(SPEC, normalization="corpus")
     long, short = (extract_corpus(corpus, dataclasses.replace(spec, n_frames=n)) for n in (90, 5))
     assert long.statistics is not None
     assert short.statistics is not None
@@ -226,7 +239,7 @@ def test_statistics_that_do_not_fit_are_refused_before_the_work(
     two = Statistics(np.zeros(2, np.float32), np.ones(2, np.float32))
     with pytest.raises(ValueError, match="`statistics` are used where"):
         extract_corpus(corpus, SPEC, statistics=two)
-    spec = dataclasses.replace(SPEC, normalisation="corpus")
+    spec = dataclasses.replace(SPEC, normalization="corpus")
     with pytest.raises(ValueError, match="`statistics` must be those of the 15 features"):
         extract_corpus(corpus, spec, statistics=two)
     assert measured == []
@@ -244,7 +257,7 @@ def test_files_one_after_the_other(corpus: list[Utterance], tmp_path: Path) -> N
         np.testing.assert_array_equal(two, expected[1])
         assert missing == "No such file or directory"
     with pytest.raises(ValueError, match="'corpus' needs all recordings"):
-        extract_files(paths, dataclasses.replace(SPEC, normalisation="corpus"))
+        extract_files(paths, dataclasses.replace(SPEC, normalization="corpus"))
 
 
 def test_files_are_read_lazily(corpus: list[Utterance]) -> None:
@@ -260,6 +273,45 @@ def test_files_are_read_lazily(corpus: list[Utterance]) -> None:
     next(features)
     features.close()
     assert asked <= 1000
+
+
+# A function of one's own -------------------------------------------------------------------------
+
+
+def test_read_recordings_calls_a_function_for_the_samples_of_each(
+    corpus: list[Utterance], tmp_path: Path
+) -> None:
+    missing = of(tmp_path / "missing.wav")
+    utterances = [corpus[0], missing, corpus[1]]
+    results = read_recordings(
+        lambda samples, number: (number, len(samples)), utterances, sampling_rate=RATE // 2
+    )
+    lengths = [audio.load(u.path, sampling_rate=RATE // 2).samples.size for u in corpus[:2]]
+    assert results.items == corpus[:2]
+    assert results.values == [(0, lengths[0]), (2, lengths[1])]
+    assert results.failed == {missing.path: "No such file or directory"}
+
+
+def test_read_recordings_shares_the_cache_under_an_equal_description(
+    corpus: list[Utterance], tmp_path: Path, measured: list[str]
+) -> None:
+    def read(factor: float, description: dict[str, float] | None) -> list[float]:
+        results = read_recordings(
+            lambda samples, number: factor * samples[:1],
+            corpus[:3],
+            sampling_rate=RATE,
+            cache=tmp_path,
+            description=description,
+        )
+        return [float(value[0]) for value in results.values]
+
+    first = read(1.0, {"factor": 1.0})
+    assert len(measured) == 3
+    assert read(5.0, {"factor": 1}) == first, "the cache is not used"
+    assert len(measured) == 3
+    assert read(5.0, {"factor": 5}) == pytest.approx([5 * value for value in first])
+    with pytest.raises(ValueError, match="`description` must say what `function` returns"):
+        read(1.0, None)
 
 
 # The cache --------------------------------------------------------------------------------------
@@ -336,10 +388,10 @@ def test_what_is_made_of_the_measured_needs_no_new_measuring(
     extract_corpus(corpus, SPEC, cache=tmp_path)
     measured.clear()
     for changes in (
-        {"normalisation": "utterance"},
-        {"normalisation": "corpus"},
+        {"normalization": "utterance"},
+        {"normalization": "corpus"},
         {"n_frames": 10},
-        {"normalisation": "corpus", "n_frames": 10},
+        {"normalization": "corpus", "n_frames": 10},
     ):
         spec = dataclasses.replace(SPEC, **changes)
         cached = extract_corpus(corpus, spec, cache=tmp_path)
@@ -383,11 +435,6 @@ def test_version_is_raised_when_numbers_change(feature: str) -> None:
     )
 
 
-def key_of(spec: FeatureSpec) -> str:
-    """Return the text that the folder of a spec is named after."""
-    return json.dumps(extraction._canonical(extraction._Features(spec).key()), sort_keys=True)
-
-
 @given(
     n_mels=st.integers(20, 60),
     fmax=st.sampled_from([4000, 4000.0, 8000, 8000.0, 7999.5]),
@@ -399,9 +446,9 @@ def test_equal_specs_have_one_key_and_others_another(
 ) -> None:
     spec = FeatureSpec(n_mels=n_mels, fmax=fmax, features=tuple(features), deltas=deltas)
     twin = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
-    key = key_of(spec)
-    assert key_of(twin) == key
-    assert key_of(dataclasses.replace(spec, fmax=float(fmax))) == key
+    key = described(spec)
+    assert described(twin) == key
+    assert described(dataclasses.replace(spec, fmax=float(fmax))) == key
     assert FeatureSpec.from_dict(json.loads(key)["spec"]) == spec
     others = [
         dataclasses.replace(spec, n_mels=n_mels + 1),
@@ -409,7 +456,7 @@ def test_equal_specs_have_one_key_and_others_another(
         dataclasses.replace(spec, fmax=fmax - 0.5),
         dataclasses.replace(spec, remove_offset=not spec.remove_offset),
     ]
-    assert len({key, *map(extraction._describe, others)}) == 5
+    assert len({key, *map(described, others)}) == 5
 
 
 def test_cache_says_what_it_holds(corpus: list[Utterance], tmp_path: Path) -> None:
@@ -418,7 +465,7 @@ def test_cache_says_what_it_holds(corpus: list[Utterance], tmp_path: Path) -> No
     held = json.loads(description.read_text())
     assert held["version"] == extraction.VERSION
     assert FeatureSpec.from_dict(held["spec"]) == SPEC
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not unfinished(tmp_path)
     for entry in entries(tmp_path):
         assert np.load(entry, allow_pickle=False).dtype == np.float32
 
@@ -452,7 +499,7 @@ def test_damaged_entry_is_measured_again(
     assert_same(extract_corpus(corpus[:3], SPEC, cache=tmp_path), whole)
     assert len(measured) == 1
     assert {entry: entry.read_bytes() for entry in entries(tmp_path)} == sound
-    assert f"cache {tmp_path}, 1 recordings: measured again, entries were damaged" in caplog.text
+    assert f"cache {tmp_path}, 1 recording: measured again, entries were damaged" in caplog.text
 
 
 def test_cache_that_is_a_file_is_refused(corpus: list[Utterance], tmp_path: Path) -> None:
@@ -494,16 +541,17 @@ def test_full_disk_loses_nothing(
     assert_same(found, extract_corpus(corpus, SPEC))
     assert "20 recordings: kept in memory, not written: No space left on device" in caplog.text
     assert entries(tmp_path) == kept
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not unfinished(tmp_path)
 
 
 def test_what_killed_programs_left_is_removed_once_it_is_old(
     corpus: list[Utterance], tmp_path: Path
 ) -> None:
     extract_corpus(corpus[:1], SPEC, cache=tmp_path)
-    old, young = (tmp_path / "tmp" / name for name in ("old", "young"))
+    old, young = (entries(tmp_path)[0].parent / name for name in (".old", ".young"))
     for left in (old, young):
-        left.touch()
+        left.mkdir()
+        (left / "entry.npy").touch()
     yesterday = time.time() - 1.1 * 24 * 3600
     os.utime(old, (yesterday, yesterday))
     extract_corpus(corpus[:1], SPEC, cache=tmp_path)
@@ -565,7 +613,7 @@ def test_threads_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: 
         found = list(pool.map(extract, range(4)))
     for one in found:
         assert_same(one, extract_corpus(corpus, SPEC))
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not unfinished(tmp_path)
 
 
 @pytest.mark.slow

@@ -207,30 +207,30 @@ def test_deltas_of_few_frames(n_samples: int) -> None:
 
 
 def test_utterance_normalisation() -> None:
-    spec = dataclasses.replace(SPEC, normalisation="utterance")
+    spec = dataclasses.replace(SPEC, normalization="utterance")
     found = Extractor(spec)(noise(44_100))
     np.testing.assert_allclose(found.mean(axis=0), 0.0, atol=1e-5)
     np.testing.assert_allclose(found.std(axis=0), 1.0, atol=1e-4)
 
 
 def test_spectrogram_normalisation_keeps_the_shape_of_the_spectrum() -> None:
-    spec = dataclasses.replace(SPEC, features=("mel_db",), normalisation="spectrogram")
+    spec = dataclasses.replace(SPEC, features=("mel_db",), normalization="spectrogram")
     y = noise(44_100)
-    found, plain = Extractor(spec)(y), Extractor(dataclasses.replace(spec, normalisation="none"))(y)
+    found, plain = Extractor(spec)(y), Extractor(dataclasses.replace(spec, normalization="none"))(y)
     assert found.mean() == pytest.approx(0.0, abs=1e-5)
     assert found.std() == pytest.approx(1.0, abs=1e-4)
     np.testing.assert_allclose(found * plain.std() + plain.mean(), plain, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(Extractor(spec)(0.1 * y), found, atol=1e-3)  # no floor is touched
 
 
-@pytest.mark.parametrize("normalisation", ["utterance", "spectrogram"])
-def test_what_does_not_vary_becomes_zero(normalisation: str) -> None:
-    spec = dataclasses.replace(SPEC, features=("rms", "mel"), normalisation=normalisation)
+@pytest.mark.parametrize("normalization", ["utterance", "spectrogram"])
+def test_what_does_not_vary_becomes_zero(normalization: str) -> None:
+    spec = dataclasses.replace(SPEC, features=("rms", "mel"), normalization=normalization)
     np.testing.assert_array_equal(Extractor(spec)(np.zeros(9_000, np.float32)), 0.0)
 
 
 def test_corpus_normalisation_uses_training_data_alone() -> None:
-    spec = dataclasses.replace(SPEC, normalisation="corpus")
+    spec = dataclasses.replace(SPEC, normalization="corpus")
     plain = Extractor(SPEC)
     training = [plain(noise(30_000, seed)) for seed in range(3)]
     statistics = Statistics.of(training)
@@ -272,16 +272,16 @@ def test_statistics_of_vectors() -> None:
         (lambda: Statistics(np.zeros(2), np.ones(3)), r"got shapes \(2,\) and \(3,\)"),
         (lambda: Statistics(np.array([np.nan]), np.ones(1)), "must be finite"),
         (
-            lambda: Extractor(dataclasses.replace(SPEC, normalisation="corpus"))(noise(9_000)),
+            lambda: Extractor(dataclasses.replace(SPEC, normalization="corpus"))(noise(9_000)),
             "'corpus' needs the `statistics` of training data",
         ),
         (
             lambda: Extractor(SPEC, Statistics(np.zeros(19), np.ones(19))),
-            "`statistics` are used where spec.normalisation is 'corpus', but it is 'none'",
+            "`statistics` are used where spec.normalization is 'corpus', but it is 'none'",
         ),
         (
             lambda: Extractor(
-                dataclasses.replace(SPEC, normalisation="corpus"),
+                dataclasses.replace(SPEC, normalization="corpus"),
                 Statistics(np.zeros(3), np.ones(3)),
             ),
             "must be those of the 19 features of `spec`, got 3",
@@ -395,7 +395,7 @@ def test_any_sound_has_finite_features(name: str) -> None:
         warnings.simplefilter("error")
         found = Extractor(spec)(y)
         assert np.isfinite(found).all()
-        utterance = Extractor(dataclasses.replace(spec, normalisation="utterance"))(y)
+        utterance = Extractor(dataclasses.replace(spec, normalization="utterance"))(y)
         assert np.isfinite(utterance).all()
 
 
@@ -424,7 +424,7 @@ def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None
         ({"features": ("loudness",)}, "got .*loudness.*; expected some of rms, zero_crossing"),
         ({"functionals": ("median",)}, "`functionals` .* expected some of mean, std"),
         ({"mel_scale": "bark"}, "`mel_scale` must be one of htk, slaney, got 'bark'"),
-        ({"normalisation": "speaker"}, "`normalisation` must be one of none, utterance, spectr"),
+        ({"normalization": "speaker"}, "`normalization` must be one of none, utterance, spectr"),
         ({"remove_offset": 1}, "`remove_offset` must be True or False, got 1"),
         ({"deltas": 3}, "`deltas` must be 0, 1 or 2, got 3"),
         ({"deltas": True}, "`deltas` must be 0, 1 or 2, got True"),
@@ -442,8 +442,8 @@ def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None
         ({"features": ("f0",), "f0_range": (65.0, 9e3)}, "must end at sampling_rate / 2 = 8000 Hz"),
         ({"features": ("f0",), "f0_range": (40.0, 500.0)}, "two periods .* 800 samples for 40 Hz"),
         ({"functionals": ("mean",), "n_frames": 9}, "`n_frames` must be None beside them"),
-        ({"functionals": ("mean",), "normalisation": "utterance"}, "are not normalised by utter"),
-        ({"functionals": ("mean",), "normalisation": "spectrogram"}, "are not normalised by spec"),
+        ({"functionals": ("mean",), "normalization": "utterance"}, "are not normalised by utter"),
+        ({"functionals": ("mean",), "normalization": "spectrogram"}, "are not normalised by spec"),
     ],
 )
 def test_spec_refuses(arguments: dict[str, Any], message: str) -> None:
@@ -473,3 +473,11 @@ def test_spec_of_the_first_version_is_read() -> None:
 def test_presets_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         PRESETS["mine"] = SPEC  # type: ignore[index]
+
+
+def test_saved_spec_keeps_the_key_of_its_format() -> None:
+    spec = FeatureSpec(features=("rms",), normalization="corpus")
+    saved = spec.to_dict()
+    assert saved["normalisation"] == "corpus"
+    assert "normalization" not in saved
+    assert FeatureSpec.from_dict(saved) == spec

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emotionrecog.audio import load
 from emotionrecog.features import f0, pyin, voicing, yin
-from emotionrecog.features.pitch import _pitch
+from emotionrecog.features.pitch import pitch_of_frames
 from tests.conftest import CLIP
 
 SPEECH: dict[str, Any] = {"fmin": 65.0, "fmax": 500.0}
@@ -172,9 +172,9 @@ def test_f0_is_yin_where_voiced() -> None:
     assert found.shape == voiced.shape == (1, 1 + len(y) // 512)
     np.testing.assert_array_equal(found[0], np.where(voiced[0] >= 0.5, expected, 0.0))
     assert 0.2 < (found > 0).mean() < 0.9
-    kernel = _pitch(y, sr, 65.0, 500.0, 2_048, 512)
+    kernel = pitch_of_frames(y, sr, 65.0, 500.0, 2_048, 512)
     np.testing.assert_array_equal(kernel, np.concatenate([found, voiced]))
-    without = _pitch(y, sr, 65.0, 500.0, 2_048, 512, center=False)[0]
+    without = pitch_of_frames(y, sr, 65.0, 500.0, 2_048, 512, center=False)[0]
     np.testing.assert_array_equal(without, f0(y=y, sr=sr, center=False)[0])
 
 

@@ -79,7 +79,7 @@ def test_seed_decides_who_is_tested(recordings: list[Utterance], parts: Parts) -
 
 
 def test_normalisation_knows_the_training_part_alone(recordings: list[Utterance]) -> None:
-    spec = dataclasses.replace(SPEC, normalisation="corpus")
+    spec = dataclasses.replace(SPEC, normalization="corpus")
     train, _, test = preprocess_data(recordings, features=spec, n_jobs=1)
     heard = train.features[(train.features != 0).any(axis=2)]  # no padding
     np.testing.assert_allclose(heard.mean(axis=0), 0.0, atol=1e-4)
@@ -209,11 +209,11 @@ def test_a_compiled_loss_is_the_one_that_is_minimised(
     keras: Any, dense: Callable[..., Any], parts: Parts
 ) -> None:
     model = dense()
-    before = [np.array(variable) for variable in model.trainable_variables]
+    before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss=lambda y, answers: 0.0 * answers[:, 0])
     arrays.train_model(model, parts.train, parts.validation, epochs=1)
     for one, other in zip(before, model.trainable_variables, strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, keras.ops.convert_to_numpy(other))
 
 
 def part_of(part: Part, rows: np.ndarray) -> Part:

@@ -98,7 +98,7 @@ def test_training_hears_what_prediction_hears(recordings: list[Utterance]) -> No
     """The middle of a clip, as it is kept for training and as the recogniser cuts it."""
     # In silence, nothing but rounding would have a centroid.
     plain = dataclasses.replace(MFCC, features=("rms", "mfcc"))
-    for spec in (plain, dataclasses.replace(plain, normalisation="utterance")):
+    for spec in (plain, dataclasses.replace(plain, normalization="utterance")):
         recipe = dataclasses.replace(GRU, features=spec, crop_frames=21)
         some = [recordings[0], recordings[3]]  # shorter than the window
         clips, _ = data.read_clips(some, recipe, 1)

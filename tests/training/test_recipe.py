@@ -106,7 +106,7 @@ def test_file_says_it_all(tmp_path: Path) -> None:
         ({"labels": ["happy", "neutral"]}, "in this order, got .'happy', 'neutral'"),
         ({"labels": ["happy", "bored"]}, "must be two or more of neutral, calm"),
         ({"labels": ["happy"]}, "two or more"),
-        ({"features": {"normalisation": "corpus"}}, "must not be normalised by corpus"),
+        ({"features": {"normalization": "corpus"}}, "must not be normalised by corpus"),
     ],
 )
 def test_recipe_refuses(values: dict[str, Any], message: str) -> None:
@@ -127,7 +127,7 @@ def test_bad_file_is_named(tmp_path: Path) -> None:
 def test_what_is_varied_follows_from_the_features() -> None:
     assert Recipe().varies_spectra
     assert not Recipe.of("lstm", features=MFCC).varies_spectra
-    normalised = FeatureSpec(normalisation="utterance")
+    normalised = FeatureSpec(normalization="utterance")
     assert not Recipe(features=normalised).varies_spectra
 
 

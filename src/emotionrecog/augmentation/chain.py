@@ -1,4 +1,4 @@
-"""Several transforms of waveforms one after the other, one's own and others'."""
+"""Apply several transforms of waveforms one after the other, this package's and others."""
 
 from __future__ import annotations
 
@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from emotionrecog.augmentation.waveforms import (
-    AddNoise,
-    BandLimit,
-    Clip,
-    Codec,
-    Gain,
-    PitchShift,
-    RoomImpulse,
-    Shift,
-    TimeStretch,
-    _checked,
-)
+from emotionrecog.augmentation.channels import BandLimit, Clip, Codec, RoomImpulse
+from emotionrecog.augmentation.samples import checked_samples
+from emotionrecog.augmentation.waveforms import AddNoise, Gain, PitchShift, Shift, TimeStretch
 from emotionrecog.errors import AudioError
 
 if TYPE_CHECKING:
@@ -36,22 +27,24 @@ class Chain:
     Parameters
     ----------
     transforms
-        Of this package, chains among them; or anything else that takes samples and a sampling rate
-        in this order and returns samples, such as those of audiomentations and their ``Compose``.
+        Transforms of this package, chains included; or other callables that take samples and a
+        sampling rate in this order and return samples, such as those of audiomentations and their
+        ``Compose``.
     probability
-        How often each is applied, from 0 to 1: one number for all, or a tuple of one for each.
+        Probability of each transform, from 0 to 1: one number for all, or a tuple of one for each.
 
     Raises
     ------
     ValueError
-        If `transforms` is empty or holds what cannot be called, or a probability is none.
+        If `transforms` is empty or holds anything that is not callable, or if a probability is not
+        from 0 to 1.
 
     Notes
     -----
-    What is not of this package knows nothing of the generator. While it is called, ``random`` and
-    ``numpy.random`` are seeded from the generator, and are then put back, so that whatever draws
-    from these two can be repeated as well. Threads share the two: with such transforms use
-    processes, as `augment_corpus` does.
+    Transforms from elsewhere do not take the generator. While one is called, ``random`` and
+    ``numpy.random`` are seeded from the generator, and are restored afterwards, so that transforms
+    that draw from these two are reproducible as well. Threads share the two: use processes with
+    such transforms, as `augment_corpus` does.
 
     Examples
     --------
@@ -71,7 +64,7 @@ class Chain:
     probability: float | tuple[float, ...] = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be called, and probabilities that are none."""
+        """Validate the fields."""
         if not isinstance(self.transforms, tuple) or not self.transforms:
             raise ValueError(
                 f"`transforms` must be a tuple of at least one transform, got {self.transforms!r}"
@@ -94,7 +87,7 @@ class Chain:
     def __call__(
         self, samples: NDArray[np.floating[Any]], sampling_rate: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Return the samples after those transforms whose turn it was.
+        """Return the samples, varied by the transforms that were drawn.
 
         Parameters
         ----------
@@ -108,21 +101,21 @@ class Chain:
         Returns
         -------
         ndarray of float32, shape (n_samples,)
-            Of another length where a transform changes it.
+            Another length if a transform changes it.
 
         Raises
         ------
         AudioError
-            If the samples are not one-dimensional and finite floats, at least one, or those that a
-            transform from elsewhere returns are not.
+            If the samples, or those that a transform from elsewhere returns, are not finite floats
+            of shape (n_samples,), at least one.
         """
-        y = _checked(samples, sampling_rate)
+        y = checked_samples(samples, sampling_rate)
         for transform, share in zip(self.transforms, self._probabilities(), strict=True):
             if rng.random() < share:
-                if isinstance(transform, _OWN):
+                if isinstance(transform, _TRANSFORMS):
                     y = transform(y, sampling_rate, rng)
                 else:
-                    y = _foreign(transform, y, sampling_rate, rng)
+                    y = _call_foreign(transform, y, sampling_rate, rng)
         return y
 
     def _probabilities(self) -> tuple[float, ...]:
@@ -148,13 +141,21 @@ Transform: TypeAlias = (
 Foreign: TypeAlias = Callable[["NDArray[np.float32]", int], "NDArray[np.floating[Any]]"]
 """A transform from elsewhere, called as ``transform(samples, sampling_rate)``."""
 
-_OWN = (
-    *(AddNoise, BandLimit, Chain, Clip, Codec),
-    *(Gain, PitchShift, RoomImpulse, Shift, TimeStretch),
+_TRANSFORMS = (
+    AddNoise,
+    BandLimit,
+    Chain,
+    Clip,
+    Codec,
+    Gain,
+    PitchShift,
+    RoomImpulse,
+    Shift,
+    TimeStretch,
 )
 
 
-def _foreign(
+def _call_foreign(
     transform: Foreign, samples: NDArray[np.float32], sampling_rate: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     state, numpy_state = random.getstate(), np.random.get_state()
@@ -167,9 +168,9 @@ def _foreign(
         random.setstate(state)
         np.random.set_state(numpy_state)
     try:
-        return _checked(result, sampling_rate)
+        return checked_samples(result, sampling_rate)
     except AudioError as error:
         raise AudioError(
-            f"the transform {transform!r} must return what it is given, mono samples of shape "
-            f"(n_samples,), finite floats, and returned something else: {error}"
+            f"the transform {transform!r} must return mono samples of shape (n_samples,), finite "
+            f"floats: {error}"
         ) from error

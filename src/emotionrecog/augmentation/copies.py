@@ -1,22 +1,21 @@
-"""Varied copies of recordings, as files that splits keep together with their originals."""
+"""Write varied copies of recordings, which splits keep together with their originals."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import logging
-import os
-import tempfile
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotionrecog import audio
-from emotionrecog.errors import AudioError, EmotionRecogError
+from emotionrecog import audio, files, parallel
+from emotionrecog.augmentation.samples import generator_for
+from emotionrecog.errors import AudioError, require_whole
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
@@ -26,21 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["AugmentedCorpus", "augment_corpus"]
 
-_logger = logging.getLogger("emotionrecog")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedCorpus:
-    """Recordings and varied copies of them.
+    """Recordings and their varied copies.
 
     Parameters
     ----------
     utterances : list of Utterance
-        Each original, in the given order, followed by its copies. All of them have the same
-        `recording`, by which splits and the audit know that they belong together.
+        Each original, in the order of the input, followed by its copies. All of them have the same
+        `recording`, by which splits and the leakage audit know that they belong together.
     failed : mapping of Path to str
-        Originals that could not be read or varied, and why. Neither they nor copies of them are
-        among the utterances.
+        Originals that could not be read or varied, with the reason. Neither they nor copies of
+        them are among the utterances.
     """
 
     utterances: list[Utterance]
@@ -58,42 +55,41 @@ def augment_corpus(
 ) -> AugmentedCorpus:
     """Write varied copies of recordings.
 
-    Divide first and augment what is trained on alone: copies in a test would make it another test.
-    Where originals and copies are divided all the same, `recording` keeps them on one side: it
-    becomes that of the original or, where this has none, a hash of the file. What is drawn depends
-    on the corpus, `recording`, the number of the copy and `seed`, and not on the other
-    recordings, their order or `n_jobs`.
+    Split first and augment the training part alone: copies in a test set would make it another
+    test. If originals and copies are split nevertheless, `recording` keeps them on one side: it is
+    that of the original or, if this has none, a hash of the file. The random draws depend on the
+    corpus, `recording`, the number of the copy and `seed`, and not on the other recordings, their
+    order or `n_jobs`.
 
-    Copies are mono FLAC files of 24 bits at the sampling rate of the original, called like it with
-    a mark and their number behind. Each is written beside its place and moved there, so that it is
-    never seen half-written; one already there is replaced. A copy that is louder than full scale
-    is turned down to it.
+    Copies are mono 24-bit FLAC files at the sampling rate of the original, named after it with a
+    hash and their number. Each is written atomically; an existing one is replaced. A copy that
+    exceeds full scale is scaled down to it.
 
     Parameters
     ----------
     utterances
-        The originals, of any corpora. Their files are read, and not touched.
+        The originals, of any corpora. Their files are only read.
     folder
-        Where the copies go. It is made if it does not exist.
+        The folder for the copies. It is created if it does not exist.
     transform
         A `Chain`, or one transform of this package.
     copies
-        How many of each recording.
+        Number of copies of each recording.
     seed
-        Another number gives other copies.
+        Seed of the random draws.
     n_jobs
         Number of processes, as joblib counts them.
 
     Returns
     -------
     AugmentedCorpus
-        A recording that cannot be read, or not be varied, is listed in it, and the rest goes on;
-        the library's logger warns of them.
+        Recordings that cannot be read or varied are listed in it and logged as warnings; they do
+        not stop the others.
 
     Raises
     ------
     ValueError
-        If `copies` is not a positive whole number, or `seed` a negative or no whole one.
+        If `copies` is not a whole number of at least 1, or `seed` not one of at least 0.
     OSError
         If a copy cannot be written.
 
@@ -111,77 +107,61 @@ def augment_corpus(
     >>> len({utterance.recording for utterance in made.utterances})
     1
     """
-    import joblib
-    from tqdm import tqdm
-
-    for name, number, lowest in (("copies", copies, 1), ("seed", seed, 0)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < lowest:
-            raise ValueError(f"`{name}` must be a whole number from {lowest} on, got {number!r}")
-    given = list(utterances)
+    require_whole("copies", copies, 1)
+    require_whole("seed", seed)
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    results = parallel(
-        joblib.delayed(_with_copies)(utterance, root, transform, copies, seed)
-        for utterance in given
-    )
-    progress = tqdm(results, "augmenting", total=len(given), unit="clip", disable=None)
-    made: list[Utterance] = []
-    failed: dict[Path, str] = {}
-    for utterance, result in zip(given, progress, strict=True):
-        if isinstance(result, str):
-            failed[utterance.path] = result
-        else:
-            made += result
-    if failed:
-        path, why = next(iter(failed.items()))
-        _logger.warning(
-            "left out %d of %d recordings that could not be augmented, such as %r: %s",
-            *(len(failed), len(given), str(path), why),
+    try:
+        results = parallel.over_recordings(
+            functools.partial(
+                _with_copies, root=root, transform=transform, copies=copies, seed=seed
+            ),
+            list(utterances),
+            activity="augmenting",
+            n_jobs=n_jobs,
+            prefer="processes",
         )
-    return AugmentedCorpus(utterances=made, failed=failed)
+    except _WriteError as error:
+        raise error.args[0] from None
+    augmented = [utterance for family in results.values for utterance in family]
+    return AugmentedCorpus(utterances=augmented, failed=results.failed)
+
+
+class _WriteError(Exception):
+    """Carry the `OSError` of a copy that cannot be written, which stops the work."""
 
 
 def _with_copies(
-    utterance: Utterance, root: Path, transform: Transform, copies: int, seed: int
-) -> list[Utterance] | str:
-    """Return an utterance and its copies, or why there are none."""
-    try:
-        content = hashlib.sha256(utterance.path.read_bytes()).hexdigest()
-        waveform = audio.load(utterance.path)
-        source = utterance.recording or content[:16]
-        varied = []
-        for number in range(1, copies + 1):
-            samples = transform(
-                waveform.samples,
-                waveform.sampling_rate,
-                _generator(utterance.corpus, source, number, seed),
-            )
-            if np.ptp(samples) < audio.SILENT_RANGE:
-                raise AudioError(f"copy {number} is silent; the transforms leave no sound of it")
-            varied.append(samples)
-    except (EmotionRecogError, OSError) as error:
-        return str(error)
-    # Files of one name, such as those of two speakers, do not get in each other's way.
-    mark = hashlib.sha256(f"{utterance.corpus}/{source}/{content}".encode()).hexdigest()[:8]
-    made = [dataclasses.replace(utterance, recording=source)]
+    utterance: Utterance, *, root: Path, transform: Transform, copies: int, seed: int
+) -> list[Utterance]:
+    """Write the copies of an utterance, and return it followed by them."""
+    content = files.sha256(utterance.path)
+    waveform = audio.load(utterance.path)
+    source = utterance.recording or content[:16]
+    varied = []
+    for number in range(1, copies + 1):
+        rng = generator_for(utterance.corpus, source, seed=(seed, number))
+        samples = transform(waveform.samples, waveform.sampling_rate, rng)
+        if np.ptp(samples) < audio.SILENT_RANGE:
+            raise AudioError(f"copy {number} is silent; the transforms leave no sound of it")
+        varied.append(samples)
+    # The hash keeps apart files of one name, such as those of two speakers.
+    mark = files.sha256(f"{utterance.corpus}/{source}/{content}".encode())[:8]
+    original = dataclasses.replace(utterance, recording=source)
+    family = [original]
     for number, samples in enumerate(varied, start=1):
         path = root / f"{utterance.path.stem}-{mark}-{number}.flac"
         _write(path, samples, waveform.sampling_rate)
-        made.append(dataclasses.replace(made[0], path=path))
-    return made
-
-
-def _generator(corpus: str, source: str, number: int, seed: int) -> np.random.Generator:
-    digest = hashlib.sha256(f"{corpus}/{source}".encode()).digest()
-    return np.random.default_rng((seed, number, int.from_bytes(digest[:16], "big")))
+        family.append(dataclasses.replace(original, path=path))
+    return family
 
 
 def _write(path: Path, samples: NDArray[np.float32], sampling_rate: int) -> None:
     import soundfile
 
     scaled = samples / max(1.0, float(np.abs(samples).max()))
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
-        new = Path(beside, "new.flac")
-        soundfile.write(new, scaled, sampling_rate, format="FLAC", subtype="PCM_24")
-        new.replace(path)
+    try:
+        with files.writing(path) as new:
+            soundfile.write(new, scaled, sampling_rate, format="FLAC", subtype="PCM_24")
+    except OSError as error:
+        raise _WriteError(error) from None

@@ -1,6 +1,6 @@
-"""Variations of spectrograms and features: `SpectrogramAugmentation`, SpecAugment and mixup.
+"""Vary spectrograms and features: `SpectrogramAugmentation`, SpecAugment and mixup.
 
-`SpectrogramAugmentation` makes a network indifferent to who, where and how loud. It works on
+`SpectrogramAugmentation` makes a network robust to other voices, rooms and microphones. It works on
 batches of *linear* mel power, where sources add and rooms and microphones multiply, and is used in
 training only. The level needs no augmentation: the front end removes it.
 """
@@ -11,8 +11,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
+import scipy  # loads scipy.fft when it is first used, which takes 0.3 s
 
+from emotionrecog.errors import require_number, require_share, require_whole
 from emotionrecog.features.mel import relative_to_voice
 
 if TYPE_CHECKING:
@@ -22,38 +23,46 @@ if TYPE_CHECKING:
 
 __all__ = ["SpectrogramAugmentation", "fit_length", "mixup", "spec_augment"]
 
-_SILENCE = np.float32(1e-12)  # mel power, relative to the voice, of a frame that holds nothing
+_SILENCE = np.float32(1e-12)  # mel power of an empty frame, relative to the voice
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpectrogramAugmentation:
-    """How strongly training clips are varied; each draw is uniform in its range.
+    """Vary training clips at random; each draw is uniform in its range.
 
     Parameters
     ----------
     time_scale
         Largest relative change of duration, e.g. 0.15 for 0.85 to 1.15 times.
     mel_shift
-        Largest shift along the mel axis, in bands: another vocal tract.
+        Largest shift along the mel axis, in bands, as of another vocal tract.
     colouration_db
-        Standard deviation of a smooth random frequency response: another microphone.
+        Standard deviation of a smooth random frequency response, as of another microphone, in dB.
     noise_db
-        Range of the level of added stationary noise relative to the voice, in dB, both as the front
-        end hears them: what is of equal power in all frequencies is 14 dB louder there beside a
-        voice than in the samples.
+        Range of the level of added stationary noise relative to the voice, in dB, both measured in
+        mel power: there, white noise beside a voice is 14 dB louder than in the samples.
     noise_tilt_db
-        Range of how much more of the noise there is in the highest band than in the lowest, in dB,
-        besides smooth random peaks and valleys. 40 is about white noise, 25 pink, 0 brown.
+        Range of the level of the noise in the highest band above that in the lowest, in dB, apart
+        from smooth random peaks and valleys. 40 is about white noise, 25 pink, 0 brown.
     noise_probability, reverberation_probability
-        How often noise and a room are added.
+        Probability of adding noise and a room.
     narrow_probability
-        How often only some of the bands are kept, as telephones and codecs do.
+        Probability of keeping only some of the bands, as telephones and codecs do.
     narrow_low, narrow_high
-        Largest shares of the bands that are then emptied at the two ends.
+        Largest shares of the bands that are then silenced at the two ends.
     masks, mask_bands, mask_frames
-        SpecAugment: number of stripes hidden along each axis, and their largest widths.
+        Number of stripes that SpecAugment masks along each axis, and their largest widths.
     mixup
-        Parameter of the Beta distribution of mixing two clips of one corpus; 0 for none.
+        Parameter of the Beta distribution from which the shares of two mixed clips of one corpus
+        are drawn; 0 for no mixing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip = np.random.default_rng(0).normal(size=(120, 64)).astype(np.float32)
+    >>> varied = SpectrogramAugmentation().power([clip], 100, np.random.default_rng(1))
+    >>> varied.shape, varied.dtype
+    ((1, 100, 64), dtype('float32'))
     """
 
     time_scale: float = 0.12
@@ -72,7 +81,7 @@ class SpectrogramAugmentation:
     mixup: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn.
+        """Validate the fields.
 
         Raises
         ------
@@ -81,12 +90,14 @@ class SpectrogramAugmentation:
             be empty.
         """
         shares = (
-            *("noise_probability", "reverberation_probability", "narrow_probability"),
-            *("narrow_low", "narrow_high"),
+            "noise_probability",
+            "reverberation_probability",
+            "narrow_probability",
+            "narrow_low",
+            "narrow_high",
         )
         for name in shares:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` must be from 0 to 1, got {getattr(self, name)!r}")
+            require_share(name, getattr(self, name))
         if self.narrow_low + self.narrow_high >= 1:
             raise ValueError(
                 "`narrow_low` and `narrow_high` must leave bands between them, got "
@@ -100,14 +111,14 @@ class SpectrogramAugmentation:
     def power(
         self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Crop, stretch, shift, colour and bury each clip.
+        """Crop, stretch, shift, colour and degrade each clip.
 
         Parameters
         ----------
         clips
-            Logarithms of mel power, each of shape (its own n_frames, n_mels).
+            Logarithms of mel power, each of shape (n_frames of the clip, n_mels).
         n_frames
-            Length to return.
+            Number of frames to return.
         rng
             Source of all randomness.
 
@@ -116,20 +127,20 @@ class SpectrogramAugmentation:
         ndarray of float32, shape (n_clips, n_frames, n_mels)
             Mel power relative to the level of the voice.
         """
-        return self._spoil(self._move(clips, n_frames, rng), rng)
+        return self._degrade(self._change_voice(clips, n_frames, rng), rng)
 
-    def _move(
+    def _change_voice(
         self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Crop, stretch, shift and colour each clip: another voice, another microphone."""
-        batch = np.stack([self._place(clip, n_frames, rng) for clip in clips])
+        """Crop, stretch, shift and colour each clip, as of another voice and microphone."""
+        batch = np.stack([self._crop(clip, n_frames, rng) for clip in clips])
         n_clips, _, n_mels = batch.shape
         if self.colouration_db:
             batch *= _decibels(self.colouration_db * _smooth_curves(n_clips, n_mels, rng))
         return relative_to_voice(batch)
 
-    def _spoil(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Put some clips into rooms and noise, and through narrow channels."""
+    def _degrade(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Add rooms and noise to some clips, and send some through narrow channels."""
         batch = power.copy()
         n_clips, _, n_mels = batch.shape
         reverberant = rng.random(n_clips) < self.reverberation_probability
@@ -144,10 +155,10 @@ class SpectrogramAugmentation:
             batch[clip, :, highest:] = _SILENCE
         return relative_to_voice(batch)
 
-    def _place(
+    def _crop(
         self, clip: NDArray[np.floating], n_frames: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Cut or surround one clip, stretched in time and shifted along the mel axis."""
+        """Crop or pad one clip, stretched in time and shifted along the mel axis."""
         speed = 1.0 + rng.uniform(-self.time_scale, self.time_scale)
         spare = len(clip) / speed - n_frames
         start = rng.uniform(min(0.0, spare), max(0.0, spare))
@@ -177,23 +188,23 @@ class SpectrogramAugmentation:
         groups: NDArray[np.intp],
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Superpose pairs of clips of one group, and their targets in the same proportion.
+        """Mix pairs of clips of one group, and their targets in the same proportion.
 
         Parameters
         ----------
         inputs
-            Mel power, or what a trunk says of it; shape (n_clips, ...).
+            Mel power, or embeddings of it, shape (n_clips, ...).
         targets
-            Shape (n_clips, n_targets).
+            Probabilities of the emotions, shape (n_clips, n_targets).
         groups
-            Only clips of equal number here are superposed; shape (n_clips,).
+            Number of the group of each clip, shape (n_clips,).
         rng
             Source of all randomness.
 
         Returns
         -------
         inputs, targets
-            Of the same shapes. Every clip keeps at least half of itself.
+            Arrays of the same shapes. Every clip keeps a share of at least half.
         """
         if not self.mixup:
             return inputs, targets
@@ -202,7 +213,7 @@ class SpectrogramAugmentation:
     def features(
         self, log_power: NDArray[np.float32], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Hide stripes of the features, shape (n_clips, n_frames, n_mels): `spec_augment`."""
+        """Mask stripes of features of shape (n_clips, n_frames, n_mels), as `spec_augment` does."""
         return spec_augment(
             log_power,
             rng,
@@ -220,22 +231,22 @@ def spec_augment(
     mask_bands: int = 12,
     mask_frames: int = 24,
 ) -> NDArray[np.float32]:
-    """Hide random stripes of features along both axes (SpecAugment [1]_, without its warping).
+    """Mask random stripes of features along both axes (SpecAugment [1]_, without its warping).
 
-    Each stripe is as wide as a draw from 0 to its largest width says, and filled with the smallest
-    value of its clip: what is hidden looks silent.
+    The width of each stripe is drawn from 0 to its largest width. It is filled with the smallest
+    value of its clip, as if it were silent.
 
     Parameters
     ----------
     features
-        Log-mel spectra or other features, shape (n_frames, n_features), or several clips' of
-        shape (n_clips, n_frames, n_features). They are not changed.
+        Log-mel spectra or other features, shape (n_frames, n_features) or, for several clips,
+        (n_clips, n_frames, n_features). They are not changed.
     rng
         Source of all randomness.
     masks
         Number of stripes along each axis.
     mask_bands, mask_frames
-        Largest widths of the stripes, in features and in frames; no wider than there are.
+        Largest widths of the stripes, in features and in frames, limited to those of the clip.
 
     Returns
     -------
@@ -244,8 +255,8 @@ def spec_augment(
     Raises
     ------
     ValueError
-        If the features have another number of axes or no values, or a number is negative or not
-        whole.
+        If the features have another number of axes or no values, or if a number is not a whole one
+        of at least 0.
 
     References
     ----------
@@ -256,8 +267,8 @@ def spec_augment(
     --------
     >>> import numpy as np
     >>> features = np.random.default_rng(0).normal(size=(100, 40))
-    >>> hidden = spec_augment(features, np.random.default_rng(1), mask_bands=8, mask_frames=20)
-    >>> stripes = hidden == features.min().astype(np.float32)
+    >>> masked = spec_augment(features, np.random.default_rng(1), mask_bands=8, mask_frames=20)
+    >>> stripes = masked == features.min().astype(np.float32)
     >>> int(stripes.all(axis=0).sum()), int(stripes.all(axis=1).sum())  # features, frames
     (4, 15)
     """
@@ -266,8 +277,7 @@ def spec_augment(
         ("mask_bands", mask_bands),
         ("mask_frames", mask_frames),
     ):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise ValueError(f"`{name}` must be a whole number from 0 on, got {number!r}")
+        require_whole(name, number)
     result = np.array(features, dtype=np.float32)
     if result.ndim not in (2, 3) or result.size == 0:
         raise ValueError(
@@ -295,32 +305,32 @@ def mixup(
     alpha: float = 0.2,
     groups: NDArray[np.intp] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Superpose pairs of clips, and their targets in the same proportion (mixup [1]_).
+    """Mix pairs of clips, and their targets in the same proportion (mixup [1]_).
 
     Parameters
     ----------
     inputs
-        Features, shape (n_clips, ...). Powers add as sounds do, logarithms of them do not.
+        Features, shape (n_clips, ...). Powers add as sounds do; their logarithms do not.
     targets
         Probabilities of the emotions, shape (n_clips, n_targets).
     rng
         Source of all randomness.
     alpha
-        Both parameters of the Beta distribution that shares are drawn from: 1 for any share alike,
-        less for clips that stay nearly themselves.
+        Both parameters of the Beta distribution from which shares are drawn: 1 for a uniform
+        distribution, less for shares nearer to 0 and 1.
     groups
-        Only clips of equal number here are superposed, such as those of one corpus; shape
-        (n_clips,). By default any.
+        Number of the group of each clip, such as its corpus, shape (n_clips,). Only clips of one
+        group are mixed. By default all clips are one group.
 
     Returns
     -------
     inputs, targets
-        Of the same shapes. Every clip keeps at least half of itself.
+        Arrays of the same shapes. Every clip keeps a share of at least half.
 
     Raises
     ------
     ValueError
-        If `alpha` is not positive, or the arrays are not of as many clips.
+        If `alpha` is not positive, or the arrays have different numbers of clips.
 
     References
     ----------
@@ -335,13 +345,12 @@ def mixup(
     array([[0.86, 0.14],
            [0.47, 0.53]], dtype=float32)
     """
-    if not 0 < alpha < np.inf:
-        raise ValueError(f"`alpha` must be a positive number, got {alpha!r}")
+    require_number("alpha", alpha, 0, open_low=True)
     if groups is None:
         groups = np.zeros(len(inputs), dtype=np.intp)
     if not len(inputs) == len(targets) == len(groups):
         raise ValueError(
-            "`inputs`, `targets` and `groups` must be of as many clips, got "
+            "`inputs`, `targets` and `groups` must have the same number of clips, got "
             f"{len(inputs)}, {len(targets)} and {len(groups)}"
         )
     partner = _shuffle_within(groups, rng)
@@ -349,14 +358,32 @@ def mixup(
     share = np.maximum(share, 1 - share)
 
     def mixed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        own = share.reshape(-1, *[1] * (values.ndim - 1))
-        return own * values + (1 - own) * values[partner]
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        return weight * values + (1 - weight) * values[partner]
 
     return mixed(inputs), mixed(targets)
 
 
 def fit_length(clip: NDArray[np.floating], n_frames: int) -> NDArray[np.float32]:
-    """Cut the middle of a clip's log power out, or surround it with silence, to `n_frames`."""
+    """Crop the log power of a clip to its middle, or pad it with silence at both ends.
+
+    Parameters
+    ----------
+    clip
+        Shape (n_frames of the clip, n_mels).
+    n_frames
+        Number of frames to return.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_frames, n_mels)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fit_length(np.array([[0.0], [1.0], [2.0]]), 1)
+    array([[1.]], dtype=float32)
+    """
     spare = len(clip) - n_frames
     if spare >= 0:
         return clip[spare // 2 : spare // 2 + n_frames].astype(np.float32)
@@ -368,7 +395,7 @@ def fit_length(clip: NDArray[np.floating], n_frames: int) -> NDArray[np.float32]
 def _late_reverberation(
     power: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the decaying tail that a room adds; 60 dB in 0.15 to 0.7 s, in frames of 10 ms."""
+    """Return the decaying tail that a room adds: 60 dB in 0.15 to 0.7 s, in frames of 10 ms."""
     n_clips, n_frames, _ = power.shape
     decay = (10.0 ** (-6.0 / rng.uniform(15.0, 70.0, (n_clips, 1)))).astype(np.float32)
     strength = (10.0 ** rng.uniform(-2.5, -0.7, (n_clips, 1, 1))).astype(np.float32)

@@ -113,7 +113,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     Returns
     -------
     dict of str to argparse.ArgumentParser
-        By full name, in the order of the help: ``"predict"``, ``"corpus check"``.
+        By full name, in the order of the help: ``"predict"``, ``"corpus check"``. Each parser has
+        ``examples``, a tuple of command lines, besides the attributes of argparse.
 
     Examples
     --------
@@ -145,6 +146,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(
             description=entry.description, epilog=entry.epilog, allow_abbrev=False, **options
         )
+        self.examples = entry.examples if isinstance(entry, Command) else ()
         self._entry = entry
         self._is_filled = False
 
@@ -160,6 +162,11 @@ class _Parser(argparse.ArgumentParser):
         rows = self.add_subparsers(title="commands", metavar="COMMAND", required=True)
         for entry in self._entry.commands:
             rows.add_parser(entry.name, help=entry.summary, entry=entry)
+
+    def format_help(self) -> str:
+        """Return the help, with examples at its end."""
+        lines = ["", "examples:", *(f"  {example}" for example in self.examples), ""]
+        return super().format_help() + ("\n".join(lines) if self.examples else "")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; a group prints its help if no command is named."""

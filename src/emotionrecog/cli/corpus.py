@@ -141,6 +141,10 @@ CORPUS = options.Group(
             "missing, damaged, silent, duplicate and unusual recordings.",
             add_arguments=_add_check_arguments,
             run=_check,
+            examples=(
+                "emotionrecog corpus check corpora/",
+                "emotionrecog corpus check corpora/ravdess --format json",
+            ),
             epilog="Exit status: 0 if there is no problem beyond those known in the owners' own "
             "files, 1 if there is, 2 if there is no corpus or the command could not run.",
         ),
@@ -150,6 +154,7 @@ CORPUS = options.Group(
             description="List the corpora that the library can read, with their licences.",
             add_arguments=_add_list_arguments,
             run=_list,
+            examples=("emotionrecog corpus list",),
         ),
         options.Command(
             name="audit",
@@ -159,6 +164,10 @@ CORPUS = options.Group(
             "louder, quieter or noisy.",
             add_arguments=_add_audit_arguments,
             run=_audit,
+            examples=(
+                "emotionrecog corpus audit train.csv test.csv",
+                "emotionrecog corpus audit corpora/crema_d my-recordings.csv --no-audio",
+            ),
             logs=True,
             epilog="Exit status: 0 if the sets share no speaker and no recording, 1 if they do, 2 "
             "if the command could not run.",
@@ -170,6 +179,7 @@ CORPUS = options.Group(
             "splits that keep its speakers apart, and compare the results. Takes a few minutes.",
             add_arguments=_add_gap_arguments,
             run=_gap,
+            examples=("emotionrecog corpus gap --corpora corpora/",),
             logs=True,
             epilog="Exit status: 0 if a corpus could be measured, 2 if none could be.",
         ),

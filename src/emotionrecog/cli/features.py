@@ -251,6 +251,11 @@ FEATURES = options.Command(
     "time, and write a table.",
     add_arguments=_add_features_arguments,
     run=_features,
+    examples=(
+        "emotionrecog features clip.wav -o clip.csv",
+        "emotionrecog features recordings/ --preset mfcc --functionals mean,std -o recordings.csv",
+        "emotionrecog features clip.wav --features rms,f0,mfcc -o clip.npz",
+    ),
     epilog="Parquet needs emotionrecog[tables]. Exit status: 0 if every recording was measured, 1 "
     "if some could not be, 2 if none could be or the command could not run.",
 )
@@ -261,5 +266,10 @@ PLOT = options.Command(
     description="Draw recordings and their features, one or several side by side.",
     add_arguments=_add_plot_arguments,
     run=_plot,
+    examples=(
+        "emotionrecog plot clip.wav -o clip.png",
+        "emotionrecog plot a.wav b.wav --kind f0 --kind rms -o ab.svg",
+        "emotionrecog plot corpora/savee/JE/*.wav --by-emotion --kind f0 -o je.png",
+    ),
     epilog="Needs emotionrecog[plots].",
 )

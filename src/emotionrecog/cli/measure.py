@@ -233,6 +233,10 @@ EVALUATE = options.Command(
     "(UAR) and accuracy (WA), in per cent.",
     add_arguments=_add_evaluate_arguments,
     run=_evaluate,
+    examples=(
+        "emotionrecog evaluate my-recogniser --protocol joint-test --html report.html",
+        "emotionrecog evaluate my-recogniser --protocol savee/emobox4 --fold 2 --json report.json",
+    ),
     logs=True,
 )
 
@@ -245,6 +249,7 @@ STRESS = options.Command(
     "unweighted average recall (UAR).",
     add_arguments=_add_stress_arguments,
     run=_stress,
+    examples=("emotionrecog stress my-recogniser --corpus crema_d --clips 324 --plot stress.png",),
     logs=True,
 )
 
@@ -256,6 +261,7 @@ BENCHMARK = options.Command(
     "and expected calibration error (ECE), in per cent. Needs TensorFlow.",
     add_arguments=_add_benchmark_arguments,
     run=_benchmark,
+    examples=("emotionrecog benchmark --protocol savee/emobox4 --labels tess7 -o results",),
     logs=True,
     epilog="The same command resumes an interrupted benchmark. FOLDER holds a folder for each "
     "protocol, with predictions (CSV) and metrics (JSON) of each fold, and summary.json.",

@@ -6,6 +6,7 @@ The names that an option accepts come from the library when the parser of a comm
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,9 @@ class Command:
     run
         Does the work and returns the exit status.
     epilog
-        What stands below the options in the command's help.
+        Text below the options in the command's help.
+    examples
+        Complete command lines, listed at the end of the help.
     logs
         Whether the library's log is shown on standard error.
     """
@@ -53,6 +56,7 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
     epilog: str | None = None
+    examples: tuple[str, ...] = ()
     logs: bool = False
 
 
@@ -361,8 +365,6 @@ def speakers_of(recognizer: EmotionRecognizer, utterances: Sequence[Utterance]) 
 
 def relabel(utterances: Sequence[Utterance], labels: LabelSet) -> list[Utterance]:
     """Apply a label set, and log how many recordings were renamed or left out."""
-    import logging
-
     relabelled = labels.apply(utterances)
     for line in str(relabelled).splitlines():
         logging.getLogger("emotionrecog").info("%s", line)

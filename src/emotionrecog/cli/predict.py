@@ -262,6 +262,11 @@ PREDICT = options.Command(
     description="Recognise the emotion in each recording, with its probability.",
     add_arguments=_add_predict_arguments,
     run=_predict,
+    examples=(
+        "emotionrecog predict clip.wav",
+        "emotionrecog predict recordings/ --format csv",
+        "curl -s https://example.org/clip.mp3 | emotionrecog predict -",
+    ),
     epilog="Exit status: 0 if every recording was judged, 1 if some could not be, 2 if none could "
     "be or the command could not run.",
 )
@@ -274,4 +279,8 @@ EXPLAIN = options.Command(
     "voice with neutral speech.",
     add_arguments=_add_explain_arguments,
     run=_explain,
+    examples=(
+        "emotionrecog explain clip.wav --plot clip.png",
+        "emotionrecog explain clip.wav --emotion sad --neutral same-voice-1.wav same-voice-2.wav",
+    ),
 )

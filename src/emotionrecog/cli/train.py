@@ -332,6 +332,10 @@ TRAIN = options.Command(
     description="Train a recogniser on every corpus below a folder. Needs TensorFlow.",
     add_arguments=_add_train_arguments,
     run=_train,
+    examples=(
+        "emotionrecog train --hold-out joint-test -o my-recogniser",
+        "emotionrecog train --config recipe.toml --set sizes.dropout=0.4 -o my-recogniser",
+    ),
     logs=True,
     epilog="The state is saved beside the output after each epoch; the same command resumes an "
     "interrupted training. Per-epoch metrics are written to FOLDER.history.csv and, with "
@@ -345,6 +349,7 @@ SEARCH = options.Command(
     "seen in training. Needs emotionrecog[search] and TensorFlow.",
     add_arguments=_add_search_arguments,
     run=_search,
+    examples=("emotionrecog search --space space.toml --storage trials.db -o best.toml",),
     logs=True,
     epilog="The trials are written to TOML.trials.csv and, with emotionrecog[plots], drawn to "
     "TOML.trials.png.",
@@ -358,6 +363,10 @@ CALIBRATE = options.Command(
     "warnings need both. Needs TensorFlow.",
     add_arguments=_add_calibrate_arguments,
     run=_calibrate,
+    examples=(
+        "emotionrecog calibrate my-recogniser --protocol joint-validation -o calibrated",
+        "emotionrecog calibrate trained-on-all --predictions fold-1.csv fold-2.csv -o calibrated",
+    ),
     logs=True,
     epilog="The corpora are needed in any case, to describe the training recordings.",
 )
@@ -369,6 +378,10 @@ EXPORT = options.Command(
     "keras and litert need TensorFlow.",
     add_arguments=_add_export_arguments,
     run=_export,
+    examples=(
+        "emotionrecog export my-recogniser -o my-recogniser.onnx",
+        "emotionrecog export my-recogniser --format litert -o my-recogniser.tflite",
+    ),
     epilog="The metadata of an ONNX file describe its input; other formats have them in FILE.json.",
 )
 
@@ -379,6 +392,7 @@ MODELS = options.Command(
     "its cost. Needs TensorFlow.",
     add_arguments=_add_models_arguments,
     run=_models,
+    examples=("emotionrecog models",),
     epilog="Measured with default sizes and eight emotions, for 3 s of speech or the length that "
     "the features prescribe. Mmult: millions of multiply-adds for one clip.",
 )

@@ -125,6 +125,7 @@ WEIGHTS = options.Group(
             "the licences of its training data.",
             add_arguments=_add_list_arguments,
             run=_list,
+            examples=("emotionrecog weights list",),
         ),
         options.Command(
             name="fetch",
@@ -133,6 +134,7 @@ WEIGHTS = options.Group(
             "their folders. An interrupted download is resumed.",
             add_arguments=_add_names,
             run=_fetch,
+            examples=("emotionrecog weights fetch my-recogniser",),
             logs=True,
         ),
         options.Command(
@@ -141,6 +143,7 @@ WEIGHTS = options.Group(
             description="Print the folder of a recogniser. Nothing is downloaded.",
             add_arguments=_add_path_arguments,
             run=_path,
+            examples=("emotionrecog weights path english-8",),
         ),
         options.Command(
             name="verify",
@@ -148,6 +151,7 @@ WEIGHTS = options.Group(
             description="Compare the files of recognisers with their hashes, and load them.",
             add_arguments=_add_verify_arguments,
             run=_verify,
+            examples=("emotionrecog weights verify",),
             epilog="Exit status: 0 if all are undamaged, 1 if any is not.",
         ),
         options.Command(
@@ -156,6 +160,7 @@ WEIGHTS = options.Group(
             description="Delete downloaded recognisers. Those that come with the package stay.",
             add_arguments=_add_names,
             run=_remove,
+            examples=("emotionrecog weights remove my-recogniser",),
         ),
     ),
 )

@@ -1,8 +1,8 @@
-"""A small classical recogniser, to show what a split does to a figure.
+"""Measure how much a random split inflates the result of a corpus.
 
-Statistics over time of each log-mel band, scaled, and a logistic regression: nothing is tuned, and
-it takes seconds. It is no rival to the networks; it is the same on every split, so that what
-differs between two figures is the split.
+`gap` trains the same simple classifier, a logistic regression on statistics of log-mel bands, on a
+random split and on a split that keeps speakers apart. Nothing is tuned, so that the difference
+between the two results is due to the split.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from emotionrecog.errors import DatasetError
+from emotionrecog.evaluation.metrics import uar
 from emotionrecog.features import PRESETS
 from emotionrecog.features.extraction import extract_corpus
 from emotionrecog.splits import protocols
+from emotionrecog.text import count, percent, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,32 +34,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Gap", "GapRow", "Score", "gap"]
 
-# Which protocol keeps the speakers of a corpus apart; others are divided into five groups, or into
-# as many as they have speakers.
 SPEAKER_DISJOINT = {
     "ravdess": "ravdess/subject5",
     "crema_d": "cremad/emosuperb5",
     "savee": "savee/emobox4",
     "tess": "tess/speaker2",
 }
+"""Protocols that keep the speakers of each corpus apart. The speakers of other corpora are divided
+into five groups, or as many as there are speakers."""
 
 _SPEC = PRESETS["log-mel-functionals"]
 
-# Inverse strength of the regression's penalty: for some hundred scaled features that depend on
-# each other, and not tuned.
-_REGULARISATION = 0.01
+# Inverse strength of the penalty, for some hundred correlated and standardised features.
+_INVERSE_PENALTY = 0.01
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
-    """How the baseline does on a corpus under one protocol.
+    """Results of the classifier on a corpus under one protocol.
 
     Parameters
     ----------
     protocol
-        Its name.
+        Name of the protocol.
     speaker_disjoint, text_disjoint
-        Its labels.
+        What the protocol keeps apart.
     uar
         Unweighted average recall of each fold, from 0 to 1.
     """
@@ -69,28 +70,29 @@ class Score:
 
     @property
     def mean(self) -> float:
-        """The mean over folds."""
+        """Mean over folds."""
         return sum(self.uar) / len(self.uar)
 
     def __str__(self) -> str:
-        """Say the mean, and the lowest and highest fold, in per cent."""
-        return f"{100 * self.mean:.1f} ({100 * min(self.uar):.1f}–{100 * max(self.uar):.1f})"
+        """Return the mean, and the lowest and the highest fold, in per cent."""
+        return f"{percent(self.mean)} ({percent(min(self.uar))}–{percent(max(self.uar))})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GapRow:
-    """What a random split makes of a corpus, and what is left on new speakers.
+    """Results on one corpus with a random split and with speakers apart.
 
     Parameters
     ----------
     corpus, n_clips, n_speakers
-        What was divided.
+        The clips divided.
     random
-        Speakers and sentences on both sides.
+        Result with speakers and sentences in both training and test.
     sentences
-        Sentences apart, speakers on both sides; None where sentences are unknown or all alike.
+        Result with sentences apart and speakers in both; None if sentences are unknown or all the
+        same.
     speakers
-        Speakers apart.
+        Result with speakers apart.
     """
 
     corpus: str
@@ -102,22 +104,22 @@ class GapRow:
 
     @property
     def difference(self) -> float:
-        """By how much the random split is ahead of the one that keeps speakers apart."""
+        """How much the random split inflates the result."""
         return self.random.mean - self.speakers.mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gap:
-    """Figures of the same baseline on the same clips, divided in different ways.
+    """Results of the same classifier on the same clips under different splits.
 
     Parameters
     ----------
     rows
-        One for each corpus.
+        Results on each corpus.
     left_out
-        Corpora that cannot be divided by speaker, and why.
+        Corpora that cannot be divided by speaker, with the reason.
     n_failed
-        Clips that cannot be used. They are left out of the figures.
+        Number of clips that cannot be used. They are left out.
     """
 
     rows: tuple[GapRow, ...]
@@ -125,31 +127,35 @@ class Gap:
     n_failed: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures ready for JSON."""
+        """Return the results ready for JSON."""
         rows = [{**dataclasses.asdict(row), "difference": row.difference} for row in self.rows]
         return {"rows": rows, "left_out": self.left_out, "n_failed": self.n_failed}
 
     def __str__(self) -> str:
-        """Lay the figures out as a table, in per cent."""
-        lines = [
-            "UAR in per cent: mean of the folds (lowest–highest)",
-            f"{'corpus':<10}{'clips':>6}{'random':>20}{'sentences apart':>20}"
-            f"{'speakers apart':>20}{'gap':>7}  protocol",
-        ]
-        lines += [
-            f"{row.corpus:<10}{row.n_clips:>6}{row.random!s:>20}{row.sentences or '–'!s:>20}"
-            f"{row.speakers!s:>20}{100 * row.difference:>7.1f}  {row.speakers.protocol}"
+        """Lay the results out as a table, in per cent."""
+        head = ("corpus", "clips", "random", "sentences apart", "speakers apart", "gap", "protocol")
+        cells = [
+            (
+                row.corpus,
+                row.n_clips,
+                row.random,
+                row.sentences or "–",
+                row.speakers,
+                percent(row.difference),
+                row.speakers.protocol,
+            )
             for row in self.rows
         ]
+        lines = ["UAR in per cent: mean of the folds (lowest–highest)", table(head, cells)]
         lines += [
-            f"{row.corpus}: sentences in {len(row.sentences.uar)} folds and the others in "
-            f"{len(row.speakers.uar)}, so that less is trained on"
+            f"{row.corpus}: {len(row.sentences.uar)} folds with sentences apart and "
+            f"{len(row.speakers.uar)} otherwise, so that the former train on less"
             for row in self.rows
             if row.sentences and len(row.sentences.uar) < len(row.speakers.uar)
         ]
         lines += [f"{corpus}: left out, {reason}" for corpus, reason in self.left_out.items()]
         if self.n_failed:
-            lines.append(f"{self.n_failed} clips cannot be used and are not counted")
+            lines.append(f"{count(self.n_failed, 'clip')} cannot be used and do not count")
         return "\n".join(lines)
 
 
@@ -159,21 +165,21 @@ def gap(
     speaker_disjoint: Mapping[str, str] = SPEAKER_DISJOINT,
     n_jobs: int = -1,
 ) -> Gap:
-    """Train the baseline on random splits of each corpus, and on splits that keep speakers apart.
+    """Train a simple classifier on random splits and on splits that keep speakers apart.
 
-    Each corpus is taken for itself, its speech alone where it has song as well. Random and
-    sentence-disjoint splits have as many folds as the protocol that keeps its speakers apart, so
-    that as much is trained on (fewer where there are not as many sentences). As nothing is chosen,
-    validation data are trained on too.
+    Each corpus is divided by itself; song is left out if the corpus has speech. Random and
+    sentence-disjoint splits have as many folds as the protocol that keeps speakers apart, so that
+    they train on as much (fewer if there are fewer sentences). As nothing is chosen on validation
+    data, they are trained on as well.
 
     Parameters
     ----------
     utterances
-        Of any corpora. Recordings that cannot be used are left out with a warning.
+        Utterances of any corpora. Recordings that cannot be used are left out with a warning.
     speaker_disjoint
-        The name in `emotionrecog.splits.protocols.NAMES` of the protocol that keeps the speakers
-        of each corpus apart, by corpus. Others are divided into five groups of speakers, or as
-        many as they have.
+        Name of the protocol that keeps the speakers of each corpus apart, by corpus; one of
+        `emotionrecog.splits.protocols.NAMES`. The speakers of other corpora are divided into five
+        groups, or as many as there are speakers.
     n_jobs
         Number of workers that read recordings, as joblib counts them.
 
@@ -186,44 +192,49 @@ def gap(
     DatasetError
         If none of the recordings can be used.
     ValueError
-        If a name in `speaker_disjoint` is not that of a protocol which keeps speakers apart.
+        If `speaker_disjoint` names a protocol that does not keep speakers apart.
+
+    Examples
+    --------
+    >>> from emotionrecog import datasets
+    >>> from emotionrecog.evaluation.gap import gap
+    >>> print(gap(datasets.read("corpora")))  # doctest: +SKIP
     """
     for name in speaker_disjoint.values():
         if not protocols.get(name).speaker_disjoint:
             raise ValueError(
                 f"`speaker_disjoint` must name protocols that keep speakers apart, got {name!r}"
             )
-    testable = protocols.may_be_tested(utterances)
-    chosen = list(itertools.compress(utterances, testable))
-    found = extract_corpus(chosen, _SPEC, n_jobs=n_jobs)
-    features = dict(zip(found.utterances, found.arrays, strict=True))
+    testable = list(itertools.compress(utterances, protocols.may_be_tested(utterances)))
+    extracted = extract_corpus(testable, _SPEC, n_jobs=n_jobs)
+    features = dict(zip(extracted.utterances, extracted.arrays, strict=True))
     rows, left_out = [], {}
-    for corpus in dict.fromkeys(utterance.corpus for utterance in found.utterances):
-        own = [utterance for utterance in found.utterances if utterance.corpus == corpus]
+    for corpus in dict.fromkeys(utterance.corpus for utterance in features):
+        clips = [utterance for utterance in extracted.utterances if utterance.corpus == corpus]
         try:
-            rows.append(_row(corpus, own, features, speaker_disjoint.get(corpus)))
+            rows.append(_row(corpus, clips, features, speaker_disjoint.get(corpus)))
         except DatasetError as error:
             left_out[corpus] = str(error)
-    return Gap(rows=tuple(rows), left_out=left_out, n_failed=len(found.failed))
+    return Gap(rows=tuple(rows), left_out=left_out, n_failed=len(extracted.failed))
 
 
-def _row(corpus: str, own: list[Utterance], features: Features, name: str | None) -> GapRow:
-    n_speakers = len({utterance.speaker for utterance in own})
-    n_sentences = len({utterance.sentence for utterance in own})
+def _row(corpus: str, clips: list[Utterance], features: Features, name: str | None) -> GapRow:
+    n_speakers = len({utterance.speaker for utterance in clips})
+    n_sentences = len({utterance.sentence for utterance in clips})
     if name is None:
-        apart = protocols.get("grouped_kfold", k=max(2, min(5, n_speakers)))
+        by_speaker = protocols.get("grouped_kfold", k=max(2, min(5, n_speakers)))
     else:
-        apart = protocols.get(name)
-    speakers = _score(apart, own, features)
+        by_speaker = protocols.get(name)
+    speakers = _score(by_speaker, clips, features)
     n_folds = len(speakers.uar)
-    random = _score(protocols.get("random", k=n_folds), own, features)
+    random = _score(protocols.get("random", k=n_folds), clips, features)
     by_sentence = protocols.get("sentence-disjoint", k=max(2, min(n_folds, n_sentences)))
     sentences = None
-    with contextlib.suppress(DatasetError):  # what is said is unknown, or always the same
-        sentences = _score(by_sentence, own, features)
+    with contextlib.suppress(DatasetError):  # sentences are unknown or all the same
+        sentences = _score(by_sentence, clips, features)
     return GapRow(
         corpus=corpus,
-        n_clips=len(own),
+        n_clips=len(clips),
         n_speakers=n_speakers,
         random=random,
         sentences=sentences,
@@ -231,40 +242,40 @@ def _row(corpus: str, own: list[Utterance], features: Features, name: str | None
     )
 
 
-def _score(protocol: protocols.Protocol, own: list[Utterance], features: Features) -> Score:
-    with warnings.catch_warnings():  # that a random split leaks is what is shown
+def _score(protocol: protocols.Protocol, clips: list[Utterance], features: Features) -> Score:
+    with warnings.catch_warnings():  # the leakage of a random split is what is measured
         warnings.simplefilter("ignore", protocols.LeakyProtocolWarning)
-        folds = protocol.folds(own)
-    title = f"training on {own[0].corpus}, {protocol.name}"
-    uar = [
-        _uar(fold.train + fold.validation, fold.test, features)
-        for fold in tqdm(folds, title, unit="fold", disable=None)
-    ]
+        folds = protocol.folds(clips)
+    title = f"training on {clips[0].corpus}, {protocol.name}"
     return Score(
         protocol=protocol.name,
         speaker_disjoint=protocol.speaker_disjoint,
         text_disjoint=protocol.text_disjoint,
-        uar=tuple(uar),
+        uar=tuple(
+            _train_and_test(fold.train + fold.validation, fold.test, features)
+            for fold in tqdm(folds, title, unit="fold", disable=None)
+        ),
     )
 
 
-def _uar(train: list[Utterance], test: list[Utterance], features: Features) -> float:
+def _train_and_test(train: list[Utterance], test: list[Utterance], features: Features) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    learnt = [utterance.emotion for utterance in train]
-    if len(set(learnt)) < 2:
-        found = learnt[0] if learnt else "none"
-        raise DatasetError(f"training needs clips of at least two emotions, found {found}")
+    emotions = [utterance.emotion for utterance in train]
+    if len(set(emotions)) < 2:
+        raise DatasetError(
+            "training needs clips of at least two emotions, found "
+            f"{emotions[0] if emotions else 'none'}"
+        )
     model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=_REGULARISATION, tol=1e-6, max_iter=1000)
+        StandardScaler(), LogisticRegression(C=_INVERSE_PENALTY, tol=1e-6, max_iter=1000)
     )
     # In double precision and one thread, so that every machine finds the same optimum; for products
     # of this size, threads would cost more than they gain.
     x_train, x_test = (np.array([features[u] for u in part], np.float64) for part in (train, test))
     with threadpool_limits(1):
-        answered = model.fit(x_train, learnt).predict(x_test)
-    acted = np.array([utterance.emotion for utterance in test])
-    return float(np.mean([(answered[acted == e] == e).mean() for e in np.unique(acted)]))
+        answered = model.fit(x_train, emotions).predict(x_test)
+    return uar(np.array([utterance.emotion for utterance in test]), answered)

@@ -1,4 +1,4 @@
-"""Figures broken down by who speaks, what is said and how, and the gaps between such groups."""
+"""Break metrics down by speaker, sentence and manner, and find gaps between groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotionrecog.evaluation import intervals
-from emotionrecog.evaluation.metrics import Bounds, recalls
+from emotionrecog.evaluation.metrics import Bounds, mean_recall
+from emotionrecog.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Breakdown", "Group"]
 
-# Groups of fewer clips are listed, and compared with nothing.
+# Groups of fewer clips are listed but not compared.
 LEAST_CLIPS = 20
 
 # The first year of each age band but the lowest.
 _AGES = (30, 45, 60)
 
-# How a factor is spoken of where groups of it are compared.
+# The words for a group in a comparison, by factor.
 _WORDS = {
     "speaker": "speaker {}",
     "sex": "{} voices",
@@ -40,20 +41,20 @@ FACTORS = tuple(_WORDS)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Group:
-    """Figures on the clips of one corpus that have something in common.
+    """Metrics of a group of clips of one corpus.
 
     Parameters
     ----------
     value
-        What they have in common, such as ``"female"``.
+        The value that the clips share, such as ``"female"``.
     n_clips, n_speakers
-        How many clips, and of how many speakers.
+        Numbers of clips and of speakers.
     emotions
-        Those that they act.
+        The emotions that the clips act.
     uar, wa
-        As in `CorpusReport`; the UAR of the emotions that they act.
+        As in `CorpusReport`; the UAR of `emotions`.
     uar_compared
-        The UAR of the emotions that all compared groups act; None where it is not compared.
+        UAR of the emotions that all compared groups act; None if the group is not compared.
     """
 
     value: str
@@ -67,28 +68,28 @@ class Group:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Breakdown:
-    """Figures on a corpus, group by group, and how far they are apart.
+    """Metrics of a corpus group by group, and the gap between the lowest and the highest.
 
     Parameters
     ----------
     corpus
-        Groups of different corpora are not compared: too much else differs.
+        The corpus. Groups of different corpora are not compared, since too much else differs.
     factor
-        What makes the groups: speaker, sex, age band, intensity, sentence or duration.
+        The property that makes the groups: speaker, sex, age band, intensity, sentence or duration.
     groups
-        Those with a clip at least.
+        The groups that have clips.
     n_unknown
-        Clips of which it is not known.
+        Number of clips for which the property is unknown.
     emotions
-        Those on which groups are compared: of at least 20 clips each, all of them act these.
-        Empty where nothing can be compared.
+        The emotions on which groups are compared: those that all groups of at least 20 clips act.
+        Empty if nothing can be compared.
     lowest, highest
-        The groups between which the gap is; empty where nothing can be compared.
+        The groups with the lowest and the highest UAR; empty if nothing can be compared.
     gap
-        The difference of their UAR, a fraction; None where nothing can be compared.
+        The difference of their UAR, a share; None if nothing can be compared.
     interval
-        In which it lies with 95 % confidence, from draws of speakers, and widened for the number of
-        pairs it was chosen from; None where a group has a single speaker.
+        95 % confidence interval of the gap, from draws of speakers, widened for the number of pairs
+        from which the gap was chosen; None if a group has a single speaker.
     """
 
     corpus: str
@@ -103,7 +104,7 @@ class Breakdown:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Whether the gap is more than other speakers could make vanish."""
+        """Whether the interval of the gap excludes zero."""
         return self.interval is not None and self.interval[0] > 0
 
     def __str__(self) -> str:
@@ -111,41 +112,48 @@ class Breakdown:
         if self.gap is None:
             return f"{self.corpus}, {self.factor}: nothing to compare"
         values = {group.value: group.uar_compared for group in self.groups}
-        low, high = values[self.lowest], values[self.highest]
-        assert low is not None  # for the type checker
-        assert high is not None
         if self.interval is not None:
-            bounds = " to ".join(f"{100 * bound:.1f}" for bound in self.interval)
+            bounds = " to ".join(map(percent, self.interval))
             chance = "" if self.is_beyond_chance else ", so it may be chance"
             doubt = f"95 % interval {bounds}{chance}"
         elif self.factor == "speaker":
-            doubt = "no interval: each is one speaker"
+            doubt = "no interval: each group is one speaker"
         else:
-            doubt = "no interval: of one or both there is a single speaker"
+            doubt = "no interval: one or both groups have a single speaker"
         words = _WORDS[self.factor]
         return (
-            f"{self.corpus}, {self.factor}: UAR of {words.format(self.lowest)} {100 * low:.1f} %, "
-            f"of {words.format(self.highest)} {100 * high:.1f} %: {100 * self.gap:.1f} points "
-            f"apart ({doubt})"
+            f"{self.corpus}, {self.factor}: UAR {percent(values[self.lowest])} % for "
+            f"{words.format(self.lowest)}, {percent(values[self.highest])} % for "
+            f"{words.format(self.highest)}: {percent(self.gap)} points apart ({doubt})"
         )
 
 
 def breakdowns(
-    found: Answers, utterances: Sequence[Utterance], durations: NDArray[np.float64], seed: int
+    answers: Answers, utterances: Sequence[Utterance], durations: NDArray[np.float64], seed: int
 ) -> tuple[Breakdown, ...]:
-    """Break the clips of each corpus down by every factor that has two groups or more."""
+    """Break the clips of each corpus down by every factor that has two groups or more.
+
+    Parameters
+    ----------
+    answers
+        Answers to the clips.
+    utterances, durations
+        The clips, and their durations in s.
+    seed
+        Random seed of the draws of speakers.
+    """
     rows = []
-    for corpus in dict.fromkeys(found.corpora.tolist()):
-        own = np.flatnonzero(found.corpora == corpus)
-        said = [utterances[i] for i in own.tolist()]
+    for corpus in dict.fromkeys(answers.corpora.tolist()):
+        places = np.flatnonzero(answers.corpora == corpus)
+        clips = [utterances[i] for i in places.tolist()]
         for factor in FACTORS:
             if factor == "duration":
-                values, order = _lengths(durations[own])
+                values, order = _duration_groups(durations[places])
             else:
-                values = [_value(utterance, factor) for utterance in said]
+                values = [_value(utterance, factor) for utterance in clips]
                 order = sorted({value for value in values if value is not None}, key=_rank)
             if len(order) > 1:
-                rows.append(_breakdown(corpus, factor, values, order, found, own, seed))
+                rows.append(_breakdown(corpus, factor, values, order, answers, places, seed))
     return tuple(rows)
 
 
@@ -164,18 +172,18 @@ def _value(utterance: Utterance, factor: str) -> str | None:
 
 
 def _rank(value: str) -> tuple[int, str]:
-    """Put words of degree in their order, and others in that of the alphabet."""
+    """Return a sorting key: words of degree in their order, then others by the alphabet."""
     degrees = ("low", "normal", "medium", "high", "strong", f"under {_AGES[0]} years")
     return degrees.index(value) if value in degrees else len(degrees), value
 
 
-def _lengths(durations: NDArray[np.float64]) -> tuple[list[str | None], list[str]]:
-    """Divide clips into a shorter, a middle and a longer third."""
-    known = durations[np.isfinite(durations)]
-    if not len(known):
+def _duration_groups(durations: NDArray[np.float64]) -> tuple[list[str | None], list[str]]:
+    """Divide clips into a shorter, a middle and a longer third; return groups and their order."""
+    finite = durations[np.isfinite(durations)]
+    if not len(finite):
         return [None] * len(durations), []
-    first, second = (round(float(bound), 1) for bound in np.quantile(known, [1 / 3, 2 / 3]))
-    if not known.min() < first < second <= known.max():
+    first, second = (round(float(bound), 1) for bound in np.quantile(finite, [1 / 3, 2 / 3]))
+    if not finite.min() < first < second <= finite.max():
         return ["any length"] * len(durations), ["any length"]
     names = [f"less than {first:g} s", f"{first:g} to {second:g} s", f"{second:g} s or more"]
     places = np.searchsorted([first, second], durations, side="right")
@@ -191,57 +199,57 @@ def _breakdown(
     factor: str,
     values: Sequence[str | None],
     order: Sequence[str],
-    found: Answers,
-    own: NDArray[np.intp],
+    answers: Answers,
+    places: NDArray[np.intp],
     seed: int,
 ) -> Breakdown:
-    acted, hit = found.acted[own], found.hit[own]
-    speakers, of_speaker = np.unique(found.speakers[own], return_inverse=True)
-    of_group = np.array([-1 if value is None else order.index(value) for value in values])
-    is_known = of_group >= 0
-    shape = (len(speakers), len(order), len(found.labels))
-    totals, hits = np.zeros(shape), np.zeros(shape)
-    place = of_speaker[is_known], of_group[is_known], acted[is_known]
-    np.add.at(totals, place, 1)
-    np.add.at(hits, place, hit[is_known])
+    acted, is_correct = answers.acted[places], answers.is_correct[places]
+    speakers, speaker_of_clip = np.unique(answers.speakers[places], return_inverse=True)
+    group_of_clip = np.array([-1 if value is None else order.index(value) for value in values])
+    is_known = group_of_clip >= 0
+    shape = (len(speakers), len(order), len(answers.labels))
+    n_clips, n_correct = np.zeros(shape), np.zeros(shape)
+    cells = speaker_of_clip[is_known], group_of_clip[is_known], acted[is_known]
+    np.add.at(n_clips, cells, 1)
+    np.add.at(n_correct, cells, is_correct[is_known])
 
-    sizes = totals.sum(axis=(0, 2))
+    sizes = n_clips.sum(axis=(0, 2))
     compared = np.flatnonzero(sizes >= LEAST_CLIPS)
-    shared = np.flatnonzero((totals.sum(axis=0)[compared] > 0).all(axis=0))
+    shared = np.flatnonzero((n_clips.sum(axis=0)[compared] > 0).all(axis=0))
     is_compared = len(compared) > 1 and len(shared) > 0
-    uars = recalls(hits.sum(axis=0)[:, shared], totals.sum(axis=0)[:, shared])
+    uars = mean_recall(n_correct.sum(axis=0)[:, shared], n_clips.sum(axis=0)[:, shared])
     groups = []
     for i, value in enumerate(order):
-        n_clips, n_hits = totals[:, i].sum(axis=0), hits[:, i].sum(axis=0)
+        n_clips_acting, n_correct_acting = n_clips[:, i].sum(axis=0), n_correct[:, i].sum(axis=0)
         groups.append(
             Group(
                 value=value,
-                n_clips=int(n_clips.sum()),
-                n_speakers=int((totals[:, i].sum(axis=1) > 0).sum()),
-                emotions=tuple(found.labels[j] for j in np.flatnonzero(n_clips)),
-                uar=float(recalls(n_hits, n_clips)),
-                wa=float(n_hits.sum() / n_clips.sum()),
+                n_clips=int(n_clips_acting.sum()),
+                n_speakers=int((n_clips[:, i].sum(axis=1) > 0).sum()),
+                emotions=tuple(answers.labels[j] for j in np.flatnonzero(n_clips_acting)),
+                uar=float(mean_recall(n_correct_acting, n_clips_acting)),
+                wa=float(n_correct_acting.sum() / n_clips_acting.sum()),
                 uar_compared=float(uars[i]) if is_compared and i in compared else None,
             )
         )
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "corpus": corpus,
         "factor": factor,
         "groups": tuple(groups),
         "n_unknown": int((~is_known).sum()),
     }
     if not is_compared:
-        return Breakdown(**made)
+        return Breakdown(**fields)
     lowest, highest = (int(compared[f(uars[compared])]) for f in (np.argmin, np.argmax))
     return Breakdown(
-        **made,
-        emotions=tuple(found.labels[j] for j in shared),
+        **fields,
+        emotions=tuple(answers.labels[j] for j in shared),
         lowest=order[lowest],
         highest=order[highest],
         gap=float(uars[highest] - uars[lowest]),
         interval=_gap_interval(
-            hits[:, [lowest, highest]][..., shared],
-            totals[:, [lowest, highest]][..., shared],
+            n_correct[:, [lowest, highest]][..., shared],
+            n_clips[:, [lowest, highest]][..., shared],
             n_pairs=len(compared) * (len(compared) - 1) // 2,
             seed=seed,
         ),
@@ -249,20 +257,22 @@ def _breakdown(
 
 
 def _gap_interval(
-    hits: NDArray[np.float64], totals: NDArray[np.float64], n_pairs: int, seed: int
+    n_correct: NDArray[np.float64], n_clips: NDArray[np.float64], n_pairs: int, seed: int
 ) -> Bounds | None:
-    """Draw speakers anew: those of each group apart where nobody is in both, else together.
+    """Return the interval of a gap by drawing speakers with replacement.
+
+    The speakers of each group are drawn separately if nobody is in both, otherwise together.
 
     Parameters
     ----------
-    hits, totals
+    n_correct, n_clips
         Shape (n_speakers, 2, n_emotions).
     n_pairs
-        From how many pairs of groups the two were chosen; Bonferroni's correction.
+        Number of pairs of groups from which the two were chosen, for Bonferroni's correction.
     """
-    is_in = totals.sum(axis=2) > 0
-    spoke = is_in.any(axis=1)
-    hits, totals, is_in = hits[spoke], totals[spoke], is_in[spoke]
+    is_in = n_clips.sum(axis=2) > 0
+    has_clips = is_in.any(axis=1)
+    n_correct, n_clips, is_in = n_correct[has_clips], n_clips[has_clips], is_in[has_clips]
     # Speakers who are in one group only, in the other only, in both.
     strata = [tuple(row) for row in is_in.tolist()]
     if is_in.sum(axis=0).min() < 2:
@@ -270,7 +280,9 @@ def _gap_interval(
     if len(set(strata)) > 1 and (True, True) in strata:
         strata = [(True, True)] * len(strata)
     draws = intervals.draw(strata, seed)
-    low, high = (recalls(draws @ hits[:, group], draws @ totals[:, group]) for group in range(2))
+    low, high = (
+        mean_recall(draws @ n_correct[:, group], draws @ n_clips[:, group]) for group in range(2)
+    )
     return intervals.interval(
         high - low,
         smallest=min(strata.count(stratum) for stratum in strata),

@@ -1,4 +1,4 @@
-"""Intervals of figures, by drawing speakers anew."""
+"""Confidence intervals of metrics, by drawing speakers with replacement."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 __all__ = ["LEVEL", "draw", "interval"]
 
 LEVEL = 0.95
-"""Of the intervals."""
+"""Confidence level of the intervals."""
 
-# Draws of speakers. The bounds of an interval that few speakers, or many comparisons, make wide are
-# few draws from the ends.
+# Number of draws. With few speakers or many comparisons, the bounds of an interval are only a few
+# draws from the ends.
 N_DRAWS = 10_000
 
 
 def draw(strata: Sequence[Hashable], seed: int) -> Array:
     """Draw speakers with replacement, as many as there are.
 
-    Clips of one voice are alike, so that it is voices that chance chose: drawing clips would make
-    intervals that are too narrow.
+    Clips of one speaker are alike, so that drawing clips would give intervals that are too narrow.
 
     Parameters
     ----------
     strata
-        Of each speaker, such as the corpus: from each as many are drawn as it has.
+        Stratum of each speaker, such as the corpus; each draw has as many speakers of each stratum
+        as there are.
     seed
-        The same seed draws the same.
+        Random seed.
 
     Returns
     -------
@@ -60,26 +60,26 @@ def draw(strata: Sequence[Hashable], seed: int) -> Array:
 def interval(
     values: Array, *, smallest: int, freedom: int, level: float = LEVEL
 ) -> tuple[float, float] | None:
-    """Return the bounds between which a figure lies, from its values over the draws.
+    """Return the confidence interval of a metric, from its values over the draws.
 
-    These are percentiles, as for Student's t further out than those of the level itself: draws of
-    few speakers vary less than the speakers do.
+    Its bounds are percentiles that are expanded as Student's t is wider than the normal
+    distribution, because draws of few speakers vary less than the speakers do.
 
     Parameters
     ----------
     values : ndarray of float64, shape (n_draws,)
-        The figure over each draw; NaN where a draw has none.
+        The metric of each draw; NaN if a draw has none.
     smallest
         Number of speakers of the smallest stratum.
     freedom
-        Number of speakers less that of strata.
+        Number of speakers minus number of strata.
     level
-        How often such intervals shall hold the figure of all speakers there could be.
+        Confidence level, above 0 and below 1.
 
     Returns
     -------
     tuple of float, or None
-        None where a stratum has a single speaker, about whom the draws tell nothing.
+        Lower and upper bound; None if a stratum has a single speaker, since draws then say nothing.
 
     References
     ----------

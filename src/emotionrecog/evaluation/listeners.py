@@ -1,4 +1,4 @@
-"""A recogniser beside the people who listened to the same clips."""
+"""Compare a recogniser with the people who listened to the same clips."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ __all__ = ["ListenerRow", "ListenersReport"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ListenerRow:
-    """Listeners' figures and the recogniser's on the same clips, all fractions from 0 to 1.
+    """Metrics of listeners and of the recogniser on the same clips, all shares from 0 to 1.
 
     Parameters
     ----------
     value, n_clips, n_votes
-        Which clips, how many, and how often people judged them.
+        The group of clips, their number, and the number of votes on them.
     listener
-        The share of votes for what was acted: how often one person is right.
+        Share of votes for the emotion acted: how often a single listener is right.
     majority
-        The share of clips of which most listeners chose what was acted; where several emotions were
-        chosen equally often, each is a part of it.
+        Share of clips for which most listeners chose the emotion acted; if several emotions are
+        tied, each counts as a part of the clip.
     recognizer
-        The share of clips of which the recogniser answered what was acted.
+        Share of clips for which the recogniser answered the emotion acted.
     listener_with_listeners
-        How often two listeners of a clip agree; NaN where no clip had two.
-    recogniser_with_listeners
+        How often two listeners of a clip agree; NaN if no clip has two votes.
+    recognizer_with_listeners
         How often the recogniser's answer is that of a listener.
     half_with_half
-        How far the votes of one half of the listeners lie over those of the other half, 1 where
-        they are the same: the sum over emotions of the smaller share. NaN as above.
-    recogniser_with_half
-        How far the recogniser's probabilities lie over the votes of that other half.
+        Overlap of the votes of one half of the listeners with those of the other half: the sum over
+        emotions of the smaller share, 1 if they are equal. NaN as above.
+    recognizer_with_half
+        Overlap of the recogniser's probabilities with the votes of that other half.
     """
 
     value: str
@@ -55,23 +55,23 @@ class ListenerRow:
     majority: float
     recognizer: float
     listener_with_listeners: float
-    recogniser_with_listeners: float
+    recognizer_with_listeners: float
     half_with_half: float
-    recogniser_with_half: float
+    recognizer_with_half: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ListenersReport:
-    """Listeners beside the recogniser, on the clips of one corpus that people voted on.
+    """Metrics of listeners and of the recogniser on the clips of one corpus that have votes.
 
     Parameters
     ----------
     corpus
-        Whose clips.
+        The corpus.
     n_without_votes
-        Its clips that nobody voted on; they are left out.
+        Number of its clips without votes, which are left out.
     overall, by_emotion, by_intensity
-        Of all clips, of those that act each emotion, and of those of each intensity.
+        Metrics of all clips, of those that act each emotion, and of those of each intensity.
     """
 
     corpus: str
@@ -87,33 +87,34 @@ class ListenersReport:
 
 
 def listeners(
-    found: Answers, utterances: Sequence[Utterance], seed: int
+    answers: Answers, utterances: Sequence[Utterance], seed: int
 ) -> tuple[ListenersReport, ...]:
-    """Compare with the votes of each corpus that has such."""
+    """Compare answers with the votes of each corpus that has votes.
+
+    Parameters
+    ----------
+    answers
+        Answers to the clips.
+    utterances
+        The clips.
+    seed
+        Random seed of the halves into which listeners are divided.
+    """
     reports = []
-    for corpus in dict.fromkeys(found.corpora.tolist()):
-        own = np.flatnonzero(found.corpora == corpus).tolist()
-        voted = np.array([i for i in own if sum(utterances[i].votes or ())], dtype=np.intp)
-        said = [utterances[i] for i in voted.tolist()]
-        if not len(voted):
+    for corpus in dict.fromkeys(answers.corpora.tolist()):
+        in_corpus = np.flatnonzero(answers.corpora == corpus).tolist()
+        places = [i for i in in_corpus if sum(utterances[i].votes or ())]
+        if not places:
             continue
-        per_clip = _per_clip(found, said, voted, seed)
-
-        def rows(
-            values: Sequence[str | None], per_clip: Array = per_clip
-        ) -> tuple[ListenerRow, ...]:
-            names = dict.fromkeys(value for value in values if value is not None)
-            return tuple(
-                _row(name, per_clip[[value == name for value in values]]) for name in names
-            )
-
-        by_emotion = rows([utterance.emotion for utterance in said])
-        by_intensity = rows([utterance.intensity for utterance in said])
+        clips = [utterances[i] for i in places]
+        per_clip = _per_clip(answers.closed[places], answers.labels, clips, seed)
+        by_emotion = _rows([utterance.emotion for utterance in clips], per_clip)
+        by_intensity = _rows([utterance.intensity for utterance in clips], per_clip)
         degrees = ("low", "normal", "medium", "high", "strong")
         reports.append(
             ListenersReport(
                 corpus=corpus,
-                n_without_votes=len(own) - len(voted),
+                n_without_votes=len(in_corpus) - len(places),
                 overall=_row("all", per_clip),
                 by_emotion=tuple(sorted(by_emotion, key=lambda row: EMOTIONS.index(row.value))),
                 by_intensity=tuple(sorted(by_intensity, key=lambda row: degrees.index(row.value))),
@@ -122,54 +123,58 @@ def listeners(
     return tuple(reports)
 
 
-def _per_clip(
-    found: Answers, said: Sequence[Utterance], voted: NDArray[np.intp], seed: int
-) -> Array:
-    """Return the number of votes and the figures of each clip, shape (n_clips, 8)."""
+def _per_clip(closed: Array, labels: Sequence[str], clips: Sequence[Utterance], seed: int) -> Array:
+    """Return the number of votes and the metrics of each clip, shape (n_clips, 8)."""
     rng = np.random.default_rng(seed)
-    votes = np.array([utterance.votes for utterance in said], dtype=np.int64)
-    totals = votes.sum(axis=1)
-    shares = votes / totals[:, np.newaxis]
-    clips = np.arange(len(said))
-    # Emotions in the library's order; of labels that it does not have nobody could vote.
-    places = {label: i for i, label in enumerate(found.labels)}
-    closed = np.zeros(votes.shape)
+    votes = np.array([utterance.votes for utterance in clips], dtype=np.int64)
+    n_votes = votes.sum(axis=1)
+    vote_shares = votes / n_votes[:, np.newaxis]
+    rows = np.arange(len(clips))
+    # In the library's order of emotions; other labels cannot be voted for.
+    places = {label: i for i, label in enumerate(labels)}
+    shares = np.zeros(votes.shape)
     for i, emotion in enumerate(EMOTIONS):
         if emotion in places:
-            closed[:, i] = found.closed[voted, places[emotion]]
-    acted = np.array([EMOTIONS.index(utterance.emotion) for utterance in said])
-    answered = closed.argmax(axis=1)
+            shares[:, i] = closed[:, places[emotion]]
+    acted = np.array([EMOTIONS.index(utterance.emotion) for utterance in clips])
+    answered = shares.argmax(axis=1)
     is_most = votes == votes.max(axis=1, keepdims=True)
-    several = totals >= 2
+    has_two = n_votes >= 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        agreeing = (votes * (votes - 1)).sum(axis=1) / (totals * (totals - 1))
+        agreement = (votes * (votes - 1)).sum(axis=1) / (n_votes * (n_votes - 1))
     one, other = np.full(votes.shape, np.nan), np.full(votes.shape, np.nan)
-    for i in np.flatnonzero(several).tolist():
-        half = rng.multivariate_hypergeometric(votes[i], int(totals[i]) // 2)
-        one[i], other[i] = half / half.sum(), (votes[i] - half) / (totals[i] - half.sum())
+    for i in np.flatnonzero(has_two).tolist():
+        half = rng.multivariate_hypergeometric(votes[i], int(n_votes[i]) // 2)
+        one[i], other[i] = half / half.sum(), (votes[i] - half) / (n_votes[i] - half.sum())
     return np.column_stack(
         [
-            totals,
-            shares[clips, acted],
-            is_most[clips, acted] / is_most.sum(axis=1),
+            n_votes,
+            vote_shares[rows, acted],
+            is_most[rows, acted] / is_most.sum(axis=1),
             answered == acted,
-            np.where(several, agreeing, np.nan),
-            shares[clips, answered],
+            np.where(has_two, agreement, np.nan),
+            vote_shares[rows, answered],
             np.minimum(one, other).sum(axis=1),
-            np.minimum(closed, other).sum(axis=1),
+            np.minimum(shares, other).sum(axis=1),
         ]
     )
 
 
+def _rows(values: Sequence[str | None], per_clip: Array) -> list[ListenerRow]:
+    """Average the clips of each value."""
+    names = dict.fromkeys(value for value in values if value is not None)
+    return [_row(name, per_clip[[value == name for value in values]]) for name in names]
+
+
 def _row(value: str, per_clip: Array) -> ListenerRow:
-    figures = [
-        float(np.mean(values[np.isfinite(values)])) if np.isfinite(values).any() else float("nan")
-        for values in per_clip.T[1:]
+    means = [
+        float(np.mean(column[np.isfinite(column)])) if np.isfinite(column).any() else float("nan")
+        for column in per_clip.T[1:]
     ]
     names = [field.name for field in dataclasses.fields(ListenerRow)][3:]
     return ListenerRow(
         value=value,
         n_clips=len(per_clip),
         n_votes=int(per_clip[:, 0].sum()),
-        **dict(zip(names, figures, strict=True)),
+        **dict(zip(names, means, strict=True)),
     )

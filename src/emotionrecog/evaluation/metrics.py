@@ -1,11 +1,15 @@
-"""Figures of a table of predictions: recall, precision, probabilities, and their intervals."""
+"""Metrics of a table of predictions: recall, precision, calibration, and their intervals.
+
+The unweighted average recall (UAR) is computed here and nowhere else: by `uar` from labels, by
+`recall_weights` clip by clip, and by `mean_recall` from counts.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -18,33 +22,41 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["CorpusReport", "EmotionReport", "calibration_error", "risk_coverage"]
+__all__ = [
+    "CorpusReport",
+    "EmotionReport",
+    "calibration_error",
+    "mean_recall",
+    "recall_weights",
+    "risk_coverage",
+    "uar",
+]
 
 Bounds = tuple[float, float]
 
-# Of all corpora together, where there are several.
+# The name of all corpora together.
 ALL = "all"
 
-# The least probability that the log-loss reckons with, as scikit-learn does.
-_LEAST = float(np.finfo(np.float64).eps)
+# Probabilities are clipped to this for the log-loss, as in scikit-learn.
+_SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmotionReport:
-    """Figures on one emotion, all fractions from 0 to 1.
+    """Metrics of one emotion, all shares from 0 to 1.
 
     Parameters
     ----------
     emotion, n_clips
-        What was acted, and in how many clips.
+        The emotion acted, and the number of clips that act it.
     precision
-        The share of right answers among the clips for which it was answered; 0 where it never was.
+        Share of correct answers among the clips answered with this emotion; 0 if there are none.
     recall
-        The share of the clips that act it for which it was answered.
+        Share of the clips that act this emotion which are answered with it.
     f1
-        The harmonic mean of the two.
+        Harmonic mean of precision and recall.
     recall_interval
-        In which the recall lies with 95 % confidence; None of a single speaker.
+        95 % confidence interval of the recall; None for a single speaker.
     """
 
     emotion: str
@@ -57,46 +69,46 @@ class EmotionReport:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusReport:
-    """Figures on one corpus, or on all together.
+    """Metrics of one corpus, or of all together.
 
-    The figures are those of answers among the emotions that the corpus acts, and fractions from 0
-    to 1, except for `log_loss` and `brier`.
+    Answers are chosen among the emotions that the corpus acts. Metrics are shares from 0 to 1,
+    except for `log_loss` and `brier`.
 
     Parameters
     ----------
     corpus, speakers, n_clips
-        What was judged.
+        The clips judged.
     emotions
-        Those that the clips act, and among which the answers are chosen.
+        The emotions that the clips act, and among which answers are chosen.
     uar
         Unweighted average recall: the mean over emotions of the share recognised.
     wa
         Weighted accuracy: the share of all clips recognised.
     uar_open, wa_open
-        The same where any of the recogniser's emotions may be answered, those that the corpus
-        lacks included.
+        The same if any of the recogniser's emotions may be answered, including those that the
+        corpus lacks.
     confusion
-        Rows: emotion acted. Columns: emotion answered. Numbers of clips.
+        Numbers of clips. Rows: emotion acted. Columns: emotion answered.
     macro_f1
-        The mean over emotions of F1.
+        Mean over emotions of F1.
     top2
-        The share of clips whose emotion is one of the two most probable.
+        Share of clips whose emotion is one of the two most probable.
     log_loss
-        Mean negative logarithm of the probability of what was acted; 0 is best.
+        Mean negative logarithm of the probability of the emotion acted; 0 is best.
     brier
-        Mean over clips of the squared distance of the probabilities from what was acted; from 0,
-        which is best, to 2.
+        Mean over clips of the squared distance between the probabilities and the emotion acted;
+        from 0, which is best, to 2.
     calibration_error
-        Expected calibration error in 15 bins: how far confidence is from accuracy.
+        Expected calibration error in 15 bins: the distance between confidence and accuracy.
     aurc
-        Area under the risk-coverage curve: the share of wrong answers, in the mean over how many of
-        the surest answers are kept.
+        Area under the risk-coverage curve: the share of wrong answers, averaged over the number of
+        most confident answers kept.
     per_emotion
-        Figures of each emotion.
+        Metrics of each emotion.
     intervals
-        Of the figures, by their names: in which each lies with 95 % confidence, from draws of
-        speakers. Empty where a corpus has a single speaker, about whom draws tell nothing. There is
-        none of the calibration error, which draws make larger than it is.
+        95 % confidence intervals of the metrics, by name, from draws of speakers. Empty if a corpus
+        has a single speaker, since draws then say nothing. The calibration error has no interval,
+        because draws bias it upwards.
     """
 
     corpus: str
@@ -119,11 +131,11 @@ class CorpusReport:
 
     @property
     def confusion_shares(self) -> tuple[tuple[float, ...], ...]:
-        """The confusions as shares of each row: of the clips that act an emotion."""
+        """The confusions as shares of each row, the clips that act one emotion."""
         return tuple(tuple(n / sum(row) for n in row) for row in self.confusion)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures ready for JSON."""
+        """Return the metrics ready for JSON."""
         fields = dataclasses.asdict(self)
         fields["confusion_shares"] = self.confusion_shares
         return fields
@@ -131,18 +143,19 @@ class CorpusReport:
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What of predictions the figures need, computed once.
+    """The arrays that metrics are computed from.
 
     Parameters
     ----------
     labels
         The emotions that may be answered.
     acted, answered, answered_open
-        Numbers of labels, shape (n_clips,); `answered` among the emotions of the clip's corpus.
+        Positions in `labels`, shape (n_clips,); `answered` is chosen among the emotions of the
+        clip's corpus, `answered_open` among all.
     closed
-        Probabilities among those, shape (n_clips, n_labels).
+        Probabilities among the emotions of the clip's corpus, shape (n_clips, n_labels).
     corpora, speakers
-        Of each clip, shape (n_clips,) of str.
+        Names for each clip, shape (n_clips,) of str.
     """
 
     labels: tuple[str, ...]
@@ -153,145 +166,214 @@ class Answers:
     corpora: NDArray[Any]
     speakers: NDArray[Any]
 
+    @classmethod
+    def of(cls, predictions: Predictions) -> Self:
+        """Choose the answers of predictions."""
+        closed = predictions.among_acted()
+        return cls(
+            labels=predictions.labels,
+            acted=predictions.acted,
+            answered=closed.argmax(axis=1),
+            answered_open=predictions.probabilities.argmax(axis=1),
+            closed=closed,
+            corpora=np.array(predictions.corpora),
+            speakers=np.array([utterance.speaker for utterance in predictions.utterances]),
+        )
+
     @property
     def confidence(self) -> Array:
-        """Of the answer among the emotions of the clip's corpus, shape (n_clips,)."""
+        """Probability of each answer among the emotions of its corpus, shape (n_clips,)."""
         confidence: Array = self.closed.max(axis=1)
         return confidence
 
     @property
-    def hit(self) -> NDArray[np.bool_]:
-        """Whether that answer is right, shape (n_clips,)."""
-        hit: NDArray[np.bool_] = self.answered == self.acted
-        return hit
+    def is_correct(self) -> NDArray[np.bool_]:
+        """Whether each answer is correct, shape (n_clips,)."""
+        is_correct: NDArray[np.bool_] = self.answered == self.acted
+        return is_correct
 
 
-def answers(predictions: Predictions) -> Answers:
-    """Make answers of probabilities."""
-    closed = predictions.among_acted()
-    return Answers(
-        labels=predictions.labels,
-        acted=predictions.acted,
-        answered=closed.argmax(axis=1),
-        answered_open=predictions.probabilities.argmax(axis=1),
-        closed=closed,
-        corpora=np.array(predictions.corpora),
-        speakers=np.array([utterance.speaker for utterance in predictions.utterances]),
-    )
+def uar(acted: NDArray[Any], answered: NDArray[Any]) -> float:
+    """Return the unweighted average recall: the mean over emotions of the share recognised.
+
+    Parameters
+    ----------
+    acted, answered
+        Names or numbers of the emotions of each clip, shape (n_clips,). Only emotions that are
+        acted count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> acted = np.array(["sad", "sad", "sad", "angry"])
+    >>> uar(acted, np.array(["sad", "sad", "happy", "happy"]))
+    0.3333333333333333
+    """
+    emotion_of_clip = np.unique(acted, return_inverse=True)[1]
+    n_correct = np.bincount(emotion_of_clip, weights=acted == answered)
+    return float(mean_recall(n_correct, np.bincount(emotion_of_clip)))
 
 
-def recalls(hits: Array, totals: Array) -> Array:
-    """Return the mean over emotions, the last axis, of the share of hits; without those of none."""
+def recall_weights(acted: NDArray[Any]) -> Array:
+    """Return the contribution of a correct answer for each clip to the unweighted average recall.
+
+    Parameters
+    ----------
+    acted
+        Names or numbers of the emotions of each clip, shape (n_clips,).
+
+    Returns
+    -------
+    ndarray of float64, shape (n_clips,)
+        Weights of sum 1; their sum over correct answers is the UAR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> recall_weights(np.array(["sad", "sad", "angry"])).tolist()
+    [0.25, 0.25, 0.5]
+    """
+    emotion_of_clip = np.unique(acted, return_inverse=True)[1]
+    n_clips = np.bincount(emotion_of_clip)
+    weights: Array = 1.0 / (len(n_clips) * n_clips[emotion_of_clip])
+    return weights
+
+
+def mean_recall(n_correct: NDArray[Any], n_clips: NDArray[Any]) -> Array:
+    """Return the mean over emotions of the share recognised, from counts.
+
+    Parameters
+    ----------
+    n_correct, n_clips
+        Numbers of clips recognised and of all clips, shape (…, n_emotions). Emotions without clips
+        do not count.
+
+    Returns
+    -------
+    ndarray of float64, shape (…)
+        NaN if there is no clip at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(mean_recall(np.array([1, 3, 0]), np.array([2, 3, 0])))
+    0.75
+    """
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a draw without a clip
-        means: Array = np.nanmean(hits / totals, axis=-1)
+        warnings.simplefilter("ignore", RuntimeWarning)  # a draw without a clip
+        means: Array = np.nanmean(n_correct / n_clips, axis=-1)
     return means
 
 
-def corpus_report(name: str, found: Answers, seed: int) -> CorpusReport:
-    """Measure the clips of one corpus, or with `ALL` those of all of them."""
-    own = np.ones(len(found.acted), dtype=bool) if name == ALL else found.corpora == name
-    acted, answered = found.acted[own], found.answered[own]
+def corpus_report(name: str, answers: Answers, seed: int) -> CorpusReport:
+    """Measure the clips of one corpus, or of all of them if the name is `ALL`."""
+    in_corpus = np.ones(len(answers.acted), dtype=bool) if name == ALL else answers.corpora == name
+    acted, answered = answers.acted[in_corpus], answers.answered[in_corpus]
+    confidence, is_correct = answers.confidence[in_corpus], answers.is_correct[in_corpus]
+    is_correct_open = answers.answered_open[in_corpus] == acted
     emotions = np.unique(acted)
     n_emotions = len(emotions)
-    speakers, of_speaker = np.unique(found.speakers[own], return_inverse=True)
+    speakers, speaker_of_clip = np.unique(answers.speakers[in_corpus], return_inverse=True)
     rows, columns = np.searchsorted(emotions, acted), np.searchsorted(emotions, answered)
-    shares = found.closed[own]
-    of_acted = shares[np.arange(len(acted)), acted]
+    shares = answers.closed[in_corpus]
+    share_of_acted = shares[np.arange(len(acted)), acted]
     truth = np.eye(shares.shape[1])[acted]
-    is_open = found.answered_open[own] == acted
 
-    # Everything is a sum over speakers, so that draws of speakers are weights of the sums.
+    # All metrics are computed from sums over speakers, so that drawing speakers weights the sums.
     sums = np.zeros((len(speakers), n_emotions * n_emotions + n_emotions + 3))
     confusions = sums[:, : n_emotions * n_emotions].reshape(-1, n_emotions, n_emotions)
-    np.add.at(confusions, (of_speaker, rows, columns), 1)
-    np.add.at(sums, (of_speaker[is_open], n_emotions**2 + rows[is_open]), 1)
-    n_before = _n_before(shares, acted)
-    per_clip = (n_before < 2, -np.log(np.clip(of_acted, _LEAST, 1)), ((shares - truth) ** 2).sum(1))
-    for place, values in enumerate(per_clip, start=-3):
-        np.add.at(sums[:, place], of_speaker, values)
+    np.add.at(confusions, (speaker_of_clip, rows, columns), 1)
+    open_columns = n_emotions**2 + rows[is_correct_open]
+    np.add.at(sums, (speaker_of_clip[is_correct_open], open_columns), 1)
+    per_clip = (
+        _rank_of_acted(shares, acted) < 2,
+        -np.log(np.clip(share_of_acted, _SMALLEST_PROBABILITY, 1)),
+        ((shares - truth) ** 2).sum(axis=1),
+    )
+    for column, values in enumerate(per_clip, start=-3):
+        np.add.at(sums[:, column], speaker_of_clip, values)
 
-    figures, by_emotion = _figures(sums.sum(axis=0), n_emotions)
+    metrics, by_emotion = _metrics(sums.sum(axis=0), n_emotions)
     corpora = [name.partition("/")[0] for name in speakers.tolist()]
-    draws = intervals.draw(corpora, seed) @ sums
-    drawn, recall_drawn = _figures(draws, n_emotions)
+    drawn, drawn_by_emotion = _metrics(intervals.draw(corpora, seed) @ sums, n_emotions)
     sizes = [corpora.count(corpus) for corpus in set(corpora)]
     freedom = {"smallest": min(sizes), "freedom": len(corpora) - len(sizes)}
-    bounds = {figure: intervals.interval(values, **freedom) for figure, values in drawn.items()}
-    of_recall = [intervals.interval(values, **freedom) for values in recall_drawn["recall"].T]
+    bounds = {metric: intervals.interval(values, **freedom) for metric, values in drawn.items()}
+    recall_bounds = [intervals.interval(x, **freedom) for x in drawn_by_emotion["recall"].T]
     confusion = confusions.sum(axis=0).astype(int)
     return CorpusReport(
         corpus=name,
         speakers=tuple(speakers.tolist()),
         n_clips=len(acted),
-        emotions=tuple(found.labels[i] for i in emotions),
+        emotions=tuple(answers.labels[i] for i in emotions),
         confusion=tuple(map(tuple, confusion.tolist())),
-        **{figure: float(value) for figure, value in figures.items()},
-        calibration_error=calibration_error(found.confidence[own], found.hit[own]),
-        aurc=float(risk_coverage(found.confidence[own], found.hit[own])[1].mean()),
+        **{metric: float(value) for metric, value in metrics.items()},
+        calibration_error=calibration_error(confidence, is_correct),
+        aurc=float(risk_coverage(confidence, is_correct)[1].mean()),
         per_emotion=tuple(
             EmotionReport(
-                emotion=found.labels[emotion],
+                emotion=answers.labels[emotion],
                 n_clips=int(confusion[i].sum()),
-                **{figure: float(values[i]) for figure, values in by_emotion.items()},
-                recall_interval=of_recall[i],
+                **{metric: float(values[i]) for metric, values in by_emotion.items()},
+                recall_interval=recall_bounds[i],
             )
             for i, emotion in enumerate(emotions)
         ),
-        intervals={figure: pair for figure, pair in bounds.items() if pair is not None},
+        intervals={metric: pair for metric, pair in bounds.items() if pair is not None},
     )
 
 
-def _n_before(shares: Array, acted: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return how many emotions are before the acted one; of equal ones the first counts more."""
-    own = shares[np.arange(len(acted)), acted][:, np.newaxis]
+def _rank_of_acted(shares: Array, acted: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the rank of the emotion acted, counted from 0; of equal shares, the first leads."""
+    share_of_acted = shares[np.arange(len(acted)), acted][:, np.newaxis]
     is_first = np.arange(shares.shape[1]) < acted[:, np.newaxis]
-    n_before: NDArray[np.intp] = ((shares > own) | ((shares == own) & is_first)).sum(axis=1)
-    return n_before
+    is_ahead = (shares > share_of_acted) | ((shares == share_of_acted) & is_first)
+    rank: NDArray[np.intp] = is_ahead.sum(axis=1)
+    return rank
 
 
-def _figures(sums: Array, n_emotions: int) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Make figures of sums over clips, shape (..., n_sums), and those of each emotion."""
+def _metrics(sums: Array, n_emotions: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Compute metrics, and those of each emotion, from sums over clips, shape (..., n_sums)."""
     confusion = sums[..., : n_emotions**2].reshape(*sums.shape[:-1], n_emotions, n_emotions)
-    open_hits = sums[..., n_emotions**2 : -3]
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    acted, answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    n_clips = acted.sum(axis=-1)
+    n_correct_open = sums[..., n_emotions**2 : -3]
+    n_correct = np.diagonal(confusion, axis1=-2, axis2=-1)
+    n_acted, n_answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    n_clips = n_acted.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         by_emotion = {
-            "precision": np.where(answered > 0, hits / np.maximum(answered, 1), 0.0),
-            "recall": hits / acted,
-            "f1": 2 * hits / (acted + answered),
+            "precision": np.where(n_answered > 0, n_correct / np.maximum(n_answered, 1), 0.0),
+            "recall": n_correct / n_acted,
+            "f1": 2 * n_correct / (n_acted + n_answered),
         }
-    figures = {
-        "uar": recalls(hits, acted),
-        "wa": hits.sum(axis=-1) / n_clips,
-        "uar_open": recalls(open_hits, acted),
-        "wa_open": open_hits.sum(axis=-1) / n_clips,
-        "macro_f1": recalls(2 * hits, acted + answered),
+    metrics = {
+        "uar": mean_recall(n_correct, n_acted),
+        "wa": n_correct.sum(axis=-1) / n_clips,
+        "uar_open": mean_recall(n_correct_open, n_acted),
+        "wa_open": n_correct_open.sum(axis=-1) / n_clips,
+        "macro_f1": mean_recall(2 * n_correct, n_acted + n_answered),
         "top2": sums[..., -3] / n_clips,
         "log_loss": sums[..., -2] / n_clips,
         "brier": sums[..., -1] / n_clips,
     }
-    return figures, by_emotion
+    return metrics, by_emotion
 
 
-def calibration_error(confidence: Array, hit: NDArray[np.bool_], n_bins: int = 15) -> float:
-    """Return the expected calibration error: how far confidence is from accuracy, bin by bin.
+def calibration_error(confidence: Array, is_correct: NDArray[np.bool_], n_bins: int = 15) -> float:
+    """Return the expected calibration error, the distance between confidence and accuracy.
 
     Parameters
     ----------
     confidence
-        Of each answer, from 0 to 1, shape (n_clips,).
-    hit
-        Whether it was right, shape (n_clips,).
+        Probability of each answer, from 0 to 1, shape (n_clips,).
+    is_correct
+        Whether each answer is correct, shape (n_clips,).
     n_bins
         Number of bins of equal width.
 
     Returns
     -------
     float
-        The mean over answers of the distance of accuracy from mean confidence in their bins.
+        The distance between accuracy and mean confidence in each bin, averaged over answers.
 
     References
     ----------
@@ -304,25 +386,25 @@ def calibration_error(confidence: Array, hit: NDArray[np.bool_], n_bins: int = 1
     0.0
     """
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gaps = np.bincount(bins, weights=hit - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+    distances = np.bincount(bins, weights=is_correct - confidence, minlength=n_bins)
+    return float(np.abs(distances).sum() / len(confidence))
 
 
-def risk_coverage(confidence: Array, hit: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Return how many answers are wrong where only the surest are kept.
+def risk_coverage(confidence: Array, is_correct: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Return the share of wrong answers if only the most confident ones are kept.
 
     Parameters
     ----------
     confidence
-        Of each answer, shape (n_clips,).
-    hit
-        Whether it was right, shape (n_clips,).
+        Probability of each answer, shape (n_clips,).
+    is_correct
+        Whether each answer is correct, shape (n_clips,).
 
     Returns
     -------
-    tuple of ndarray of float64, shape (n_clips,)
-        The share of answers that are kept, from the surest one to all, and the share of these that
-        are wrong. Of equally sure ones, as many are wrong as in their mean.
+    coverage, risk : ndarray of float64, shape (n_clips,)
+        The share of answers kept, from the most confident one to all, and the share of these that
+        are wrong. Answers of equal confidence count with their mean risk.
 
     References
     ----------
@@ -331,12 +413,13 @@ def risk_coverage(confidence: Array, hit: NDArray[np.bool_]) -> tuple[Array, Arr
     Examples
     --------
     >>> import numpy as np
-    >>> kept, wrong = risk_coverage(np.array([0.9, 0.6, 0.8, 0.7]), np.array([1, 0, 1, 1], bool))
-    >>> kept.tolist(), wrong.tolist()
+    >>> is_correct = np.array([True, False, True, True])
+    >>> coverage, risk = risk_coverage(np.array([0.9, 0.6, 0.8, 0.7]), is_correct)
+    >>> coverage.tolist(), risk.tolist()
     ([0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.0, 0.25])
     """
-    _, of_level, n_equal = np.unique(-confidence, return_inverse=True, return_counts=True)
-    wrong = np.bincount(of_level, weights=~hit) / n_equal
+    _, level, n_equal = np.unique(-confidence, return_inverse=True, return_counts=True)
+    wrong_share = np.bincount(level, weights=~is_correct) / n_equal
     n_kept = np.arange(1, len(confidence) + 1)
-    risk: Array = np.cumsum(wrong[np.sort(of_level)]) / n_kept
+    risk: Array = np.cumsum(wrong_share[np.sort(level)]) / n_kept
     return n_kept / len(confidence), risk

@@ -1,19 +1,20 @@
-"""The report: figures, where they come from, and what is wrong with them."""
+"""The report of an evaluation: metrics, their origin, and what limits them."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotionrecog import files
 from emotionrecog.evaluation import metrics
 from emotionrecog.evaluation.groups import Breakdown, breakdowns
 from emotionrecog.evaluation.listeners import ListenersReport, listeners
-from emotionrecog.evaluation.metrics import ALL, CorpusReport
+from emotionrecog.evaluation.metrics import ALL, Answers, CorpusReport
 from emotionrecog.splits import protocols
+from emotionrecog.text import count, interval, percent, table
 
 if TYPE_CHECKING:
     import os
@@ -23,26 +24,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Mistake", "Report", "report"]
 
-# Gaps that the text names; all are in `Report.breakdowns`.
-_NAMED = 12
+# Number of gaps that the text names; all are in `Report.breakdowns`.
+_N_GAPS = 12
 
-# From so many speakers on, 95 % intervals held what they should in 95 % of made-up test sets; with
-# three in 75 %.
-_FEW_SPEAKERS = 5
+FEW_SPEAKERS = 5
+"""With fewer speakers, intervals are too narrow.
+
+In simulated test sets, 95 % intervals held the true value in 95 % of cases from five speakers on,
+and in 75 % with three.
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A clip that was taken for something else.
+    """A misclassified clip.
 
     Parameters
     ----------
     utterance
-        Which.
+        The clip.
     answered
-        What it was taken for.
+        The emotion answered.
     probabilities
-        Of each emotion that its corpus acts.
+        Probability of each emotion that its corpus acts.
     """
 
     utterance: Utterance
@@ -52,36 +56,35 @@ class Mistake:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """Figures of a recogniser, corpus by corpus.
+    """Metrics of a recogniser, corpus by corpus.
 
     Parameters
     ----------
     corpora
-        A report for each corpus; RAVDESS' song apart from its speech.
+        A report for each corpus; song counts apart from speech.
     calibration_error
-        Expected calibration error over all clips, in 15 bins: how far confidence is from accuracy,
-        among the emotions of each clip's corpus.
+        Expected calibration error over all clips, in 15 bins: the distance between confidence and
+        accuracy, among the emotions of each clip's corpus.
     n_failed
-        Clips that could not be judged. They are left out of the figures.
+        Number of clips that could not be judged. They are left out of the metrics.
     leakage
-        What of the test set was in training, where figures were wanted all the same; None where
-        nothing is known to be.
+        What of the test set was seen in training, if leakage was allowed; None if none is known.
     name
-        What was measured.
+        Name of the recogniser, function or network.
     protocol
-        Name of the fold whose test speakers these are; None where it is not said.
+        Name of the fold whose test set this is; None if unknown.
     audited
-        How it was looked for whether training heard the test set.
+        How the test set was compared with the training data.
     overall
-        All corpora together; None where there is only one.
+        Metrics of all corpora together; None if there is only one.
     breakdowns
-        By speaker, sex, age band, intensity, sentence and duration, corpus by corpus.
+        Metrics by speaker, sex, age band, intensity, sentence and duration, corpus by corpus.
     listeners
-        Beside the people who heard the same clips, for each corpus with votes.
+        Comparison with the people who listened to the same clips, for each corpus with votes.
     notes
-        What else to know before believing the figures.
+        What limits the results.
     predictions
-        What was answered to each clip, of which everything was made.
+        The probabilities of each clip, from which everything was computed.
     """
 
     corpora: tuple[CorpusReport, ...]
@@ -99,43 +102,44 @@ class Report:
 
     @property
     def gaps(self) -> tuple[Breakdown, ...]:
-        """The breakdowns whose groups are further apart than chance has it, the widest first."""
-        found = [row for row in self.breakdowns if row.is_beyond_chance]
-        return tuple(sorted(found, key=lambda row: -(row.gap or 0.0)))
+        """The breakdowns whose gap is more than chance explains, the widest first."""
+        beyond_chance = [row for row in self.breakdowns if row.is_beyond_chance]
+        return tuple(sorted(beyond_chance, key=lambda row: -(row.gap or 0.0)))
 
     def mistakes(self, n: int = 12) -> list[Mistake]:
-        """Return the worst mistakes: what was acted had the least probability.
+        """Return the misclassified clips whose emotion had the lowest probability.
 
         Parameters
         ----------
         n
-            How many at most.
+            Largest number of clips.
         """
         if self.predictions is None:
             return []
         predictions = self.predictions
         closed, acted = predictions.among_acted(), predictions.acted
         answered = closed.argmax(axis=1)
-        own = closed[np.arange(len(acted)), acted]
+        share_of_acted = closed[np.arange(len(acted)), acted]
         wrong = np.flatnonzero(answered != acted)
         emotions = {row.corpus: row.emotions for row in self.corpora}
         worst = []
-        for i in wrong[np.argsort(own[wrong], kind="stable")][:n]:
+        for i in wrong[np.argsort(share_of_acted[wrong], kind="stable")][:n]:
             shares = dict(zip(predictions.labels, closed[i].tolist(), strict=True))
-            known = emotions[predictions.corpora[i]]
             worst.append(
                 Mistake(
                     utterance=predictions.utterances[i],
                     answered=predictions.labels[answered[i]],
-                    probabilities={emotion: shares[emotion] for emotion in known},
+                    probabilities={
+                        emotion: shares[emotion] for emotion in emotions[predictions.corpora[i]]
+                    },
                 )
             )
         return worst
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures ready for JSON, what is wrong with them first.
+        """Return the metrics ready for JSON, what limits them first.
 
-        What was answered to each clip is not in it: `predictions` writes that as a table.
+        The probabilities of each clip are left out; `predictions` writes them as a table.
         """
         return {
             "leakage": self.leakage,
@@ -155,16 +159,15 @@ class Report:
         }
 
     def to_html(self, *, title: str | None = None) -> str:
-        """Return the report as one page that needs nothing else; needs Matplotlib.
+        """Return the report as one self-contained HTML page; needs Matplotlib.
 
-        The worst mistakes are shown with spectrograms, for which their recordings are read once
-        more. These pictures are made of the recordings: before such a page is published, see what
-        their licence allows.
+        The worst mistakes are shown with spectrograms, for which their recordings are read again.
+        Check the licence of the recordings before you publish such a page.
 
         Parameters
         ----------
         title
-            What the page is called; by default it says what was measured on what.
+            Title of the page; by default the names of the recogniser and the protocol.
 
         Raises
         ------
@@ -178,56 +181,44 @@ class Report:
         return page.html(self, title)
 
     def write_html(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
-        """Write the page of `to_html` to a file; parameters and errors are those of it."""
-        text = self.to_html(title=title)
-        Path(path).write_text(text, encoding="utf-8")
+        """Write the page of `to_html` to a file; other parameters and errors are the same."""
+        files.write_text(path, self.to_html(title=title))
 
     def __str__(self) -> str:
-        """Lay the figures out as tables, in per cent."""
+        """Lay the metrics out as tables, in per cent."""
         lines = []
         if self.leakage:
-            lines.append(f"LEAKY, these are no figures on new voices: {self.leakage}")
+            lines.append(f"LEAKY, these are not results on new speakers: {self.leakage}")
         lines += [line for line in (self.heading, self.audited) if line]
         rows = [*self.corpora, *([self.overall] if self.overall else [])]
-        lines.append(
-            f"{'corpus':<14}{'clips':>6}{'UAR':>7}{'95 % interval':>15}{'WA':>7}{'F1':>7}"
-            f"{'top 2':>7}{'log-loss':>10}{'Brier':>7}{'ECE':>6}{'UAR, any of all emotions':>26}"
-        )
-        lines += [
-            f"{row.corpus:<14}{row.n_clips:>6}{_percent(row.uar):>7}"
-            f"{_bounds(row.intervals.get('uar')):>15}{_percent(row.wa):>7}"
-            f"{_percent(row.macro_f1):>7}{_percent(row.top2):>7}{_number(row.log_loss):>10}"
-            f"{_number(row.brier):>7}{_percent(row.calibration_error):>6}"
-            f"{_percent(row.uar_open):>26}"
-            for row in rows
-        ]
-        lines.append(f"expected calibration error {100 * self.calibration_error:.1f}")
+        lines.append(_corpus_table(rows))
+        lines.append(f"expected calibration error {percent(self.calibration_error)}")
         if self.n_failed:
-            lines.append(f"clips that could not be judged and are not counted: {self.n_failed}")
+            lines.append(f"{count(self.n_failed, 'clip')} could not be judged and do not count")
         lines += self.notes
         for row in rows:
             if row.per_emotion:
-                lines += ["", *_emotions(row)]
-        for compared in self.listeners:
-            lines += ["", *_listeners(compared)]
-        named = [row for row in self.breakdowns if row.gap is not None and row.factor != "speaker"]
-        named.sort(key=lambda row: (not row.is_beyond_chance, -(row.gap or 0.0)))
-        if named:
+                lines += ["", _emotion_table(row)]
+        for comparison in self.listeners:
+            lines += ["", _listener_table(comparison)]
+        gaps = [row for row in self.breakdowns if row.gap is not None and row.factor != "speaker"]
+        gaps.sort(key=lambda row: (not row.is_beyond_chance, -(row.gap or 0.0)))
+        if gaps:
             lines += ["", "gaps"]
-            lines += [f"  {row}" for row in named[:_NAMED]]
-            if len(named) > _NAMED:
-                lines.append(f"  and {len(named) - _NAMED} more")
+            lines += [f"  {row}" for row in gaps[:_N_GAPS]]
+            if len(gaps) > _N_GAPS:
+                lines.append(f"  and {len(gaps) - _N_GAPS} more")
         return "\n".join(lines)
 
     @property
     def heading(self) -> str:
-        """What was measured on what; empty where nothing is known of it."""
+        """What was measured on which clips; empty without a name."""
         if not self.name:
             return ""
         n_clips = sum(row.n_clips for row in self.corpora)
         n_speakers = len({speaker for row in self.corpora for speaker in row.speakers})
         where = f" on {self.protocol}" if self.protocol else ""
-        return f"{self.name}{where}: {n_clips} clips of {n_speakers} speakers"
+        return f"{self.name}{where}: {count(n_clips, 'clip')} of {count(n_speakers, 'speaker')}"
 
 
 def report(
@@ -240,58 +231,77 @@ def report(
     notes: tuple[str, ...] = (),
     seed: int = 0,
 ) -> Report:
-    """Make a report of predictions.
+    """Compute a report from predictions.
 
     Parameters
     ----------
     predictions
-        What was answered.
+        Probabilities of each clip.
     leakage, name, protocol, audited
         As in `Report`.
     notes
-        What is to be said besides what the protocol and the predictions themselves tell.
+        Notes besides those that follow from the protocol and the predictions.
     seed
-        Of the draws of speakers.
+        Random seed of the draws of speakers from which intervals are computed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.datasets import Utterance
+    >>> from emotionrecog.evaluation import Predictions
+    >>> clips = tuple(
+    ...     Utterance(Path(f"{name}_{emotion}.wav"), emotion, corpus="mine", speaker=f"mine/{name}")
+    ...     for name in ("ann", "bob")
+    ...     for emotion in ("happy", "sad")
+    ... )
+    >>> predictions = Predictions(
+    ...     labels=("happy", "sad"),
+    ...     utterances=clips,
+    ...     probabilities=np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]]),
+    ...     durations=np.full(4, 2.5),
+    ... )
+    >>> report(predictions).corpora[0].uar
+    0.75
     """
-    found = metrics.answers(predictions)
-    names = list(dict.fromkeys(found.corpora.tolist()))
-    rows = tuple(metrics.corpus_report(corpus, found, seed) for corpus in names)
-    overall = metrics.corpus_report(ALL, found, seed) if len(rows) > 1 else None
+    answers = Answers.of(predictions)
+    names = list(dict.fromkeys(answers.corpora.tolist()))
+    rows = tuple(metrics.corpus_report(corpus, answers, seed) for corpus in names)
+    overall = metrics.corpus_report(ALL, answers, seed) if len(rows) > 1 else None
     return Report(
         corpora=rows,
-        calibration_error=metrics.calibration_error(found.confidence, found.hit),
+        calibration_error=metrics.calibration_error(answers.confidence, answers.is_correct),
         n_failed=len(predictions.failed),
         leakage=leakage,
         name=name,
         protocol=protocol,
         audited=audited,
         overall=overall,
-        breakdowns=breakdowns(found, predictions.utterances, predictions.durations, seed),
-        listeners=listeners(found, predictions.utterances, seed),
+        breakdowns=breakdowns(answers, predictions.utterances, predictions.durations, seed),
+        listeners=listeners(answers, predictions.utterances, seed),
         notes=(*_protocol_notes(protocol), *notes, *_notes(predictions, rows, overall)),
         predictions=predictions,
     )
 
 
 def _protocol_notes(fold: str | None) -> tuple[str, ...]:
-    """Say what the protocol of a fold keeps apart."""
-    known = [
+    """Return what the protocol of a fold keeps apart."""
+    names = [
         name for name in protocols.NAMES if fold == name or (fold or "").startswith(f"{name}/")
     ]
-    if not known:
+    if not names:
         return ()
-    protocol = protocols.get(max(known, key=len))
-    apart = (
+    protocol = protocols.get(max(names, key=len))
+    speakers = (
         "no speaker is in both training and test"
         if protocol.speaker_disjoint
-        else "SPEAKERS ARE IN TRAINING AND TEST: these are no figures on new voices"
+        else protocols.NOT_SPEAKER_DISJOINT
     )
-    text = (
-        "sentences are not in both"
+    sentences = (
+        "no sentence is in both training and test"
         if protocol.text_disjoint
-        else "sentences that are tested may have been trained on, said by others"
+        else protocols.NOT_TEXT_DISJOINT
     )
-    return (f"protocol {fold}: {protocol.title}; {apart}; {text}",)
+    return (f"protocol {fold}: {protocol.title}; {speakers}; {sentences}",)
 
 
 def _notes(
@@ -300,91 +310,123 @@ def _notes(
     notes = []
     single = [row.corpus for row in rows if len(row.speakers) == 1]
     if single:
-        all_too = ", nor one of all corpora together" if overall and not overall.intervals else ""
+        all_too = ", nor for all corpora together" if overall and not overall.intervals else ""
         notes.append(
-            f"{_listed(single)}: a single speaker, of whom no interval can be made{all_too}: "
-            "another speaker may do much better or worse"
+            f"{', '.join(single)}: a single speaker, for whom there is no interval{all_too}: "
+            "results on another speaker may differ widely"
         )
     unknown = [row.corpus for row in rows if any(s.endswith("/unknown") for s in row.speakers)]
     if unknown:
-        notes.append(f"{_listed(unknown)}: nobody knows who speaks, and all count as one speaker")
-    few = [row.corpus for row in rows if 1 < len(row.speakers) < _FEW_SPEAKERS]
+        notes.append(
+            f"{', '.join(unknown)}: the speakers are unknown, and all count as one speaker"
+        )
+    few = [row.corpus for row in rows if 1 < len(row.speakers) < FEW_SPEAKERS]
     if few:
         notes.append(
-            f"{_listed(few)}: fewer than {_FEW_SPEAKERS} speakers, of whom intervals are too narrow"
+            f"{', '.join(few)}: fewer than {FEW_SPEAKERS} speakers, so that intervals are too "
+            "narrow"
         )
-    missing = [
-        label
-        for label in predictions.labels
-        if all(utterance.emotion != label for utterance in predictions.utterances)
-    ]
+    acted = {utterance.emotion for utterance in predictions.utterances}
+    missing = [label for label in predictions.labels if label not in acted]
     if missing:
-        notes.append(
-            f"no clip acts {_listed(missing)}: nothing is said of how these are recognised"
-        )
+        notes.append(f"no clip acts {', '.join(missing)}, so that these are not measured")
     alone = [f"{row.corpus} ({row.emotions[0]})" for row in rows if len(row.emotions) == 1]
     if alone:
         notes.append(
-            f"{_listed(alone)}: one emotion alone, so that every answer among what it acts is right"
+            f"{', '.join(alone)}: a single emotion, so that every answer among the emotions of "
+            "the corpus is correct"
         )
     return notes
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
-
-
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:.2f}"
 
 
-def _bounds(pair: tuple[float, float] | None) -> str:
-    return "none" if pair is None else f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}"
-
-
-def _emotions(row: CorpusReport) -> list[str]:
-    """Lay out recall, precision and F1 of each emotion, and what was answered."""
-    width = max(10, *(len(emotion) + 1 for emotion in row.emotions))
-    head = "".join(f"{emotion:>{width}}" for emotion in row.emotions)
-    lines = [
-        f"{row.corpus}: each emotion acted, and how often each was answered",
-        f"{'':<14}{'clips':>6}{'recall':>8}{'prec.':>7}{'F1':>7}  {head}",
-    ]
-    for figures_of, counts in zip(row.per_emotion, row.confusion, strict=True):
-        taken = "".join(f"{n:>{width}}" for n in counts)
-        lines.append(
-            f"  {figures_of.emotion:<12}{figures_of.n_clips:>6}{_percent(figures_of.recall):>8}"
-            f"{_percent(figures_of.precision):>7}{_percent(figures_of.f1):>7}  {taken}"
-        )
-    return lines
-
-
-def _listeners(compared: ListenersReport) -> list[str]:
-    """Lay out people beside the recognizer."""
-    lines = [
-        f"{compared.corpus}: listeners beside the recogniser"
-        + (
-            f" ({compared.n_without_votes} clips without votes left out)"
-            if compared.n_without_votes
-            else ""
+def _corpus_table(rows: list[CorpusReport]) -> str:
+    return table(
+        (
+            "corpus",
+            "clips",
+            "UAR",
+            "95 % interval",
+            "WA",
+            "F1",
+            "top 2",
+            "log-loss",
+            "Brier",
+            "ECE",
+            "UAR, any emotion",
         ),
-        f"{'':<14}{'clips':>6}   recognise what was acted        agree with a listener",
-        f"{'':<14}{'':>6}{'listener':>11}{'majority':>10}{'recogniser':>12}"
-        f"{'listener':>11}{'recogniser':>12}",
-    ]
-    for row in compared.rows:
-        agreement = row.listener_with_listeners
-        lines.append(
-            f"  {row.value:<12}{row.n_clips:>6}{_percent(row.listener):>11}"
-            f"{_percent(row.majority):>10}{_percent(row.recognizer):>12}"
-            f"{'' if math.isnan(agreement) else _percent(agreement):>11}"
-            f"{_percent(row.recogniser_with_listeners):>12}"
+        [
+            (
+                row.corpus,
+                row.n_clips,
+                percent(row.uar),
+                interval(row.intervals.get("uar")),
+                percent(row.wa),
+                percent(row.macro_f1),
+                percent(row.top2),
+                _number(row.log_loss),
+                _number(row.brier),
+                percent(row.calibration_error),
+                percent(row.uar_open),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _emotion_table(row: CorpusReport) -> str:
+    """Lay out recall, precision and F1 of each emotion, and the confusion matrix."""
+    cells = [
+        (
+            emotion.emotion,
+            emotion.n_clips,
+            percent(emotion.recall),
+            percent(emotion.precision),
+            percent(emotion.f1),
+            *counts,
         )
-    return lines
+        for emotion, counts in zip(row.per_emotion, row.confusion, strict=True)
+    ]
+    title = f"{row.corpus}: emotions acted, and number of clips for each emotion answered"
+    head = ("", "clips", "recall", "precision", "F1", *row.emotions)
+    return f"{title}\n{table(head, cells, indent='  ')}"
+
+
+def _listener_table(comparison: ListenersReport) -> str:
+    """Lay out the metrics of listeners beside the recogniser's."""
+    title = f"{comparison.corpus}: listeners beside the recogniser"
+    if comparison.n_without_votes:
+        title += f" ({count(comparison.n_without_votes, 'clip')} without votes left out)"
+    head = (
+        "",
+        "clips",
+        "listener right",
+        "majority right",
+        "recogniser right",
+        "listeners agree",
+        "recogniser agrees",
+    )
+    cells = [
+        (
+            row.value,
+            row.n_clips,
+            *map(
+                percent,
+                (
+                    row.listener,
+                    row.majority,
+                    row.recognizer,
+                    row.listener_with_listeners,
+                    row.recognizer_with_listeners,
+                ),
+            ),
+        )
+        for row in comparison.rows
+    ]
+    return f"{title}\n{table(head, cells, indent='  ')}"
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is heard in a voice: spectra and descriptors, computed on NumPy and `scipy.fft` alone."""
+"""Spectra and descriptors of voices, computed with NumPy and `scipy.fft` alone."""
 
 from emotionrecog.features.descriptors import (
     band_energy_ratio,
@@ -15,22 +15,32 @@ from emotionrecog.features.descriptors import (
     spectral_rolloff,
     zero_crossing_rate,
 )
+from emotionrecog.features.extraction import (
+    CorpusFeatures,
+    extract_corpus,
+    extract_files,
+    read_recordings,
+)
 from emotionrecog.features.extractor import Extractor, Statistics
 from emotionrecog.features.functionals import FUNCTIONALS, functionals
 from emotionrecog.features.mel import mel_filterbank, melspectrogram
 from emotionrecog.features.pitch import f0, pyin, voicing, yin
-from emotionrecog.features.spec import PRESETS, FeatureSpec, as_spec
+from emotionrecog.features.spec import PRESETS, FeatureSpec, PresetName, as_spec
 
 __all__ = [
     "FUNCTIONALS",
     "PRESETS",
+    "CorpusFeatures",
     "Extractor",
     "FeatureSpec",
+    "PresetName",
     "Statistics",
     "as_spec",
     "band_energy_ratio",
     "chroma",
     "delta",
+    "extract_corpus",
+    "extract_files",
     "f0",
     "functionals",
     "magnitude_spectrum",
@@ -39,6 +49,7 @@ __all__ = [
     "mfcc",
     "power_to_db",
     "pyin",
+    "read_recordings",
     "rms",
     "spectral_bandwidth",
     "spectral_centroid",

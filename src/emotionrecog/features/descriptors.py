@@ -17,7 +17,8 @@ import numpy as np
 import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
 from emotionrecog.features import frames
-from emotionrecog.features.mel import _signal, melspectrogram
+from emotionrecog.features.frames import as_signal
+from emotionrecog.features.mel import melspectrogram
 from emotionrecog.features.spec import require_fitting_window, require_positive_int
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _spectrum(
         require_positive_int("hop_length", hop_length)
         require_positive_int("win_length", win_length)
         require_fitting_window(win_length, n_fft)
-        samples = _signal(y, shortest=1 if center else n_fft)
+        samples = as_signal(y, shortest=1 if center else n_fft)
         if power == 2:
             return frames.power_spectrogram(samples, n_fft, hop_length, win_length, center), n_fft
         magnitude = np.abs(frames.stft(samples, n_fft, hop_length, win_length, center))
@@ -243,7 +244,7 @@ def rms(
             power[:, -1] *= 0.5
         return _per_frame(np.sqrt(2.0 * power.sum(axis=1) / frame_length**2))
     assert y is not None
-    samples = _signal(y, shortest=1 if center else frame_length)
+    samples = as_signal(y, shortest=1 if center else frame_length)
     if center:
         samples = np.pad(samples, frame_length // 2)
     return _per_frame(frames.rms(samples, frame_length, hop_length))
@@ -298,7 +299,7 @@ def zero_crossing_rate(
     require_positive_int("hop_length", hop_length)
     if not 0 <= threshold < math.inf:
         raise ValueError(f"`threshold` must be at least 0, got {threshold!r}")
-    samples = _signal(y, shortest=1 if center else frame_length)
+    samples = as_signal(y, shortest=1 if center else frame_length)
     if center:
         samples = np.pad(samples, frame_length // 2, mode="edge")
     crossings = frames.zero_crossings(
@@ -697,7 +698,7 @@ def spectral_contrast(
         center=center,
         pad_mode=pad_mode,
     )
-    return _contrast(
+    return contrast_of_frames(
         spectrum,
         sr,
         n_fft,
@@ -709,7 +710,7 @@ def spectral_contrast(
     ).T
 
 
-def _contrast(
+def contrast_of_frames(
     magnitude: NDArray[np.float32],
     sr: float,
     n_fft: int,
@@ -847,7 +848,7 @@ def chroma(
         pad_mode=pad_mode,
         power=2.0 if S is None else 1.0,
     )
-    return _chroma(
+    return chroma_of_frames(
         power,
         sr,
         n_fft,
@@ -860,7 +861,7 @@ def chroma(
     ).T
 
 
-def _chroma(
+def chroma_of_frames(
     power: NDArray[np.float32],
     sr: float,
     n_fft: int,

@@ -1,17 +1,18 @@
-"""Features of many recordings: on all cores or a cluster, and kept on disk.
+"""Extract the features of many recordings: on all cores or a cluster, with a cache on disk.
 
-`extract_corpus` goes through joblib, so that ``joblib.parallel_config(backend="dask")`` around a
-call moves it to a cluster.
+`extract_corpus` and `extract_files` measure a `FeatureSpec`; `read_recordings` calls any function
+for the samples of each recording. All of them go through joblib, so that
+``joblib.parallel_config(backend="dask")`` around a call moves the work to a cluster.
 
-How the cache is laid out
--------------------------
-A folder for each way of measuring, named by the SHA-256 of its ``spec.json``, which says what was
-measured; in it a file for each recording, named by the SHA-256 of the recording's bytes. So a
-renamed copy is known, and a changed recording or spec is not. An entry is an array in NumPy's
-format ``.npy`` and, after it, the CRC-32 of all that, in four bytes. It is written under a name
-of its own in ``tmp`` and moved into place, so that nobody ever sees half of one, whoever else
-writes the same and whenever the program ends. Nothing waits for the disk: what a power failure
-leaves of an entry has another checksum, is taken for missing and measured again.
+Layout of the cache
+-------------------
+One folder for each kind of measurement, named by the SHA-256 of its ``spec.json``, which describes
+the measurement; in it one file for each recording, named by the SHA-256 of the recording's bytes.
+A renamed recording is therefore found again, and a changed recording or spec is measured anew. An
+entry is an array in NumPy's format ``.npy``, followed by its CRC-32 in four bytes. Entries are
+written in a hidden folder and moved into place, so that no program ever reads half of one, even if
+several programs write the same entry or one of them is killed. Nothing waits for the disk: an entry
+damaged by a power failure has another checksum and is measured again.
 """
 
 from __future__ import annotations
@@ -19,45 +20,44 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import hashlib
+import functools
 import io
 import itertools
 import json
 import logging
 import os
+import shutil
 import time
-import uuid
 import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from emotionrecog import audio
-from emotionrecog.errors import DatasetError, EmotionRecogError
-from emotionrecog.features import Extractor, Statistics
+from emotionrecog import audio, files, text
+from emotionrecog.errors import AudioError, DatasetError
+from emotionrecog.features.extractor import Extractor, Statistics
+from emotionrecog.parallel import Results, over_recordings, reason, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from emotionrecog.datasets import Utterance
-    from emotionrecog.features import FeatureSpec
+    from emotionrecog.features.spec import FeatureSpec
 
-__all__ = ["CorpusFeatures", "Measurement", "extract_corpus", "extract_files", "measure_files"]
+__all__ = ["CorpusFeatures", "extract_corpus", "extract_files", "read_recordings"]
 
-# Part of what the cache goes by: raised whenever the same recording and spec give other numbers.
+# Part of the key of an entry: raised whenever the same recording and spec give other numbers.
 VERSION = 1
 
-# Recordings of one task, so that sending it costs little beside its work and what a killed worker
-# had begun is soon done again; and tasks that each worker is given at once.
-_TASK_SIZE = 16
-_TASKS_PER_WORKER = 16
+# Recordings that `extract_files` measures ahead of its caller, for each worker.
+_AHEAD_PER_WORKER = 256
 
-# In s: what is older in the folder for unfinished entries was left by a program that was killed.
+# In s: older unfinished entries were left by a program that was killed.
 _STALE = 24 * 3600.0
 
 _CHECKSUM_SIZE = 4
@@ -66,41 +66,26 @@ _logger = logging.getLogger("emotionrecog")
 
 _StrPath: TypeAlias = "str | os.PathLike[str]"
 
-
-class Measurement(Protocol):
-    """A computation on the samples of a recording, whose results can be cached."""
-
-    @property
-    def sampling_rate(self) -> int:
-        """Sampling rate that recordings are resampled to, in Hz."""
-
-    def key(self) -> dict[str, Any]:
-        """Return everything that the result depends on besides the recording, ready for JSON."""
-
-    def __call__(self, samples: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the result for a recording."""
+Value = TypeVar("Value")
 
 
-class _Features:
-    """The features of a spec, before normalisation and before frames are cut or padded."""
+class _Item(NamedTuple):
+    """A recording and its number among all of them."""
 
-    def __init__(self, spec: FeatureSpec) -> None:
-        self.spec = dataclasses.replace(spec, normalisation="none", n_frames=None)
-        self.sampling_rate = spec.sampling_rate
-        self._extractor = Extractor(self.spec)
+    path: Path
+    absolute: Path  # for workers with another working folder
+    number: int
 
-    def key(self) -> dict[str, Any]:
-        return {"version": VERSION, "spec": self.spec.to_dict()}
-
-    def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._extractor.measure(samples)
+    @classmethod
+    def of(cls, path: _StrPath, number: int) -> _Item:
+        return cls(Path(path), Path(path).absolute(), number)
 
 
 class _Outcome(NamedTuple):
-    """The result for a recording: its features, their place in the cache, or an error message."""
+    """The value of a recording, or its entry in the cache, and what went wrong with the cache."""
 
-    features: NDArray[Any] | Path | str
-    trouble: str | None = None  # with the cache
+    value: Any
+    trouble: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,17 +95,27 @@ class CorpusFeatures:
     Parameters
     ----------
     utterances
-        Those whose features could be measured, in the order they were given in.
+        The utterances that could be measured, in the order in which they were passed.
     arrays
         Their features in the same order, read-only, each float32 of shape (n_frames, n_features),
-        or (n_features,) with ``spec.functionals``. Of a cache they are opened when they are asked
-        for, as memory maps.
+        or (n_features,) with ``spec.functionals``. Features in a cache are memory-mapped when they
+        are accessed.
     spec
-        What was measured.
+        The measured features.
     failed
-        The others, each with the reason.
+        The utterances that were left out, each with the reason.
     statistics
-        What ``spec.normalisation == "corpus"`` was done with; otherwise None.
+        The statistics that normalised the features if ``spec.normalization == "corpus"``;
+        otherwise None.
+
+    Examples
+    --------
+    >>> from emotionrecog.datasets import Utterance
+    >>> from emotionrecog.features import FeatureSpec
+    >>> clip = Utterance(Path("examples/clip.wav"), "angry", corpus="mine", speaker="mine/ann")
+    >>> features = extract_corpus([clip], FeatureSpec(features=("rms", "f0"), n_fft=1024))
+    >>> len(features.arrays), features.feature_names, features.failed
+    (1, ('rms', 'f0'), ())
     """
 
     utterances: tuple[Utterance, ...]
@@ -145,6 +140,15 @@ class CorpusFeatures:
         ------
         ValueError
             If recordings differ in their number of frames.
+
+        Examples
+        --------
+        >>> from emotionrecog.datasets import Utterance
+        >>> from emotionrecog.features import FeatureSpec
+        >>> clip = Utterance(Path("examples/clip.wav"), "angry", corpus="mine", speaker="mine/ann")
+        >>> spec = FeatureSpec(features=("rms",), functionals=("mean", "std"))
+        >>> extract_corpus([clip, clip], spec).stack().shape
+        (2, 2)
         """
         stacked: NDArray[np.float32] | None = None
         for i, array in enumerate(self.arrays):
@@ -172,24 +176,24 @@ def extract_corpus(
 ) -> CorpusFeatures:
     """Extract the features of many recordings.
 
-    A recording that cannot be used does not stop the others: it is listed, and logged as a warning.
+    A recording that cannot be used does not stop the others: it is returned with the reason, and
+    logged as a warning.
 
     Parameters
     ----------
     utterances
-        Whose features to extract.
+        The recordings.
     spec
-        What to measure.
+        The features to measure.
     statistics
-        Where ``spec.normalisation`` is ``"corpus"``: the mean and deviation of each feature, those
-        of the extraction from the training data. Without them they are taken from `utterances`,
-        which is right for training data and for nothing else: normalisation must not see the
-        speakers of a test.
+        If ``spec.normalization`` is ``"corpus"``: the mean and deviation of each feature, from the
+        extraction of the training data. Without them they are computed from `utterances`, which is
+        right for training data only: normalisation must not see the speakers of a test set.
     cache
-        Folder to keep features in and to find them again by the contents of the recordings; made
-        if it is not there. By default nothing is kept. Several programs may use one folder at the
-        same time. It only grows; to be rid of it, delete it. If it cannot be written to, a warning
-        says so, and the features are kept in memory.
+        Folder in which features are kept and found again by the contents of the recordings; it is
+        created if missing. By default nothing is kept. Several programs may use one folder at the
+        same time. The cache only grows; delete the folder to clear it. If it cannot be written to,
+        a warning is logged, and the features stay in memory.
     n_jobs
         Number of workers, as joblib counts them: -1 for one on each core. They are threads, unless
         ``joblib.parallel_config`` says otherwise.
@@ -219,45 +223,38 @@ def extract_corpus(
     >>> clip = Path("examples/clip.wav")
     >>> train = [Utterance(clip, "angry", corpus="mine", speaker="mine/ann")]
     >>> test = [Utterance(clip, "angry", corpus="mine", speaker="mine/bob")]
-    >>> spec = FeatureSpec(features=("rms", "mfcc"), normalisation="corpus")
-    >>> learnt = extract_corpus(train, spec)
-    >>> tested = extract_corpus(test, spec, statistics=learnt.statistics)
-    >>> tested.arrays[0].shape[1] == len(tested.feature_names) == 14
+    >>> spec = FeatureSpec(features=("rms", "mfcc"), normalization="corpus")
+    >>> train_features = extract_corpus(train, spec)
+    >>> test_features = extract_corpus(test, spec, statistics=train_features.statistics)
+    >>> test_features.arrays[0].shape[1] == len(test_features.feature_names) == 14
     True
     """
-    from tqdm import tqdm
-
-    extractor = Extractor(spec, statistics)  # before the work: it refuses what does not fit
-    listed = list(utterances)
-    if not listed:
+    extractor = Extractor(spec, statistics)  # raises before the work if something does not fit
+    recordings = list(utterances)
+    if not recordings:
         raise DatasetError("no recordings to extract features of: the list of utterances is empty")
-    outcomes = _outcomes((utterance.path for utterance in listed), _Features(spec), cache, n_jobs)
-    progress = tqdm(outcomes, "features", total=len(listed), unit="clip", disable=None)
-    used: list[Utterance] = []
-    stored: list[NDArray[np.float32] | Path] = []
-    failed: list[tuple[Utterance, str]] = []
-    troubles: Counter[str] = Counter()
-    for utterance, (features, trouble) in zip(listed, progress, strict=True):
-        if isinstance(features, str):
-            _logger.warning("left out %s: %s", utterance.path, features)
-            failed.append((utterance, features))
-        else:
-            used.append(utterance)
-            stored.append(features)
-        if trouble:
-            troubles[trouble] += 1
-    _report(troubles, cache)
-    if not used:
+    measure, description = _measurement(spec)
+    measured = _over(
+        functools.partial(_from_samples, measure),
+        recordings,
+        description,
+        sampling_rate=spec.sampling_rate,
+        activity="features",
+        cache=cache,
+        n_jobs=n_jobs,
+    )
+    failed = [(u, measured.failed[u.path]) for u in recordings if u.path in measured.failed]
+    if not measured:
         raise DatasetError(
-            f"none of the {len(listed)} recordings can be used; the first, {listed[0].path}: "
-            f"{failed[0][1]}"
+            f"none of the {len(recordings)} recordings can be used; the first, "
+            f"{recordings[0].path}: {failed[0][1]}"
         )
-    if spec.normalisation == "corpus" and statistics is None:
-        statistics = Statistics.of(map(_read, stored))
+    if spec.normalization == "corpus" and statistics is None:
+        statistics = Statistics.of(map(_read, measured.values))
         extractor = Extractor(spec, statistics)
     return CorpusFeatures(
-        utterances=tuple(used),
-        arrays=_Arrays(stored, extractor),
+        utterances=tuple(measured.items),
+        arrays=_Arrays(measured.values, extractor),
         spec=spec,
         failed=tuple(failed),
         statistics=statistics,
@@ -278,7 +275,8 @@ def extract_files(
     paths
         The recordings. Read lazily.
     spec
-        What to measure. ``normalisation`` cannot be ``"corpus"``, which needs all recordings first.
+        The features to measure. ``normalization`` cannot be ``"corpus"``, which needs all
+        recordings first.
     cache, n_jobs
         As in `extract_corpus`.
 
@@ -293,7 +291,7 @@ def extract_files(
     NotADirectoryError
         If `cache` is a file.
     ValueError
-        If ``spec.normalisation`` is ``"corpus"``.
+        If ``spec.normalization`` is ``"corpus"``.
 
     Examples
     --------
@@ -304,82 +302,166 @@ def extract_files(
     (2,)
     No such file or directory
     """
-    if spec.normalisation == "corpus":
+    if spec.normalization == "corpus":
         raise ValueError(
-            "normalisation 'corpus' needs all recordings before the first is normalised; use "
+            "normalization 'corpus' needs all recordings before the first is normalised; use "
             "`extract_corpus`, or 'utterance' or 'none'"
         )
-    return _finished(paths, spec, cache, n_jobs)
+    return _one_after_the_other(paths, spec, cache, n_jobs)
 
 
-def _finished(
+def _one_after_the_other(
     paths: Iterable[_StrPath], spec: FeatureSpec, cache: _StrPath | None, n_jobs: int
 ) -> Iterator[NDArray[np.float32] | str]:
+    import joblib
+    from threadpoolctl import threadpool_limits
+
     extractor = Extractor(spec)
+    measure, description = _measurement(spec)
+    folder = None if cache is None else _prepare(Path(cache).absolute(), description)
+    function = functools.partial(
+        _look_up_or_measure,
+        functools.partial(_from_samples, measure),
+        spec.sampling_rate,
+        folder,
+    )
     troubles: Counter[str] = Counter()
-    for features, trouble in _outcomes(paths, _Features(spec), cache, n_jobs):
-        if trouble:
-            troubles[trouble] += 1
-        yield features if isinstance(features, str) else _finish(features, extractor)
+    items = (_Item.of(path, number) for number, path in enumerate(paths))
+    n_ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
+    while ahead := list(itertools.islice(items, n_ahead)):
+        with threadpool_limits(1):  # products this small cost more on many cores than on one
+            answers = list(stream(function, ahead, activity=None, n_jobs=n_jobs))
+        for _, answer in answers:
+            if isinstance(answer, Exception):
+                yield reason(answer)
+            else:
+                troubles.update([answer.trouble] if answer.trouble else [])
+                yield _finish(answer.value, extractor)
     _report(troubles, cache)
 
 
-def measure_files(
-    paths: Iterable[_StrPath],
-    measurement: Measurement,
+def read_recordings(
+    function: Callable[[NDArray[np.float32], int], Value],
+    utterances: Sequence[Utterance],
     *,
+    sampling_rate: int,
+    activity: str = "reading",
     cache: _StrPath | None = None,
+    description: Mapping[str, Any] | None = None,
     n_jobs: int = -1,
-) -> Iterator[NDArray[Any] | str]:
-    """Apply a measurement to recordings one after the other.
+) -> Results[Utterance, Value]:
+    """Decode many recordings and call a function for the samples of each.
+
+    A recording that cannot be used does not stop the others: it is returned with the reason, and
+    logged as a warning.
 
     Parameters
     ----------
-    paths
-        The recordings. Read lazily.
-    measurement
-        What to compute. It must be picklable where joblib uses processes or a cluster.
-    cache, n_jobs
-        As in `extract_corpus`.
+    function
+        Called with the samples, float32 of shape (n_samples,), and the number of the recording in
+        `utterances`. With a `cache` it must return an array that depends on the samples and the
+        `description` alone.
+    utterances
+        The recordings.
+    sampling_rate
+        In Hz; recordings are resampled to it.
+    activity
+        Label of the progress bar, which is shown on a terminal only.
+    cache
+        Folder in which results are kept, as in `extract_corpus`.
+    description
+        JSON values that fix what `function` returns: results are found again under an equal
+        description only. Needed with a `cache`.
+    n_jobs
+        Number of workers, as joblib counts them: -1 for one on each core.
 
-    Yields
-    ------
-    ndarray or str
-        In the order of `paths`: the result, or the reason why there is none.
+    Returns
+    -------
+    Results
+        The utterances and the value of each, and the paths that were left out with the reason.
 
     Raises
     ------
     NotADirectoryError
         If `cache` is a file.
+    ValueError
+        If there is a `cache` and no `description`.
 
     Examples
     --------
-    >>> class Peak:
-    ...     sampling_rate = 16000
-    ...
-    ...     def key(self):
-    ...         return {"measurement": "peak"}
-    ...
-    ...     def __call__(self, samples):
-    ...         return np.abs(samples).max(keepdims=True)
-    >>> [result.shape for result in measure_files(["examples/clip.wav"], Peak())]
-    [(1,)]
+    >>> from emotionrecog.datasets import Utterance
+    >>> clip = Utterance(Path("examples/clip.wav"), "angry", corpus="mine", speaker="mine/ann")
+    >>> results = read_recordings(
+    ...     lambda samples, number: len(samples) / 16_000, [clip], sampling_rate=16_000
+    ... )
+    >>> results.values
+    [2.0]
     """
-    troubles: Counter[str] = Counter()
-    for features, trouble in _outcomes(paths, measurement, cache, n_jobs):
-        if trouble:
-            troubles[trouble] += 1
-        yield _read(features) if isinstance(features, Path) else features
-    _report(troubles, cache)
+    if cache is not None and description is None:
+        raise ValueError(
+            "`description` must say what `function` returns if there is a `cache`, got None"
+        )
+    results = _over(
+        function,
+        utterances,
+        description or {},
+        sampling_rate=sampling_rate,
+        activity=activity,
+        cache=cache,
+        n_jobs=n_jobs,
+    )
+    return dataclasses.replace(results, values=[_read(value) for value in results.values])
+
+
+def _over(
+    function: Callable[[NDArray[np.float32], int], Any],
+    utterances: Sequence[Utterance],
+    description: Mapping[str, Any],
+    *,
+    sampling_rate: int,
+    activity: str,
+    cache: _StrPath | None,
+    n_jobs: int,
+) -> Results[Utterance, Any]:
+    """Look up or measure recordings; the values are results, or paths of entries in the cache."""
+    from threadpoolctl import threadpool_limits
+
+    folder = None if cache is None else _prepare(Path(cache).absolute(), description)
+    items = [_Item.of(utterance.path, number) for number, utterance in enumerate(utterances)]
+    with threadpool_limits(1):  # products this small cost more on many cores than on one
+        results = over_recordings(
+            functools.partial(_look_up_or_measure, function, sampling_rate, folder),
+            items,
+            activity=activity,
+            n_jobs=n_jobs,
+        )
+    _report(Counter(o.trouble for o in results.values if o.trouble), cache)
+    return Results(
+        [utterances[item.number] for item in results.items],
+        [outcome.value for outcome in results.values],
+        results.failed,
+    )
+
+
+def _measurement(spec: FeatureSpec) -> tuple[Extractor, dict[str, Any]]:
+    """Return what measures a spec, and its description; both leave out what follows measuring."""
+    measured = dataclasses.replace(spec, normalization="none", n_frames=None)
+    return Extractor(measured), {"spec": measured.to_dict()}
+
+
+def _from_samples(
+    extractor: Extractor, samples: NDArray[np.float32], number: int
+) -> NDArray[np.float32]:
+    return np.ascontiguousarray(extractor.measure(samples))
 
 
 def _report(troubles: Counter[str], cache: _StrPath | None) -> None:
     for trouble, n in troubles.items():
-        _logger.warning("cache %s, %d recordings: %s", cache, n, trouble)
+        _logger.warning("cache %s, %s: %s", cache, text.count(n, "recording"), trouble)
 
 
 class _Arrays(Sequence["NDArray[np.float32]"]):
-    """Features that are read, if they lie in a cache, and finished when they are asked for."""
+    """Features that are read from the cache, normalised and padded when they are accessed."""
 
     def __init__(self, stored: list[NDArray[np.float32] | Path], extractor: Extractor) -> None:
         self._stored, self._extractor = stored, extractor
@@ -403,112 +485,89 @@ def _finish(features: NDArray[np.float32] | Path, extractor: Extractor) -> NDArr
     return finished
 
 
-def _read(features: NDArray[np.float32] | Path) -> NDArray[np.float32]:
-    if isinstance(features, np.ndarray):
-        return features
+def _read(value: Any) -> Any:
+    """Return a value, memory-mapped if it is an entry of the cache."""
+    if not isinstance(value, Path):
+        return value
     try:
-        return np.asarray(np.load(features, mmap_mode="r", allow_pickle=False))
+        return np.asarray(np.load(value, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            errno.ENOENT, "features are gone from the cache; extract them again", str(features)
+            errno.ENOENT, "features are gone from the cache; extract them again", str(value)
         ) from error
 
 
-# --- tasks --------------------------------------------------------------------------------------
+# --- one recording ------------------------------------------------------------------------------
 
 
-def _outcomes(
-    paths: Iterable[_StrPath], measurement: Measurement, cache: _StrPath | None, n_jobs: int
-) -> Iterator[_Outcome]:
-    """Measure recordings, one outcome each in their order."""
-    import joblib
-    from threadpoolctl import threadpool_limits
-
-    # Workers may have another working folder.
-    folder = None if cache is None else _prepare(Path(cache).absolute(), measurement.key())
-    remaining = (Path(path).absolute() for path in paths)
-    # Lists rather than joblib's generators: those warn whoever stops early, and Ray has none.
-    with joblib.Parallel(
-        n_jobs=n_jobs, prefer="threads", batch_size=1, pre_dispatch="all"
-    ) as parallel:
-        n_ahead = _TASK_SIZE * _TASKS_PER_WORKER * joblib.effective_n_jobs(n_jobs)
-        while ahead := list(itertools.islice(remaining, n_ahead)):
-            # No larger than they must be for every worker to have one.
-            size = min(_TASK_SIZE, -(-len(ahead) // joblib.effective_n_jobs(n_jobs)))
-            tasks = [ahead[start : start + size] for start in range(0, len(ahead), size)]
-            with threadpool_limits(1):  # products this small cost more on many cores than on one
-                answers = parallel(
-                    joblib.delayed(_measure_all)(task, measurement, folder) for task in tasks
-                )
-            yield from itertools.chain.from_iterable(answers)
-
-
-def _measure_all(
-    paths: list[Path], measurement: Measurement, folder: Path | None
-) -> list[_Outcome]:
-    """Do one task, on any machine that sees the recordings and the cache under these paths."""
-    return [_measure(path, measurement, folder) for path in paths]
-
-
-def _measure(path: Path, measurement: Measurement, folder: Path | None) -> _Outcome:
-    # Read once, so that what is measured is what the entry is named after.
+def _look_up_or_measure(
+    function: Callable[[NDArray[np.float32], int], Any],
+    sampling_rate: int,
+    folder: Path | None,
+    item: _Item,
+) -> _Outcome:
+    """Process one recording, on any machine that sees it and the cache under these paths."""
+    content = item.absolute.read_bytes()  # read once: the entry is named after the measured bytes
+    if folder is None:
+        return _Outcome(function(_samples(content, sampling_rate), item.number))
+    entry = folder / f"{files.sha256(content)}.npy"
+    is_sound, trouble = _look_up(entry)
+    if is_sound:
+        return _Outcome(entry)
+    value = function(_samples(content, sampling_rate), item.number)
     try:
-        content = path.read_bytes()
+        files.write_bytes(entry, _encode(value))
     except OSError as error:
-        return _Outcome(error.strerror or str(error))
-    trouble = None
-    if folder is not None:
-        entry = folder / f"{hashlib.sha256(content).hexdigest()}.npy"
-        found, trouble = _look_up(entry)
-        if found:
-            return _Outcome(entry)
+        return _Outcome(value, f"kept in memory, not written: {error.strerror}")
+    return _Outcome(entry, trouble)
+
+
+def _samples(content: bytes, sampling_rate: int) -> NDArray[np.float32]:
     try:
-        waveform = audio.load(content, sampling_rate=measurement.sampling_rate)
-        features = np.ascontiguousarray(measurement(waveform.samples))
-    except (EmotionRecogError, OSError) as error:  # the latter where ffmpeg finds the disk full
-        return _Outcome(str(error).removeprefix("the given bytes: "))
-    if folder is not None:
-        try:
-            _write(entry, _encode(features))
-        except OSError as error:
-            return _Outcome(features, f"kept in memory, not written: {error.strerror}")
-        return _Outcome(entry, trouble)
-    return _Outcome(features)
+        return audio.load(content, sampling_rate=sampling_rate).samples
+    except AudioError as error:
+        problem = str(error).removeprefix("the given bytes: ")
+    raise AudioError(problem)  # outside of the block, or the error would keep `content` in memory
 
 
 # --- entries of the cache -----------------------------------------------------------------------
 
 
-def _prepare(cache: Path, key: dict[str, Any]) -> Path:
-    """Describe what is measured in its folder, and return that."""
+def _prepare(cache: Path, description: Mapping[str, Any]) -> Path:
+    """Return the folder of a measurement, which holds its description."""
     if cache.exists() and not cache.is_dir():
         raise NotADirectoryError(
             errno.ENOTDIR, "`cache` must be a folder, existing or new, got a file", str(cache)
         )
-    for left in (cache / "tmp").glob("*"):
-        with contextlib.suppress(OSError):  # another program is quicker, or it is not ours
-            if time.time() - left.stat().st_mtime > _STALE:
-                left.unlink()
-    description = json.dumps(_canonical(key), sort_keys=True).encode()
-    folder = cache / hashlib.sha256(description).hexdigest()
-    with contextlib.suppress(OSError):  # entries will meet the same trouble, and tell
+    for unfinished in cache.glob("*/.*"):
+        with contextlib.suppress(OSError):  # removed by another program, or owned by another user
+            if time.time() - unfinished.stat().st_mtime > _STALE:
+                shutil.rmtree(unfinished)
+    content = _describe(description)
+    folder = cache / files.sha256(content)
+    with contextlib.suppress(OSError):  # entries will meet the same problem, and report it
         if not (folder / "spec.json").exists():
-            _write(folder / "spec.json", description)
+            files.write_bytes(folder / "spec.json", content)
     return folder
 
 
-def _canonical(value: object) -> object:
-    """Write numbers that are equal alike."""
+def _describe(description: Mapping[str, Any]) -> bytes:
+    """Return everything but the recording that a value depends on, equal for equal descriptions."""
+    return json.dumps({"version": VERSION, **_canonical(description)}, sort_keys=True).encode()
+
+
+def _canonical(value: Any) -> Any:
+    """Return nested JSON values in which equal numbers are of one type."""
     if isinstance(value, dict):
         return {name: _canonical(entry) for name, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_canonical(entry) for entry in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _encode(features: NDArray[Any]) -> bytes:
+def _encode(value: NDArray[Any]) -> bytes:
     content = io.BytesIO()
-    np.lib.format.write_array(content, features, allow_pickle=False)
+    np.lib.format.write_array(content, np.asarray(value), allow_pickle=False)
     return content.getvalue() + _checksum(content.getbuffer())
 
 
@@ -517,7 +576,7 @@ def _checksum(content: memoryview) -> bytes:
 
 
 def _look_up(entry: Path) -> tuple[bool, str | None]:
-    """Whether there is a sound entry, and what is wrong with the one that is no use."""
+    """Return whether there is a sound entry, and what is wrong with one that is of no use."""
     try:
         content = memoryview(entry.read_bytes())
     except FileNotFoundError:
@@ -527,17 +586,3 @@ def _look_up(entry: Path) -> tuple[bool, str | None]:
     if content[-_CHECKSUM_SIZE:] != _checksum(content[:-_CHECKSUM_SIZE]):
         return False, "measured again, entries were damaged"
     return True, None
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    unfinished = target.parent.parent / "tmp" / f"{target.name}.{uuid.uuid4().hex}"
-    for folder in (unfinished.parent, target.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise

@@ -15,7 +15,7 @@ from emotionrecog.features import descriptors, frames
 from emotionrecog.features.descriptors import delta
 from emotionrecog.features.functionals import functionals
 from emotionrecog.features.mel import mel_filterbank, relative_to_voice
-from emotionrecog.features.pitch import _pitch
+from emotionrecog.features.pitch import pitch_of_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,7 +155,9 @@ class _Clip:
     @cached_property
     def pitch(self) -> tuple[Array, Array]:
         spec = self.spec
-        return _pitch(self.samples, spec.sampling_rate, *spec.f0_range, spec.n_fft, spec.hop_length)
+        return pitch_of_frames(
+            self.samples, spec.sampling_rate, *spec.f0_range, spec.n_fft, spec.hop_length
+        )
 
     def zero_crossing_rate(self) -> Array:
         spec = self.spec
@@ -197,10 +199,10 @@ _MEASURES: Mapping[str, Callable[[_Clip], Array]] = {
     ),
     "spectral_rolloff": lambda clip: frames.rolloff(clip.magnitude, clip.frequencies, ROLL_PERCENT),
     "spectral_flatness": lambda clip: frames.flatness(clip.power, FLOOR),
-    "spectral_contrast": lambda clip: descriptors._contrast(
+    "spectral_contrast": lambda clip: descriptors.contrast_of_frames(
         clip.magnitude, clip.spec.sampling_rate, clip.spec.n_fft
     ),
-    "chroma": lambda clip: descriptors._chroma(
+    "chroma": lambda clip: descriptors.chroma_of_frames(
         clip.power, clip.spec.sampling_rate, clip.spec.n_fft
     ),
     "f0": lambda clip: clip.pitch[0],
@@ -224,7 +226,7 @@ class Extractor:
     spec
         What to compute.
     statistics
-        Of training data; what ``spec.normalisation == "corpus"`` needs.
+        Of training data; what ``spec.normalization == "corpus"`` needs.
 
     Raises
     ------
@@ -252,10 +254,10 @@ class Extractor:
     def __init__(self, spec: FeatureSpec, statistics: Statistics | None = None) -> None:
         self.spec, self.statistics = spec, statistics
         n_features = len(spec.feature_names)
-        if statistics is not None and spec.normalisation != "corpus":
+        if statistics is not None and spec.normalization != "corpus":
             raise ValueError(
-                "`statistics` are used where spec.normalisation is 'corpus', but it is "
-                f"{spec.normalisation!r}"
+                "`statistics` are used where spec.normalization is 'corpus', but it is "
+                f"{spec.normalization!r}"
             )
         if statistics is not None and statistics.mean.shape != (n_features,):
             raise ValueError(
@@ -287,7 +289,7 @@ class Extractor:
             If the samples are not one-dimensional, floating-point and finite, or none at all; for
             ``log_mel``, if all are equal.
         ValueError
-            If ``spec.normalisation`` is ``"corpus"`` and there are no statistics.
+            If ``spec.normalization`` is ``"corpus"`` and there are no statistics.
         """
         return self.finish(self.measure(samples))
 
@@ -311,14 +313,14 @@ class Extractor:
     def finish(self, features: Array) -> Array:
         """Normalise, cut and pad what `measure` returned."""
         spec = self.spec
-        if spec.normalisation in ("utterance", "spectrogram"):
-            axis = 0 if spec.normalisation == "utterance" else None
+        if spec.normalization in ("utterance", "spectrogram"):
+            axis = 0 if spec.normalization == "utterance" else None
             deviation = _positive(np.atleast_1d(features.std(axis=axis, dtype=np.float64)))
             features = (features - features.mean(axis=axis, dtype=np.float64)) / deviation
-        elif spec.normalisation == "corpus":
+        elif spec.normalization == "corpus":
             if self.statistics is None:
                 raise ValueError(
-                    "normalisation 'corpus' needs the `statistics` of training data: "
+                    "normalization 'corpus' needs the `statistics` of training data: "
                     "Extractor(spec, Statistics.of(...)), or those of `extract_corpus`"
                 )
             features = (features - self.statistics.mean) / self.statistics.deviation

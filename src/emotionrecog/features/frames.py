@@ -1,8 +1,9 @@
-"""What every spectral feature is computed from: frames, their spectra, and one value a frame.
+"""Frames, their spectra and one value for each: the building blocks of every spectral feature.
 
-Everything here has frames first, shape (n_frames, ...), is float32, and takes arguments that were
-checked before. `emotionrecog.features.descriptors` gives these numbers librosa's names and
-orientation; `emotionrecog.features.extractor` computes many of them from one spectrum.
+Arrays have frames first, shape (n_frames, ...), and are float32. Except for `as_signal`, the
+functions do not check their arguments; their callers do. `emotionrecog.features.descriptors` gives
+these numbers librosa's names and orientation; `emotionrecog.features.extractor` computes many of
+them from one spectrum.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float32]
 
@@ -25,6 +26,27 @@ SMALLEST_SHARE = 1e-10
 
 # Neighbouring bands that are summed in one product.
 _BANDS_TOGETHER = 8
+
+
+def as_signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
+    """Return samples as float32, or raise `ValueError` if they are not a finite mono signal."""
+    array = np.asarray(y)
+    if array.size and not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            f"`y` must be floating-point, relative to full scale, got {array.dtype}; "
+            "emotionrecog.audio.load((samples, sampling_rate)) converts integers, or divide them "
+            "by their full scale, which is 32768 for 16 bits"
+        )
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, and raise below
+        samples = array.astype(np.float32, copy=False)
+    if samples.ndim != 1 or len(samples) < shortest:
+        raise ValueError(
+            f"`y` must have one dimension and at least {shortest} samples, "
+            f"got shape {samples.shape}"
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("`y` must be finite, got NaN or infinite samples")
+    return samples
 
 
 @lru_cache(maxsize=16)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotionrecog.features.frames import power_spectrogram
+from emotionrecog.features.frames import as_signal, power_spectrogram
 from emotionrecog.features.spec import require_fitting_window, require_positive_int
 
 if TYPE_CHECKING:
@@ -186,27 +186,6 @@ def _mel_bands(
     return result
 
 
-def _signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
-    """Return `y` as float32, or say why it is no signal."""
-    given = np.asarray(y)
-    if given.size and not np.issubdtype(given.dtype, np.floating):
-        raise ValueError(
-            f"`y` must be floating-point, relative to full scale, got {given.dtype}; "
-            "emotionrecog.audio.load((samples, sampling_rate)) converts integers, or divide them "
-            "by their full scale, which is 32768 for 16 bits"
-        )
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        samples = given.astype(np.float32, copy=False)
-    if samples.ndim != 1 or len(samples) < shortest:
-        raise ValueError(
-            f"`y` must have one dimension and at least {shortest} samples, "
-            f"got shape {samples.shape}"
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("`y` must be finite, got NaN or infinite samples")
-    return samples
-
-
 def melspectrogram(
     *,
     y: ArrayLike,
@@ -262,7 +241,7 @@ def melspectrogram(
     require_positive_int("hop_length", hop_length)
     require_positive_int("win_length", win_length)
     require_fitting_window(win_length, n_fft)
-    samples = _signal(y, shortest=1 if center else n_fft)
+    samples = as_signal(y, shortest=1 if center else n_fft)
     return bands @ power_spectrogram(samples, n_fft, hop_length, win_length, center).T
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
-from emotionrecog.features.mel import _signal
+from emotionrecog.features.frames import as_signal
 from emotionrecog.features.spec import require_positive_int
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _first_trough(
     return lag, shift, dip
 
 
-def _pitch(
+def pitch_of_frames(
     samples: NDArray[np.float32],
     sr: float,
     fmin: float,
@@ -223,7 +223,7 @@ def _checked(
     require_positive_int("hop_length", hop_length)
     if not 0 < trough_threshold < math.inf:
         raise ValueError(f"`trough_threshold` must be a positive number, got {trough_threshold!r}")
-    return _signal(y, shortest=1 if center else frame_length)
+    return as_signal(y, shortest=1 if center else frame_length)
 
 
 def f0(
@@ -266,7 +266,7 @@ def f0(
     array([[220., 220.,   0.,   0.]], dtype=float32)
     """
     samples = _checked(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
-    frequency, _ = _pitch(
+    frequency, _ = pitch_of_frames(
         samples, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold
     )
     return frequency[np.newaxis]

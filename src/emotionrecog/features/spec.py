@@ -6,14 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from emotionrecog.errors import require_one_of
 from emotionrecog.features.functionals import FUNCTIONALS
 
-__all__ = ["PRESETS", "FeatureSpec", "as_spec"]
+__all__ = ["PRESETS", "FeatureSpec", "PresetName", "as_spec"]
 
-NORMALISATIONS = ("none", "utterance", "spectrogram", "corpus")
+NORMALIZATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")
 
 # How many columns a feature has: a number, or the entry of the spec that tells.
@@ -47,10 +47,21 @@ _SEVERAL = ("features", "functionals", "f0_range")
 # Entries that came after version 0.1.0 and may be missing in what it saved.
 _LATER = frozenset(
     {
-        *("features", "mel_scale", "remove_offset", "n_mfcc", "split_frequency", "f0_range"),
-        *("deltas", "functionals", "normalisation", "n_frames"),
+        "features",
+        "mel_scale",
+        "remove_offset",
+        "n_mfcc",
+        "split_frequency",
+        "f0_range",
+        "deltas",
+        "functionals",
+        "normalization",
+        "n_frames",
     }
 )
+
+# Fields whose key in the saved format has another spelling.
+SAVED_AS = MappingProxyType({"normalization": "normalisation"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,7 +116,7 @@ class FeatureSpec:
         Names of statistics over time, out of `emotionrecog.features.FUNCTIONALS`. With any, a
         recording becomes one vector instead of frames. Those of ``f0`` are taken over voiced
         frames only.
-    normalisation
+    normalization
         ``"utterance"`` brings each column to mean 0 and deviation 1 over the recording;
         ``"spectrogram"`` does so with all columns together, which keeps the shape of a spectrum and
         takes its level away, for features of one unit; ``"corpus"`` brings each column there with
@@ -151,7 +162,7 @@ class FeatureSpec:
     f0_range: tuple[float, float] = (65.0, 500.0)
     deltas: int = 0
     functionals: tuple[str, ...] = ()
-    normalisation: str = "none"
+    normalization: str = "none"
     n_frames: int | None = None
 
     def __post_init__(self) -> None:
@@ -170,7 +181,7 @@ class FeatureSpec:
             raise ValueError(f"`preemphasis` must be in [0, 1), got {self.preemphasis!r}")
         if not 0 < self.log_offset < 1:
             raise ValueError(f"`log_offset` must be in (0, 1), got {self.log_offset!r}")
-        for name, expected in (("mel_scale", MEL_SCALES), ("normalisation", NORMALISATIONS)):
+        for name, expected in (("mel_scale", MEL_SCALES), ("normalization", NORMALIZATIONS)):
             if getattr(self, name) not in expected:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(expected)}, got {getattr(self, name)!r}"
@@ -188,10 +199,10 @@ class FeatureSpec:
             raise ValueError(
                 "`functionals` leave no frames to cut or pad: `n_frames` must be None beside them"
             )
-        if self.functionals and self.normalisation in ("utterance", "spectrogram"):
+        if self.functionals and self.normalization in ("utterance", "spectrogram"):
             raise ValueError(
-                f"`functionals` are not normalised by {self.normalisation}, for they are one row a "
-                "recording; use normalisation 'corpus' or 'none'"
+                f"`functionals` are not normalised by {self.normalization}, for they are one row a "
+                "recording; use normalization 'corpus' or 'none'"
             )
 
     def _check_frequencies(self) -> None:
@@ -249,9 +260,19 @@ class FeatureSpec:
         return tuple(names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON."""
+        """Return the values under their names, ready for JSON.
+
+        The key of `normalization` is ``normalisation``, as in the saved format of version 0.1.0.
+
+        Examples
+        --------
+        >>> FeatureSpec(normalization="utterance").to_dict()["normalisation"]
+        'utterance'
+        """
         values = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return {
+            SAVED_AS.get(k, k): list(v) if isinstance(v, tuple) else v for k, v in values.items()
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -263,18 +284,19 @@ class FeatureSpec:
             If an entry is missing, unknown, of the wrong type or out of bounds. Entries that
             version 0.1.0 did not have may be missing.
         """
-        expected = [field.name for field in dataclasses.fields(cls)]
+        names = {SAVED_AS.get(f.name, f.name): f.name for f in dataclasses.fields(cls)}
+        optional = {SAVED_AS.get(name, name) for name in _LATER}
         if (
             not isinstance(values, Mapping)
-            or not set(values) <= set(expected)
-            or not set(expected) - _LATER <= set(values)
+            or not set(values) <= set(names)
+            or not set(names) - optional <= set(values)
         ):
-            raise ValueError(f"a feature spec must have the entries {expected}, got {values!r}")
-        given: dict[str, Any] = {
-            name: tuple(value) if name in _SEVERAL and isinstance(value, list) else value
-            for name, value in values.items()
+            raise ValueError(f"a feature spec must have the entries {[*names]}, got {values!r}")
+        fields: dict[str, Any] = {
+            names[key]: tuple(value) if key in _SEVERAL and isinstance(value, list) else value
+            for key, value in values.items()
         }
-        return cls(**given)
+        return cls(**fields)
 
 
 def _require_names(name: str, value: object, known: Mapping[str, object], *, at_least: int) -> None:
@@ -330,7 +352,7 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
             ),
         ),
         "mel-128x87": dataclasses.replace(
-            _LIBROSA, features=("mel_db",), normalisation="spectrogram", n_frames=87
+            _LIBROSA, features=("mel_db",), normalization="spectrogram", n_frames=87
         ),
         "mfcc": dataclasses.replace(_LIBROSA, features=("mfcc",), n_mfcc=40),
         "descriptors": dataclasses.replace(
@@ -357,6 +379,9 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
     RMS, zero-crossing rate, band energy ratio, spectral centroid, bandwidth and rolloff beside 13
     MFCCs (``dataclasses.replace(..., n_mfcc=40)`` for more).
 """
+
+PresetName = Literal["log-mel", "log-mel-functionals", "mel-128x87", "mfcc", "descriptors"]
+"""The names in `PRESETS`, for type checkers and editors."""
 
 
 def as_spec(spec: FeatureSpec | str) -> FeatureSpec:

@@ -115,7 +115,7 @@ class AcousticProfile:
             or spec.deltas
             or spec.functionals
             or spec.n_frames
-            or (spec.normalisation != "none")
+            or (spec.normalization != "none")
         ):
             own = _log_mel(spec.sampling_rate)
             self._extract, n_bands = Extractor(own), own.n_mels
@@ -418,7 +418,7 @@ def warnings_for(sound: Sound, reference: Reference | None = None) -> tuple[str,
     --------
     >>> import numpy as np
     >>> sound = Sound(0.6, -30.0, 0.01, 7.0, 0.9, 3.0, np.zeros(28))
-    >>> doubts(sound)
+    >>> warnings_for(sound)
     ('too short: 0.60 s of sound, 1 s or more are needed',)
     """
     return tuple(_doubts(sound, reference))

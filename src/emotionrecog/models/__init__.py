@@ -10,7 +10,7 @@ import importlib
 import inspect
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from emotionrecog.errors import ModelError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "ArchitectureName",
     "ParallelModel",
     "build",
     "default_sizes",
@@ -118,6 +119,20 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     }
 )
 """The architectures, by name; read-only."""
+
+ArchitectureName = Literal[
+    "mobilenet",
+    "crnn",
+    "cnn1d",
+    "cnn2d",
+    "lstm",
+    "gru",
+    "cnn_lstm",
+    "resnet_bilstm_attention",
+    "parallel_cnn_lstm",
+    "linear",
+]
+"""The names in `ARCHITECTURES`, for type checkers and editors."""
 
 
 def build(architecture: str, n_features: int, n_emotions: int, **sizes: Any) -> keras.Model:

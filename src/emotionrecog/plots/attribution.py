@@ -45,7 +45,7 @@ def explanation(figures: Mapping[str, Any], source: AudioSource) -> Figure:
     Parameters
     ----------
     figures : mapping
-        As ``to_dict`` of an `emotionrecog.inference.explanation.Explanation` returns them, or as
+        As ``to_dict`` of an `emotionrecog.inference.attribution.Explanation` returns them, or as
         read from the file that ``emotionrecog explain --json`` wrote.
     source : path, bytes, file, Waveform or samples with their sampling rate
         The recording; see `emotionrecog.audio.load`.

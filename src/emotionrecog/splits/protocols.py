@@ -547,6 +547,12 @@ FIXED = tuple(_FIXED)
 NAMES = (*FIXED, *_MADE)
 """Names of all protocols."""
 
+NOT_SPEAKER_DISJOINT = "SPEAKERS ARE IN TRAINING AND TEST: these are not results on new speakers"
+"""What reports say about a protocol that is not speaker-disjoint."""
+
+NOT_TEXT_DISJOINT = "test sentences may occur in training, spoken by others"
+"""What reports say about a protocol that is not text-disjoint."""
+
 
 def get(name: str, **options: int) -> Protocol:
     """Return a protocol by its name.

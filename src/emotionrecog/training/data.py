@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
-from emotionrecog import audio
 from emotionrecog.augmentation import fit_length
 from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.features import Extractor
-from emotionrecog.features.extraction import measure_files
+from emotionrecog.features.extraction import read_recordings
 from emotionrecog.features.mel import relative_to_voice
 from emotionrecog.inference.windows import pad_with_silence
-from emotionrecog.parallel import over_recordings
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -32,8 +27,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 __all__: list[str] = []
-
-_logger = logging.getLogger("emotionrecog")
 
 _LOWEST_POWER = 1e-12  # under which the logarithm of mel power is cut off
 
@@ -95,29 +88,19 @@ def read_clips(
             f"{', '.join(sorted(unknown))}; map or leave them out with a LabelSet "
             "(emotionrecog.datasets), or add them to `labels`"
         )
-    paths = [utterance.path for utterance in utterances]
-    measured = measure_files(paths, TrainingFrames(recipe), cache=cache, n_jobs=n_jobs)
-    bar = tqdm(measured, "reading", total=len(paths), unit="clip", disable=None)
-    frames: dict[int, NDArray[Any]] = {}
-    for number, (path, result) in enumerate(zip(paths, bar, strict=True)):
-        if isinstance(result, str):
-            _logger.warning("left out %s: %s", path, result)
-        else:
-            frames[number] = result
     n_copies = recipe.copies if varied and recipe.waveforms is not None else 0
-    copies: dict[int, list[NDArray[Any]]] = {}
-    if n_copies:
-        rows = [_Row(paths[number], number) for number in frames]
-        vary = functools.partial(_vary, recipe, n_copies)
-        results = over_recordings(vary, rows, activity="varying", n_jobs=n_jobs)
-        copies = {
-            row.number: versions
-            for row, versions in zip(results.items, results.values, strict=True)
-        }
-        frames = {number: frames[number] for number in copies}
-    if not frames:
+    measurement = TrainingFrames(recipe, n_copies)
+    results = read_recordings(
+        measurement,
+        utterances,
+        sampling_rate=recipe.features.sampling_rate,
+        cache=None if n_copies else cache,  # copies depend on the order of the recordings as well
+        description=measurement.description,
+        n_jobs=n_jobs,
+    )
+    if not results:
         raise DatasetError(f"none of the {len(utterances)} recordings to train on can be used")
-    used = [utterances[number] for number in frames]
+    used = results.items
     names = [(utterance.corpus, utterance.style) for utterance in used]
     order = list(dict.fromkeys(names))
     labels = recipe.labels
@@ -126,71 +109,59 @@ def read_clips(
     present = np.zeros((len(order), len(labels)), dtype=np.float32)
     present[groups, emotions] = 1.0
     clips = Clips(
-        frames=list(frames.values()),
+        frames=[versions[0] for versions in results.values],
         emotions=emotions,
         groups=groups,
         present=present,
         votes=voted_targets([utterance.votes for utterance in used], labels),
-        copies=[[versions[copy] for versions in copies.values()] for copy in range(n_copies)],
+        copies=[[versions[copy] for versions in results.values] for copy in range(1, n_copies + 1)],
     )
     return clips, used
 
 
-class _Row(NamedTuple):
-    """A recording and its position, which seeds the variation of its copies."""
-
-    path: Path
-    number: int
-
-
-def _vary(recipe: Recipe, n_copies: int, row: _Row) -> list[NDArray[Any]]:
-    """Return the frames of the copies of a recording."""
-    assert recipe.waveforms is not None
-    measurement = TrainingFrames(recipe)
-    rate = measurement.sampling_rate
-    samples = audio.load(row.path, sampling_rate=rate).samples
-    return [
-        measurement(
-            recipe.waveforms(samples, rate, np.random.default_rng((recipe.seed, copy, row.number)))
-        )
-        for copy in range(1, n_copies + 1)
-    ]
-
-
 class TrainingFrames:
-    """The frames of a recording that training works on, as `measure_files` computes them.
+    """Computes the frames of a recording that training works on, and those of varied copies.
 
-    With features that spectral augmentation varies, these are the logarithms of mel power relative
+    With features that spectral augmentation varies, frames are the logarithms of mel power relative
     to the voice, as float16. Otherwise they are features of the recording, padded with silence if
     it is short, so that the crop can move: the middle is what the recogniser cuts, and each part of
     ``recipe.crop_frames`` contains the whole of a shorter clip.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.spec, self.crop_frames = recipe.features, recipe.crop_frames
-        self.varies_spectra = recipe.varies_spectra
-        self.sampling_rate = self.spec.sampling_rate
-        self._extract = Extractor(self.spec)
+    def __init__(self, recipe: Recipe, n_copies: int = 0) -> None:
+        self.recipe, self.n_copies = recipe, n_copies
+        self._extract = Extractor(recipe.features)
 
-    def key(self) -> dict[str, Any]:
-        """Return everything that the frames depend on besides the recording."""
-        spec = {**self.spec.to_dict(), "log_offset": None} if self.varies_spectra else None
+    @property
+    def description(self) -> dict[str, Any]:
+        """Everything that the frames of a recording depend on, for the cache."""
+        is_mel = self.recipe.varies_spectra
         return {
-            "training_frames": 1,
-            "spec": spec or self.spec.to_dict(),
-            "crop_frames": None if self.varies_spectra else self.crop_frames,
+            "training_frames": "relative log-mel" if is_mel else "features",
+            "spec": self.recipe.features.to_dict(),
+            "crop_frames": None if is_mel else self.recipe.crop_frames,
         }
 
-    def __call__(self, samples: Array) -> NDArray[Any]:
-        """Return the frames, shape (n_frames, n_features)."""
-        if self.varies_spectra:
+    def __call__(self, samples: Array, number: int) -> NDArray[Any]:
+        """Return the frames, shape (1 + n_copies, n_frames, n_features)."""
+        recipe = self.recipe
+        if recipe.varies_spectra:
             power = self._extract.relative_mel(samples)
-            return np.log(np.maximum(power, _LOWEST_POWER)).astype(np.float16)
-        if self.spec.functionals:
+            return np.log(np.maximum(power, _LOWEST_POWER)).astype(np.float16)[np.newaxis]
+        versions = [self._measured(samples)]
+        for copy in range(1, self.n_copies + 1):
+            assert recipe.waveforms is not None
+            rng = np.random.default_rng((recipe.seed, copy, number))
+            varied = recipe.waveforms(samples, recipe.features.sampling_rate, rng)
+            versions.append(self._measured(varied))
+        return np.stack(versions)
+
+    def _measured(self, samples: Array) -> Array:
+        spec = self.recipe.features
+        if spec.functionals:
             return self._extract.measure(samples)[np.newaxis]
-        hop_length = self.spec.hop_length
-        length = (self.crop_frames - 1) * hop_length
-        margin = max(0, length - len(samples)) // 2 // hop_length * hop_length
+        length = (self.recipe.crop_frames - 1) * spec.hop_length
+        margin = max(0, length - len(samples)) // 2 // spec.hop_length * spec.hop_length
         return self._extract.measure(np.pad(pad_with_silence(samples, length), margin))
 
 

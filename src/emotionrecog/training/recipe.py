@@ -14,6 +14,7 @@ from emotionrecog import models
 from emotionrecog.augmentation import Chain, SpectrogramAugmentation
 from emotionrecog.datasets import EMOTIONS
 from emotionrecog.features import PRESETS, FeatureSpec
+from emotionrecog.features.spec import SAVED_AS
 
 if TYPE_CHECKING:
     import os
@@ -177,10 +178,10 @@ class Recipe:
                 f"`labels` must be two or more of {', '.join(EMOTIONS)}, in this order, got "
                 f"{self.labels!r}"
             )
-        if self.features.normalisation == "corpus":
+        if self.features.normalization == "corpus":
             raise ValueError(
                 "`features` must not be normalised by corpus: the network does that itself, with "
-                "statistics of the training data; use normalisation 'none'"
+                "statistics of the training data; use normalization 'none'"
             )
         if self.waveforms is not None and self.varies_spectra:
             raise ValueError(
@@ -322,7 +323,7 @@ _BOUNDS = (
 
 def _varies_spectra(spec: FeatureSpec) -> bool:
     return spec.features == ("log_mel",) and not (
-        spec.deltas or spec.functionals or spec.normalisation != "none"
+        spec.deltas or spec.functionals or spec.normalization != "none"
     )
 
 
@@ -345,6 +346,9 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _features(given: Any) -> FeatureSpec:
     fields = {"preset": given} if isinstance(given, str) else given
+    if isinstance(fields, Mapping):  # a saved spec has its own spelling of some fields
+        field_of = {saved: name for name, saved in SAVED_AS.items()}
+        fields = {field_of.get(name, name): value for name, value in fields.items()}
     known = [field.name for field in dataclasses.fields(FeatureSpec)]
     _require_known("`features`", fields, ["preset", *known])
     own = _tuples(fields)
