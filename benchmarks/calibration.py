@@ -27,7 +27,7 @@ from emotionrecog import EmotionRecognizer, __version__, audio, datasets, plots
 from emotionrecog.evaluation import Predictions, calibration_error, risk_coverage
 from emotionrecog.evaluation.conditions import CONDITIONS
 from emotionrecog.evaluation.predictions import collect
-from emotionrecog.inference.reliability import LabelSets, weighted_quantile
+from emotionrecog.inference.reliability import LabelSets
 from emotionrecog.splits import protocols
 from emotionrecog.splits.dividing import sample_clips, speaker_parts
 from emotionrecog.training.calibration import calibrate, fit_temperature, sharpened
@@ -142,8 +142,12 @@ def both_scores(shares, acted, corpora, speakers):
             chosen = np.zeros(shares.shape, dtype=bool)
             for number in np.unique(part):
                 own, others = part == number, part != number
-                known = np.append(scores[right][others], np.inf)
-                limit = weighted_quantile(known, np.append(weights[others], 1.0), coverage)
+                limit = np.quantile(
+                    np.append(scores[right][others], np.inf),
+                    coverage,
+                    weights=np.append(weights[others], 1.0),
+                    method="inverted_cdf",
+                )
                 chosen[own] = scores[own] <= limit
             chosen[np.arange(len(acted)), shares.argmax(axis=1)] = True
             covered, size = (

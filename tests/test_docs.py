@@ -10,7 +10,7 @@ from emotionrecog import cli
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
-SHELVES = ("tutorials", "how-to", "reference", "background")
+SHELVES = ("tutorials", "how-to", "reference", "background", "lab")
 
 
 def pages() -> dict[str, str]:
@@ -43,6 +43,17 @@ def test_every_environment_variable_is_described() -> None:
         for name in re.findall(r"EMOTIONRECOG_[A-Z_]+", path.read_text(encoding="utf-8"))
     }
     assert set(re.findall(r"^\| `(EMOTIONRECOG_[A-Z_]+)`", page, re.M)) == read
+
+
+def test_every_module_has_an_api_page() -> None:
+    described = set()
+    for name, page in pages().items():
+        if name.startswith("reference/api/"):
+            described |= set(re.findall(r"automodule:: emotionrecog\.(\w+)", page))
+    package = ROOT / "src" / "emotionrecog"
+    modules = {path.stem for path in package.glob("*.py")}
+    modules |= {path.parent.name for path in package.glob("*/__init__.py")}
+    assert modules - described == {"__init__", "__main__", "cli", "version"}
 
 
 @pytest.mark.parametrize("word", ["timeline", "confusion matrix", "StandardScaler", "one-hot"])

@@ -10,10 +10,10 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from emotionrecog.artifact import Artifact
 from emotionrecog import audio, evaluation, training
+from emotionrecog.artifact import Artifact
 from emotionrecog.augmentation import Chain, Gain, SpectrogramAugmentation
-from emotionrecog.datasets import CORPORA, Utterance
+from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec, PresetName
 from emotionrecog.models import ARCHITECTURES, ArchitectureName, export
@@ -58,8 +58,8 @@ def test_features_are_those_of_the_extractor(recognizer: EmotionRecognizer) -> N
 
 
 def test_a_recogniser_measures_its_own_features(recognizer: EmotionRecognizer) -> None:
-    own = dataclasses.replace(FeatureSpec(), n_mels=40)
-    artifact = dataclasses.replace(recognizer.artifact, features=own)
+    spec = dataclasses.replace(FeatureSpec(), n_mels=40)
+    artifact = dataclasses.replace(recognizer.artifact, features=spec)
     other = object.__new__(EmotionRecognizer)
     other.engine = SimpleNamespace(artifact=artifact)  # type: ignore[assignment]
     assert other.features(CLIP).shape[1] == 40
@@ -68,8 +68,8 @@ def test_a_recogniser_measures_its_own_features(recognizer: EmotionRecognizer) -
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_features_by_the_name_of_a_preset(name: str) -> None:
-    found = EmotionRecognizer.features(CLIP, spec=name)
-    assert found.shape[-1] == len(PRESETS[name].feature_names)
+    features = EmotionRecognizer.features(CLIP, spec=name)
+    assert features.shape[-1] == len(PRESETS[name].feature_names)
 
 
 def test_unknown_preset() -> None:
@@ -89,10 +89,10 @@ def tess(tmp_path: Path) -> Path:
 
 
 def test_corpus_by_its_folder(tess: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (found,) = EmotionRecognizer.load_corpus(tess)
-    assert (found.emotion, found.speaker) == ("angry", "tess/OAF")
-    assert EmotionRecognizer.load_corpus(tess.parent) == [found]
-    assert EmotionRecognizer.load_corpus(tess, "tess") == [found]
+    (utterance,) = EmotionRecognizer.load_corpus(tess)
+    assert (utterance.emotion, utterance.speaker) == ("angry", "tess/OAF")
+    assert EmotionRecognizer.load_corpus(tess.parent) == [utterance]
+    assert EmotionRecognizer.load_corpus(tess, "tess") == [utterance]
     monkeypatch.chdir(tess.parent)
     (relative,) = EmotionRecognizer.load_corpus("tess")
     assert relative.path == Path("tess/OAF_back_angry.wav")
@@ -103,7 +103,7 @@ def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
     assert EmotionRecognizer.load_corpus(sounds, "tess") == CORPORA["tess"].utterances(sounds)
     with pytest.raises(DatasetError, match=r"called otherwise is read by its own corpus"):
         EmotionRecognizer.load_corpus(sounds)
-    with pytest.raises(ValueError, match=r"`name` must be one of ravdess, .* got 'TESS'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of ravdess, .* mean 'tess'\? Got 'TESS'"):
         EmotionRecognizer.load_corpus(sounds, "TESS")
 
 
@@ -148,7 +148,9 @@ def test_augmentation(trained: dict[str, Any]) -> None:
     assert trained["recipe"] == Recipe.of("gru")
 
 
-def test_going_on(trained: dict[str, Any], recognizer: EmotionRecognizer) -> None:
+def test_training_continues_from_a_recogniser(
+    trained: dict[str, Any], recognizer: EmotionRecognizer
+) -> None:
     EmotionRecognizer.train(SAID, start=recognizer, epochs=2)
     assert trained["recipe"] == training.continued(recognizer, epochs=2)
     assert trained["start"] is recognizer
@@ -222,13 +224,13 @@ def test_calls_are_handed_on_with_the_same_defaults(
     name: str,
     arguments: tuple[Any, ...],
 ) -> None:
-    known = inspect.signature(getattr(module, name)).parameters
+    parameters = inspect.signature(getattr(module, name)).parameters
     asked: dict[str, Any] = {}
     monkeypatch.setattr(module, name, lambda *args, **options: asked.update(options, args=args))
     getattr(recognizer, call)(*arguments)
     assert asked.pop("args")[1] is arguments[0]
     assert asked.pop("build", EmotionRecognizer) is EmotionRecognizer
-    assert asked == {option: known[option].default for option in asked}
+    assert asked == {option: parameters[option].default for option in asked}
 
 
 def test_names_of_recognisers() -> None:

@@ -53,6 +53,11 @@ def test_version_heads_the_changelog() -> None:
     assert headings[0] == emotionrecog.__version__
 
 
+def test_citation_names_the_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {emotionrecog.__version__}\n" in citation
+
+
 # What is light -----------------------------------------------------------------------------------
 
 HEAVY = {

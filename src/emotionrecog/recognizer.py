@@ -185,10 +185,8 @@ class EmotionRecognizer:
 
         Raises
         ------
-        ModelError
-            If there is none of that name, or it is damaged or of a newer format.
-        DownloadError
-            If it cannot be fetched; see `emotionrecog.pretrained.fetch`.
+        ModelError, DownloadError
+            As from `load`.
 
         Examples
         --------
@@ -212,7 +210,7 @@ class EmotionRecognizer:
         ModelError
             If it is neither, or the folder's files are missing, damaged or of a newer format.
         DownloadError
-            If it is a name and cannot be fetched.
+            If it is a name and cannot be fetched; see `emotionrecog.pretrained.fetch`.
 
         Examples
         --------
@@ -263,9 +261,7 @@ class EmotionRecognizer:
 
         Parameters
         ----------
-        path
-            The file to write.
-        format
+        path, format
             As in `emotionrecog.models.export.export`, which does the work.
         """
         from emotionrecog.models import export
@@ -377,11 +373,8 @@ class EmotionRecognizer:
 
         Raises
         ------
-        ValueError
-            If `on_error` is neither of the two, or `sources` is a single recording; if
-            `min_confidence` or `coverage` is out of its bounds.
-        ModelError
-            If a coverage is requested and the recogniser has not been calibrated.
+        ValueError, ModelError
+            As from `predict`; if `on_error` is neither of the two, or `sources` is one recording.
 
         Examples
         --------
@@ -407,10 +400,6 @@ class EmotionRecognizer:
         1.0
         """
         return self.engine.probabilities(source)
-
-    def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Check the arguments of `predict` of these names, and raise what it raises."""
-        self.engine.validate_threshold(min_confidence, coverage)
 
     def sound(self, source: AudioSource) -> Sound:
         """Measure the properties of a recording that decide whether an answer is reliable.
@@ -475,16 +464,12 @@ class EmotionRecognizer:
         ----------
         root
             The folder of a corpus, or one that holds a folder of each; see
-            `emotionrecog.datasets.read`.
+            `emotionrecog.datasets.read`, whose errors this has.
         name
             One of `emotionrecog.datasets.CORPORA`, if the folder has another name than the corpus.
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such folder.
-        DatasetError
-            If it holds no recording of the corpus, or of any.
         ValueError
             If there is no corpus of that name.
         """
@@ -549,9 +534,7 @@ class EmotionRecognizer:
         seed: int = 0,
         n_jobs: int = -1,
     ) -> Adaptation[Self]:
-        """Adapt the last layers to clips of a user, and measure the gain; needs TensorFlow.
-
-        This recogniser stays as it is.
+        """Return a recogniser whose last layers are adapted to clips of a user; needs TensorFlow.
 
         Parameters
         ----------

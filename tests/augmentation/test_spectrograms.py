@@ -1,4 +1,4 @@
-"""Augmentation of spectra: what each transform does to those whose answer is known."""
+"""Augmentation of spectrograms whose expected result is known."""
 
 import numpy as np
 import pytest
@@ -24,24 +24,24 @@ OFF = {
 
 
 def only(**options: float | tuple[float, float]) -> SpectrogramAugmentation:
-    """Everything switched off but what is named."""
+    """Return an augmentation of which only the named parts are active."""
     return SpectrogramAugmentation(**(OFF | options))  # type: ignore[arg-type]
 
 
 def clip(n_frames: int, seed: int = 0, n_mels: int = N_MELS) -> np.ndarray:
-    """Return log power that varies over 60 dB, as training keeps it."""
+    """Return log power that varies over 60 dB, as in training."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-14.0, 0.0, (n_frames, n_mels)).astype(np.float16)
 
 
 def ridge(n_frames: int, frame: float, band: float) -> np.ndarray:
-    """Return the log power of one bump of sound, at a frame and a band."""
+    """Return the log power of a short sound at a frame and a band."""
     t, f = np.arange(n_frames)[:, np.newaxis], np.arange(N_MELS)
     return (-(((t - frame) / 3.0) ** 2) - ((f - band) / 2.0) ** 2).astype(np.float32)
 
 
 def centre(power: np.ndarray) -> tuple[float, float]:
-    """Return the mean frame and the mean band of some power."""
+    """Return the mean frame and the mean band of power."""
     total = power.sum()
     frame = (power.sum(axis=1) * np.arange(power.shape[0])).sum() / total
     return frame, (power.sum(axis=0) * np.arange(power.shape[1])).sum() / total
@@ -71,7 +71,7 @@ def test_power_of_any_shape(lengths: list[int], n_frames: int, n_mels: int, seed
     np.testing.assert_array_equal(again, power)
 
 
-def test_other_draws_give_other_clips() -> None:
+def test_draws_differ_between_seeds() -> None:
     clips = [clip(60)] * 2
     power = SpectrogramAugmentation().power(clips, 50, rng(0))
     assert not np.allclose(power[0], power[1])
@@ -79,7 +79,7 @@ def test_other_draws_give_other_clips() -> None:
 
 
 @pytest.mark.parametrize("n_frames", [60, 83])
-def test_nothing_changes_where_everything_is_off(n_frames: int) -> None:
+def test_inactive_augmentation_changes_nothing(n_frames: int) -> None:
     given_clip = clip(60)
     (power,) = only().power([given_clip], n_frames, rng())
     expected = relative_to_voice(np.exp(given_clip.astype(np.float32)))
@@ -93,8 +93,8 @@ def test_nothing_changes_where_everything_is_off(n_frames: int) -> None:
     assert power[~inside].max() < 1e-10
 
 
-def test_longer_clips_are_cut_at_different_places() -> None:
-    """A bump shows where the cut is; the cuts reach both ends of the clip."""
+def test_long_clips_are_cropped_at_random_positions() -> None:
+    """The cuts reach both ends of the clip, as the position of a bump shows."""
     batch = only().power([ridge(100, 50.0, 20.0)] * 200, 40, rng())
     starts = np.array([50.0 - centre(power)[0] for power in batch[batch.max(axis=(1, 2)) > 0.1]])
     # Cuts that leave the bump out hold nothing but its skirt, and are all level.
@@ -104,7 +104,7 @@ def test_longer_clips_are_cut_at_different_places() -> None:
     assert within.max() > 40
 
 
-def test_mel_shift_moves_bands_alone() -> None:
+def test_mel_shift_moves_only_bands() -> None:
     batch = only(mel_shift=4.0).power([ridge(60, 30.0, 20.0)] * 300, 60, rng())
     frames, bands = np.array([centre(power) for power in batch]).T
     np.testing.assert_allclose(frames, 30.0, atol=0.05)
@@ -115,8 +115,8 @@ def test_mel_shift_moves_bands_alone() -> None:
     assert abs(moved.mean()) < 0.5
 
 
-def test_time_scale_moves_frames_alone() -> None:
-    """Two bumps 40 frames apart come out 40 / speed apart."""
+def test_time_scale_moves_only_frames() -> None:
+    """Two bumps 40 frames apart are 40 / speed apart afterwards."""
     both = np.logaddexp(ridge(80, 20.0, 10.0), ridge(80, 60.0, 30.0))
     batch = only(time_scale=0.2).power([both] * 300, 120, rng())
     distances, bands = [], []
@@ -130,7 +130,7 @@ def test_time_scale_moves_frames_alone() -> None:
 
 
 def test_noise_raises_the_floor_to_its_level() -> None:
-    """Half of each clip is a flat voice, half is silent: what is found there is the noise."""
+    """Half of each clip is a flat voice; the silent half holds only the noise."""
     half = np.full((100, N_MELS), np.log(1e-12), dtype=np.float32)
     half[:50] = np.log(1.0 / N_MELS)
     quiet = only(noise_probability=1.0, noise_db=(-60.0, -60.0)).power([half] * 400, 100, rng())
@@ -143,7 +143,7 @@ def test_noise_raises_the_floor_to_its_level() -> None:
 
 
 @pytest.mark.parametrize("tilt_db", [-5.0, 0.0, 25.0, 40.0])
-def test_noise_rises_to_the_highest_band_as_asked(tilt_db: float) -> None:
+def test_noise_has_the_requested_tilt(tilt_db: float) -> None:
     half = np.full((40, N_MELS), np.log(1e-12), dtype=np.float32)
     half[:20] = 0.0
     tilted = only(noise_probability=1.0, noise_db=(-20.0, -20.0), noise_tilt_db=(tilt_db, tilt_db))
@@ -153,28 +153,28 @@ def test_noise_rises_to_the_highest_band_as_asked(tilt_db: float) -> None:
 
 
 def test_white_and_pink_noise_are_within_the_tilts() -> None:
-    """What the front end makes of them is the steepest and about the middle of what is drawn."""
+    """In mel power, white noise has about the steepest tilt drawn, and pink a medium one."""
     extract = Extractor(FeatureSpec())
     low, high = SpectrogramAugmentation().noise_tilt_db
     white = rng().normal(size=160_000)
     spectrum = np.fft.rfft(white)
     pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 200)))
-    found = []
+    slopes = []
     for noise in (white, pink):
         levels = 10 * np.log10(extract.relative_mel(noise).mean(axis=0))
-        found.append(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
-    assert low < found[1] < found[0] < high + 10
+        slopes.append(np.polyfit(np.linspace(0, 1, len(levels)), levels, 1)[0])
+    assert low < slopes[1] < slopes[0] < high + 10
 
 
 def test_narrow_channels_empty_the_ends() -> None:
     flat = np.zeros((10, N_MELS), dtype=np.float32)
     always = only(narrow_probability=1.0, narrow_low=0.2, narrow_high=0.5)
     batch = always.power([flat] * 500, 10, rng())
-    heard = (batch > 1e-6).all(axis=1)
-    assert (heard == (batch > 1e-6).any(axis=1)).all()  # the same bands throughout a clip
-    first = heard.argmax(axis=1) / N_MELS
-    last = heard[:, ::-1].argmax(axis=1) / N_MELS
-    assert heard.sum(axis=1) / N_MELS == pytest.approx(1 - first - last)  # nothing between
+    is_kept = (batch > 1e-6).all(axis=1)
+    assert (is_kept == (batch > 1e-6).any(axis=1)).all()  # the same bands throughout a clip
+    first = is_kept.argmax(axis=1) / N_MELS
+    last = is_kept[:, ::-1].argmax(axis=1) / N_MELS
+    assert is_kept.sum(axis=1) / N_MELS == pytest.approx(1 - first - last)  # nothing between
     for emptied, largest in ((first, 0.2), (last, 0.5)):
         assert emptied.min() == 0
         assert emptied.max() == pytest.approx(largest, abs=0.03)
@@ -193,12 +193,12 @@ def test_narrow_channels_empty_the_ends() -> None:
         ({"noise_probability": float("nan")}, "`noise_probability` must be a number from 0 to 1"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(options: dict, message: str) -> None:
+def test_invalid_fields_raise(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SpectrogramAugmentation(**options)
 
 
-def test_noise_is_added_as_often_as_asked() -> None:
+def test_noise_is_added_with_its_probability() -> None:
     half = np.full((20, N_MELS), np.log(1e-12), dtype=np.float32)
     half[:10] = 0.0
     batch = only(noise_probability=0.3, noise_db=(-40.0, -40.0)).power([half] * 1000, 20, rng())
@@ -214,7 +214,7 @@ def test_colouration_is_one_smooth_curve_over_all_frames() -> None:
     assert np.abs(np.diff(curves, axis=1)).mean() < 0.5  # neighbours alike
 
 
-def test_reverberation_rings_on_after_the_sound_and_not_before_it() -> None:
+def test_reverberation_follows_the_sound() -> None:
     burst = np.full((100, N_MELS), np.log(1e-12), dtype=np.float32)
     burst[40:45] = 0.0
     batch = only(reverberation_probability=1.0).power([burst] * 50, 100, rng())
@@ -234,7 +234,7 @@ def test_level_of_the_clip_does_not_matter() -> None:
     np.testing.assert_allclose(loud[loud > 1e-6], quiet[loud > 1e-6], rtol=1e-3)
 
 
-def test_mix_superposes_within_groups_and_targets_alike() -> None:
+def test_mix_combines_inputs_and_targets_within_groups() -> None:
     n = 400
     groups = np.arange(n) % 4
     own = np.eye(n, dtype=np.float32)
@@ -248,7 +248,7 @@ def test_mix_superposes_within_groups_and_targets_alike() -> None:
     np.testing.assert_array_equal(groups[mixed], groups[partners])
 
 
-def test_mix_takes_inputs_of_any_rank() -> None:
+def test_mix_accepts_inputs_of_any_rank() -> None:
     values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     targets = np.eye(2, dtype=np.float32)
     inputs, mixed = SpectrogramAugmentation(mixup=1.0).mix(
@@ -265,7 +265,7 @@ def test_mix_is_off_at_zero() -> None:
     np.testing.assert_array_equal(targets, own)
 
 
-def test_masks_hide_stripes_no_wider_than_said() -> None:
+def test_masks_are_no_wider_than_their_limits() -> None:
     values = rng().normal(size=(200, 60, N_MELS)).astype(np.float32)
     masking = SpectrogramAugmentation(masks=1, mask_bands=5, mask_frames=9)
     masked = masking.features(values.copy(), rng())
@@ -333,7 +333,7 @@ def test_spec_augment_of_any_shape(
     np.testing.assert_array_equal(hidden, again)
 
 
-def test_class_and_functions_do_the_same() -> None:
+def test_methods_and_functions_agree() -> None:
     values = rng().normal(size=(6, 50, N_MELS)).astype(np.float32)
     targets = np.eye(6, dtype=np.float32)
     groups = np.array([0, 0, 0, 1, 1, 1])
@@ -360,13 +360,13 @@ def test_class_and_functions_do_the_same() -> None:
         ({"features": np.zeros((0, 5))}, "features"),
     ],
 )
-def test_spec_augment_names_what_is_wrong(change: dict[str, object], name: str) -> None:
+def test_invalid_arguments_of_spec_augment_raise(change: dict[str, object], name: str) -> None:
     arguments = {"features": np.zeros((4, 5)), "rng": rng()} | change
     with pytest.raises(ValueError, match=f"`{name}`"):
         spec_augment(**arguments)  # type: ignore[arg-type]
 
 
-def test_mixup_names_what_is_wrong() -> None:
+def test_invalid_arguments_of_mixup_raise() -> None:
     own = np.eye(3, dtype=np.float32)
     for alpha in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="`alpha`"):
@@ -375,7 +375,7 @@ def test_mixup_names_what_is_wrong() -> None:
         mixup(own, own[:2], rng())
 
 
-def test_mixup_without_groups_pairs_any() -> None:
+def test_mixup_without_groups_pairs_all_clips() -> None:
     own = np.eye(200, dtype=np.float32)
     inputs, targets = mixup(own, own, rng(), alpha=1.0)
     np.testing.assert_array_equal(inputs, targets)

@@ -1,4 +1,4 @@
-"""Attribution: maps of networks that listen to known bands, and their numbers and pictures."""
+"""Attribution: maps of networks that use known bands, and their numbers and pictures."""
 
 import io
 import json
@@ -34,36 +34,43 @@ def beep(hertz: float, at: float, seconds: float, duration: float = 0.2) -> np.n
 
 @pytest.mark.parametrize("seconds", [1.5, 6.0])
 @pytest.mark.parametrize("silence", [0.0, 1.0])
-def test_map_names_what_the_network_hears(seconds: float, silence: float) -> None:
-    """A listener to 3 kHz explains a beep there, not the one below; at the right time."""
-    heard, unheard = 0.7 * seconds, 0.3 * seconds
-    samples = beep(3000, heard, seconds) + beep(1500, unheard, seconds)
+def test_map_names_the_bands_that_the_network_uses(seconds: float, silence: float) -> None:
+    """A network that uses 3 kHz explains a beep there, not the one below, at the right time."""
+    inside, outside = 0.7 * seconds, 0.3 * seconds  # of the band
+    samples = beep(3000, inside, seconds) + beep(1500, outside, seconds)
     samples = np.concatenate([np.zeros(round(silence * RATE), np.float32), samples])
-    found = explain(BandEngine(slice(60, 70)), (samples, RATE), "angry")  # 2.3 to 3.2 kHz
-    row, column = np.unravel_index(found.contribution.argmax(), found.contribution.shape)
-    assert found.frequencies[row] < 3000 < found.frequencies[row + 1]
-    middle = silence + heard + 0.1
-    cell = found.times[1] - found.times[0]
-    assert found.times[column] - cell < middle < found.times[column + 1] + cell
-    assert found.contribution.max() > 0.5
+    explanation = explain(BandEngine(slice(60, 70)), (samples, RATE), "angry")  # 2.3 to 3.2 kHz
+    row, column = np.unravel_index(
+        explanation.contribution.argmax(), explanation.contribution.shape
+    )
+    assert explanation.frequencies[row] < 3000 < explanation.frequencies[row + 1]
+    middle = silence + inside + 0.1
+    cell = explanation.times[1] - explanation.times[0]
+    assert explanation.times[column] - cell < middle < explanation.times[column + 1] + cell
+    assert explanation.contribution.max() > 0.5
     # What is left of the level without the hum moves everything a little.
-    assert np.abs(np.delete(found.contribution, row, axis=0)).max() < 0.3
-    is_away = np.abs(found.times[:-1] + cell / 2 - middle) > 0.1 + 2 * cell
-    assert np.abs(found.contribution[row, is_away]).max() < 0.1
-    best = found.parts[0]
+    assert np.abs(np.delete(explanation.contribution, row, axis=0)).max() < 0.3
+    is_away = np.abs(explanation.times[:-1] + cell / 2 - middle) > 0.1 + 2 * cell
+    assert np.abs(explanation.contribution[row, is_away]).max() < 0.1
+    best = explanation.parts[0]
     assert best.start - 0.01 < middle < best.end + 0.01
-    assert found.parts[1].low < 3000 < found.parts[1].high
-    assert all(part.probability < found.probabilities["angry"] - 0.1 for part in found.parts[:2])
-    assert found.times[0] == pytest.approx(silence, abs=0.02)
-    assert found.times[-1] == pytest.approx(silence + seconds, abs=0.02)
+    assert explanation.parts[1].low < 3000 < explanation.parts[1].high
+    assert all(
+        part.probability < explanation.probabilities["angry"] - 0.1
+        for part in explanation.parts[:2]
+    )
+    assert explanation.times[0] == pytest.approx(silence, abs=0.02)
+    assert explanation.times[-1] == pytest.approx(silence + seconds, abs=0.02)
 
 
-def test_what_speaks_against_is_named() -> None:
+def test_parts_against_the_emotion_are_named() -> None:
     samples = beep(3000, 0.9, 1.5)
-    found = explain(BandEngine(slice(60, 70)), (samples, RATE), "sad")
-    against = [part for part in found.parts if part.probability > found.probabilities["sad"]]
+    explanation = explain(BandEngine(slice(60, 70)), (samples, RATE), "sad")
+    against = [
+        part for part in explanation.parts if part.probability > explanation.probabilities["sad"]
+    ]
     assert any(part.start - 0.01 < 1.0 < part.end + 0.01 for part in against)
-    assert found.over_time.min() < -0.1
+    assert explanation.over_time.min() < -0.1
 
 
 def test_answer_is_that_of_the_recogniser(
@@ -96,24 +103,24 @@ def test_level_does_not_matter(
 
 def test_recogniser_with_other_features_is_explained() -> None:
     old = EmotionRecognizer(read(FORMAT_1))
-    found = old.explain(CLIP)
-    assert found.recognizer == "format-1"
-    assert np.isfinite(found.contribution).all()
+    explanation = old.explain(CLIP)
+    assert explanation.recognizer == "format-1"
+    assert np.isfinite(explanation.contribution).all()
 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.45])
 def test_shortest_recording_is_explained(recognizer: EmotionRecognizer, seconds: float) -> None:
-    found = recognizer.explain((beep(300, 0.1, seconds), RATE))
-    assert found.contribution.shape == (8, 4)
+    explanation = recognizer.explain((beep(300, 0.1, seconds), RATE))
+    assert explanation.contribution.shape == (8, 4)
 
 
 def test_click_is_explained(recognizer: EmotionRecognizer) -> None:
     samples = np.zeros(RATE, np.float32)
     samples[8000:8003] = (0.5, -0.5, 0.2)
-    found = recognizer.explain((samples, RATE))
-    assert np.isfinite(found.contribution).all()
-    assert next(one for one in found.voice if one.name == "pitch").value is None
-    assert "pitch: could not be measured" in str(found)
+    explanation = recognizer.explain((samples, RATE))
+    assert np.isfinite(explanation.contribution).all()
+    assert next(one for one in explanation.voice if one.name == "pitch").value is None
+    assert "pitch: could not be measured" in str(explanation)
 
 
 # Wrong arguments -------------------------------------------------------------------------------
@@ -128,7 +135,7 @@ def test_click_is_explained(recognizer: EmotionRecognizer) -> None:
         ({"neutral": str(CLIP)}, "`neutral` must be a list of recordings, got a single str"),
     ],
 )
-def test_wrong_arguments_are_refused(
+def test_wrong_arguments_are_errors(
     recognizer: EmotionRecognizer, arguments: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -139,7 +146,7 @@ def test_wrong_arguments_are_refused(
     ("seconds", "message"),
     [(0.2, "too short: expected at least 0.4 s"), (61.0, "expected at most 60 s .* got 61.0 s")],
 )
-def test_durations_out_of_bounds_are_refused(
+def test_durations_out_of_bounds_are_errors(
     recognizer: EmotionRecognizer, seconds: float, message: str
 ) -> None:
     with pytest.raises(AudioError, match=message):
@@ -166,19 +173,19 @@ def test_picture_of_another_recording(clip: Waveform, explanation: Explanation) 
 
 
 def test_numbers_are_ready_for_json(explanation: Explanation) -> None:
-    found = json.loads(json.dumps(explanation.to_dict()))
-    assert found["emotion"] == explanation.emotion
-    np.testing.assert_allclose(found["contribution"], explanation.contribution, atol=1e-4)
-    assert len(found["times"]) == len(found["contribution"][0]) + 1
-    assert len(found["frequencies"]) == len(found["contribution"]) + 1
-    assert [one["name"] for one in found["voice"]] == list(MEASURES)
-    assert found["sentences"] == str(explanation).splitlines()
-    assert found["parts"][0]["probability"] == pytest.approx(
+    values = json.loads(json.dumps(explanation.to_dict()))
+    assert values["emotion"] == explanation.emotion
+    np.testing.assert_allclose(values["contribution"], explanation.contribution, atol=1e-4)
+    assert len(values["times"]) == len(values["contribution"][0]) + 1
+    assert len(values["frequencies"]) == len(values["contribution"]) + 1
+    assert [one["name"] for one in values["voice"]] == list(MEASURES)
+    assert values["sentences"] == str(explanation).splitlines()
+    assert values["parts"][0]["probability"] == pytest.approx(
         explanation.parts[0].probability, abs=1e-4
     )
 
 
-def test_sentences_tell_the_numbers(explanation: Explanation) -> None:
+def test_sentences_contain_the_numbers(explanation: Explanation) -> None:
     first, stretch, band, *_ = explanation.sentences
     share = 100 * explanation.probabilities[explanation.emotion]
     assert first == f"{explanation.emotion} has {share:.0f} %"
@@ -201,7 +208,7 @@ def test_picture_shows_the_numbers(clip: Waveform, explanation: Explanation) -> 
     assert low == -high
     assert bar.get_ylabel() == "fall of log-odds without it"
     names = [label.get_text() for label in voice_panel.get_yticklabels()]
-    assert [name.startswith(known) for name, known in zip(names, MEASURES, strict=True)]
+    assert [name.startswith(measure) for name, measure in zip(names, MEASURES, strict=True)]
     assert voice_panel.get_xlabel().endswith(explanation.reference)
 
 
@@ -213,10 +220,10 @@ def test_command_writes_numbers_and_picture(
     command = ["explain", str(sound), "--emotion", "sad", "--neutral", str(sound)]
     assert cli.main([*command, "--json", str(numbers), "--plot", str(picture)]) == 0
     out = capsys.readouterr().out
-    found = json.loads(numbers.read_text(encoding="utf-8"))
-    assert found["path"] == str(sound)
-    assert found["emotion"] == "sad"
-    assert out.splitlines() == found["sentences"]
+    values = json.loads(numbers.read_text(encoding="utf-8"))
+    assert values["path"] == str(sound)
+    assert values["emotion"] == "sad"
+    assert out.splitlines() == values["sentences"]
     assert "the speaker's own neutral speech (1 recording)" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -19,10 +19,10 @@ from tests.inference.conftest import RATE
 def test_randomised_network_gives_another_map(
     recognizer: EmotionRecognizer, clip: Waveform, explanation: Explanation, only_heads: bool
 ) -> None:
-    forgetful = randomised(recognizer.engine, only_heads=only_heads)
-    found = similarity(explanation, explain(forgetful, clip, explanation.emotion))
-    assert abs(found.rank_correlation) < 0.5
-    assert found.ssim < 0.5
+    shuffled = randomised(recognizer.engine, only_heads=only_heads)
+    score = similarity(explanation, explain(shuffled, clip, explanation.emotion))
+    assert abs(score.rank_correlation) < 0.5
+    assert score.ssim < 0.5
 
 
 @pytest.mark.parametrize("only_heads", [False, True])
@@ -53,9 +53,9 @@ def test_randomised_network_forgets_all_heads(
 
 def test_sanity_check_can_fail(explanation: Explanation) -> None:
     """A map of the same network with a little noise is recognised as the same."""
-    found = similarity(explanation, perturbed(explanation, 0.05))
-    assert found.rank_correlation > 0.8
-    assert found.ssim > 0.8
+    score = similarity(explanation, perturbed(explanation, 0.05))
+    assert score.rank_correlation > 0.8
+    assert score.ssim > 0.8
     assert similarity(explanation, explanation).ssim == 1.0
     opposite = similarity(explanation, perturbed(explanation, 0.0, -1.0))
     assert opposite.rank_correlation == -1.0
@@ -107,7 +107,7 @@ def test_answer_rests_on_what_the_map_names(
         ({"n_random": 0}, "`n_random` must be a whole number of at least 1, got 0"),
     ],
 )
-def test_wrong_shares_are_refused(
+def test_wrong_shares_are_errors(
     recognizer: EmotionRecognizer,
     clip: Waveform,
     explanation: Explanation,

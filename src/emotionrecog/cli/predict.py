@@ -55,7 +55,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     single_table = arguments.format == "table" and len(recordings) == 1
     layout = _SINGLE_TABLE if single_table else FORMATS[arguments.format]
     output.set_encoding(arguments.format)
-    recognizer.validate_threshold(arguments.min_confidence, arguments.coverage)
+    recognizer.engine.validate_threshold(arguments.min_confidence, arguments.coverage)
     output.write(layout.head(recognizer.labels))
     answers = _answers(
         recognizer,

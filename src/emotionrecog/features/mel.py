@@ -284,9 +284,31 @@ def voice_level(samples: NDArray[np.float32], sampling_rate: int) -> float:
     sampling_rate
         In Hz.
     """
-    size = min(len(samples), max(1, round(_LEVEL_FRAME * sampling_rate)))
     centred = samples - np.float32(samples.mean(dtype=np.float64))
-    frames = centred[: len(samples) // size * size].reshape(-1, size)
-    power = np.einsum("ij,ij->i", frames, frames) / size
-    active = power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)]
-    return math.sqrt(active.mean())
+    return math.sqrt(active_power(centred, sampling_rate).mean())
+
+
+def active_power(
+    samples: NDArray[np.float32], sampling_rate: int, frame_duration: float = _LEVEL_FRAME
+) -> NDArray[np.float32]:
+    """Return the mean square of each frame within 30 dB of the loudest.
+
+    Parameters
+    ----------
+    samples
+        At least one, without a constant offset, shape (n_samples,).
+    sampling_rate
+        In Hz.
+    frame_duration
+        In s. A recording that is shorter is one frame.
+
+    Examples
+    --------
+    >>> active_power(np.array([0.5, -0.5, 0.0, 0.0], dtype=np.float32), 2, 1.0)
+    array([0.25], dtype=float32)
+    """
+    size = min(len(samples), max(1, round(frame_duration * sampling_rate)))
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    power = np.einsum("ij,ij->i", frames, frames) / np.float32(size)
+    active: NDArray[np.float32] = power[power >= power.max() * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)]
+    return active

@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 import numpy as np
 
 from emotionrecog import audio
-from emotionrecog.artifact import Artifact
-from emotionrecog.audio import Waveform
 from emotionrecog.errors import (
     AudioError,
-    EmotionRecogError,
     ModelError,
     require_one_of,
     require_share,
@@ -37,13 +34,16 @@ from emotionrecog.inference.reliability import (
 )
 from emotionrecog.inference.session import Session
 from emotionrecog.inference.windows import drop_silent, split_windows, trim_silence
+from emotionrecog.parallel import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from emotionrecog.audio import AudioSource
+    from emotionrecog.artifact import Artifact
+    from emotionrecog.audio import AudioSource, Waveform
+    from emotionrecog.errors import EmotionRecogError
 
 __all__ = ["Engine", "Recording"]
 
@@ -226,37 +226,7 @@ class Engine:
     ) -> Prediction:
         """Name the emotion in a recording.
 
-        The answer does not depend on the level of the recording, nor on silence before and after
-        it. The network judges overlapping windows of some seconds, as long as those it was trained
-        on; the probabilities of the windows that are not silent are averaged.
-
-        Parameters
-        ----------
-        source
-            As for `load`.
-        min_confidence
-            From 0 to 1. An answer with a lower confidence is not reliable, and the reasons say so.
-        coverage
-            From 0.5 to 0.99: how often ``label_set`` is to contain the right emotion, for voices
-            that resemble those of the calibration.
-
-        Returns
-        -------
-        Prediction
-            ``emotion`` is the most probable one, even if it is not reliable; ``is_reliable`` and
-            ``reasons`` say so.
-
-        Raises
-        ------
-        AudioError
-            If the recording cannot be decoded, is silent, damaged, or shorter than the network
-            can judge.
-        FileNotFoundError
-            If there is no such file.
-        ModelError
-            If a coverage is requested and the recogniser has not been calibrated.
-        ValueError
-            If `min_confidence` or `coverage` is out of its bounds.
+        Parameters, result and errors are those of `EmotionRecognizer.predict`.
         """
         self.validate_threshold(min_confidence, coverage)
         recording = self.load(source)
@@ -360,31 +330,7 @@ class Engine:
     ) -> Iterator[Prediction | EmotionRecogError | OSError]:
         """Name the emotion in each of many recordings, on many cores.
 
-        Parameters
-        ----------
-        sources
-            Anything `predict` takes. Read lazily, at most 16 ahead for each worker.
-        n_jobs
-            Number of workers, as joblib counts them: -1 for one on each core. They are threads,
-            unless ``joblib.parallel_config`` says otherwise.
-        on_error
-            ``"raise"`` stops at the first recording that cannot be judged; ``"keep"`` yields the
-            exception in its place and goes on.
-        min_confidence, coverage
-            As for `predict`.
-
-        Yields
-        ------
-        Prediction, or the exception
-            In the order of `sources`.
-
-        Raises
-        ------
-        ValueError
-            If `on_error` is neither of the two, or `sources` is a single recording; if
-            `min_confidence` or `coverage` is out of its bounds.
-        ModelError
-            If a coverage is requested and the recogniser has not been calibrated.
+        Parameters, results and errors are those of `EmotionRecognizer.predict_batch`.
 
         Examples
         --------
@@ -401,21 +347,12 @@ class Engine:
                 "use `predict` for one"
             )
         self.validate_threshold(min_confidence, coverage)
-        predict = functools.partial(self._attempt, min_confidence=min_confidence, coverage=coverage)
+        predict = functools.partial(self.predict, min_confidence=min_confidence, coverage=coverage)
         return _in_order(predict, iter(sources), n_jobs, keep_errors=on_error == "keep")
-
-    def _attempt(
-        self, source: AudioSource, *, min_confidence: float | None, coverage: float | None
-    ) -> Prediction | EmotionRecogError | OSError:
-        try:
-            return self.predict(source, min_confidence=min_confidence, coverage=coverage)
-        except (EmotionRecogError, OSError) as error:
-            # The frames of the traceback would keep the samples in memory as long as the error.
-            return error.with_traceback(None)
 
 
 def _in_order(
-    predict: functools.partial[Prediction | EmotionRecogError | OSError],
+    predict: Callable[[AudioSource], Prediction],
     sources: Iterator[AudioSource],
     n_jobs: int,
     *,
@@ -429,7 +366,7 @@ def _in_order(
     ) as parallel:
         n_ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
         while chunk := list(itertools.islice(sources, n_ahead)):
-            for answer in parallel(joblib.delayed(predict)(source) for source in chunk):
+            for answer in parallel(joblib.delayed(attempt)(predict, source) for source in chunk):
                 if isinstance(answer, Exception) and not keep_errors:
                     raise answer
                 yield answer

@@ -1,10 +1,10 @@
-"""Whether a recording is one that a recogniser can be believed on, and how sure it may be.
+"""Decide whether the answer to a recording is reliable, and which emotions are possible.
 
-`AcousticProfile` measures what distinguishes a recording of speech from anything else, at next to
-no cost beside the prediction; `Reference` is what the recordings of training were like;
-`warnings_for` says in words what is wrong. `LabelSets` turn probabilities into sets of emotions
-that contain the right one as often as they say. None of this recognises words: acted emotions in an
-unknown language pass, and so does a parrot.
+`AcousticProfile` measures what distinguishes a recording of speech from other sounds, at little
+cost beside the prediction; `Reference` summarises the recordings of training; `warnings_for` says
+in words why an answer may be wrong. `LabelSets` turn probabilities into sets of emotions that
+contain the right one at a stated rate. None of this recognises words: acted emotions in an unknown
+language pass, and so does a parrot.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from emotionrecog.errors import require_share
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.features.frames import dct_matrix
-from emotionrecog.splits.dividing import speaker_parts
+from emotionrecog.features.mel import active_power
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,64 +29,71 @@ if TYPE_CHECKING:
 
 __all__ = ["AcousticProfile", "LabelSets", "Reference", "Sound", "warnings_for"]
 
-# The bounds below were set so that they lie outside of nearly all recordings of four corpora:
-# docs/background/calibration.md has how many pass, and which other sounds do not.
+# Nearly all recordings of four corpora are within the bounds below. docs/background/calibration.md
+# says how many are, and which other sounds are not.
 
-# Quieter voices, in dB of full scale, leave few of the steps of 16 bits.
+# Quieter voices, in dB of full scale, use few of the steps of 16 bits.
 QUIET_DB = -65.0
-# Of the samples above half of the peak, the share within 5 % of it: it grows with flat tops, and is
-# so large where a third of the answers change.
+# Share of the samples above half of the peak that are within 5 % of it. It grows with clipping, and
+# a third of the answers change where it is as large as this.
 FLAT = 0.35
-# Deviation of the level in dB, of frames of 20 ms within 30 dB of the loudest.
+# Standard deviation of the level in dB, over frames of 20 ms within 30 dB of the loudest.
 MODULATION_DB = 2.0
-# Autocorrelation at the period of a voice, of the three frames where it is highest.
+# Autocorrelation at the period of a voice, in the three frames with the highest.
 PERIODICITY = 0.33
-# Deviation of the pitch, in semitones, of loud frames that are periodic throughout.
+# Standard deviation of the pitch in semitones, if all of the loud frames are periodic.
 PITCH_SPREAD = 0.1
-# In s of sound, where nothing is known of training.
+# In s of sound, if the durations of the training data are unknown.
 SHORTEST = 1.0
 
-_LEVEL_FRAME, _LEVEL_RANGE_DB = 0.02, 30.0  # s, dB
-# The pitch is looked for in the loudest frames of so many s, at a lower sampling rate.
+_LEVEL_FRAME = 0.02  # s
+# The pitch is estimated in so many of the loudest frames of so many s, at a lower sampling rate.
 _PITCH_FRAME, _PITCH_FRAMES, _PITCH_RATE = 0.05, 16, 8000
 _PITCH_HZ = (60.0, 500.0)
-_TO_BE_SURE = 8  # frames
+_FEWEST_PITCHES = 8  # frames
 
-# Cepstral coefficients of the log-mel frames that are within 5 of the loudest in the mean over
-# bands, natural logarithms.
+# Cepstral coefficients are taken of the log-mel frames whose mean over bands is within 5 (natural
+# logarithm) of the loudest.
 _COEFFICIENTS, _VOICE_RANGE = 14, 5.0
 
-# Part of the variance that is added to each, against directions in which nothing varies.
+# Share of the mean variance that is added to every direction, because some do not vary at all.
 _SHRINKAGE = 1e-3
 
-# Share of recordings of unheard speakers that are not called far; and of training recordings whose
-# durations are told, at each end.
+# Share of the recordings of unseen speakers within the limit of the distance.
 _NEAR = 0.99
+# Share of training recordings, at each end, whose durations are disregarded.
 _BEYOND = 0.001
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What a recording is like, as far as trust depends on it.
+    """The properties of a recording that decide whether an answer is reliable.
 
     Parameters
     ----------
     duration
-        Of what is between the silence before and after, in s.
+        Duration in s, without silence before and after.
     level_db
-        Of the voice, in dB relative to full scale.
+        Level of the voice, in dB relative to full scale.
     flatness
-        Of the samples above half of the peak, the share within 5 % of it.
+        Share of the samples above half of the peak that are within 5 % of it.
     modulation_db
-        Deviation of the level over time, without pauses.
+        Standard deviation of the level over time, without pauses.
     periodicity
-        Normalised autocorrelation at the period of a voice, of the changes from sample to sample in
-        the three frames where it is highest; 1 is perfectly periodic.
+        Normalised autocorrelation at the period of a voice, of the differences between samples in
+        the three frames with the highest; 1 is perfectly periodic.
     pitch_spread
-        Deviation of the pitch in semitones over the loudest frames; NaN where these are too few or
-        not all periodic.
+        Standard deviation of the pitch in semitones over the loudest frames; NaN if there are too
+        few or not all are periodic.
     shape : ndarray of float64, shape (28,)
-        Means, then deviations, of cepstral coefficients of the log-mel spectrum.
+        Means, then standard deviations, of cepstral coefficients of the log-mel spectrum.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> sound = EmotionRecognizer().sound("examples/clip.wav")
+    >>> sound.level_db > QUIET_DB, sound.flatness < FLAT
+    (True, True)
     """
 
     duration: float
@@ -98,12 +106,22 @@ class Sound:
 
 
 class AcousticProfile:
-    """Measures a recording, with the frames that the network is fed where these will do.
+    """Measures a recording, from the input of the network if that is a log-mel spectrum.
 
     Parameters
     ----------
     spec
-        What the network is fed.
+        The features that are the input of the network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spec = FeatureSpec()
+    >>> profile = AcousticProfile(spec)
+    >>> samples = np.random.default_rng(0).normal(size=32000).astype(np.float32)
+    >>> moments = profile.moments(samples, Extractor(spec)(samples))
+    >>> round(profile.measure(samples, [moments]).duration, 1)
+    2.0
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
@@ -117,30 +135,30 @@ class AcousticProfile:
             or spec.n_frames
             or (spec.normalization != "none")
         ):
-            own = _log_mel(spec.sampling_rate)
-            self._extract, n_bands = Extractor(own), own.n_mels
+            log_mel = _log_mel(spec.sampling_rate)
+            self._extract, n_bands = Extractor(log_mel), log_mel.n_mels
         n_coefficients = min(_COEFFICIENTS, n_bands)
         self._cosines = dct_matrix(n_bands, n_coefficients).astype(np.float32)
         self.n_values = 2 * n_coefficients  # of `Sound.shape`
 
-    def moments(self, samples: NDArray[np.float32], fed: NDArray[np.float32]) -> Array:
-        """Sum up a window, so that many windows take no more memory than one.
+    def moments(self, samples: NDArray[np.float32], features: NDArray[np.float32]) -> Array:
+        """Sum over the frames of a window, so that many windows take no more memory than one.
 
         Parameters
         ----------
         samples
-            Of the window, shape (n_samples,).
-        fed
-            What the network is fed of it.
+            The window, shape (n_samples,).
+        features
+            Its features, shape (n_frames, n_features).
 
         Returns
         -------
         ndarray of float64, shape (3, n_coefficients)
             Number of frames, sums and sums of squares of the cepstral coefficients.
         """
-        frames = fed if self._extract is None else self._extract(samples)
+        frames = features if self._extract is None else self._extract(samples)
         coefficients = frames @ self._cosines
-        # The first of them is the mean over bands, but for a factor.
+        # The first of them is the mean over bands, except for a factor.
         level = coefficients[:, 0] / (len(self._cosines) * self._cosines[0, 0])
         coefficients = coefficients[level > level.max() - _VOICE_RANGE]
         return np.stack(
@@ -159,16 +177,14 @@ class AcousticProfile:
         samples
             Without silence before and after, shape (n_samples,), at the sampling rate of the spec.
         moments
-            Of each of its windows.
+            The moments of each of its windows.
         """
         centred = samples - samples.mean(dtype=np.float64).astype(np.float32)
         size = np.abs(centred)
         peak = float(size.max())
         n_loud = int(np.count_nonzero(size > 0.5 * peak))
         n_flat = int(np.count_nonzero(size > 0.95 * peak))
-        power = _powers(centred, max(1, round(_LEVEL_FRAME * self.sampling_rate)))
-        loudest = float(power.max())
-        active = power[power >= loudest * 10 ** (-_LEVEL_RANGE_DB / 10)]
+        active = active_power(centred, self.sampling_rate, _LEVEL_FRAME)
         level = 10 * math.log10(max(float(active.mean()), 1e-30))
         periodicity, spread = _pitch(centred, self.sampling_rate)
         n_frames, sums, squares = np.sum(moments, axis=0)
@@ -186,7 +202,7 @@ class AcousticProfile:
 
 
 def _log_mel(sampling_rate: int) -> FeatureSpec:
-    """Return frames to measure where the network is fed something else."""
+    """Return log-mel features to measure if the input of the network is something else."""
     window = round(0.025 * sampling_rate)
     return FeatureSpec(
         sampling_rate=sampling_rate,
@@ -198,16 +214,8 @@ def _log_mel(sampling_rate: int) -> FeatureSpec:
     )
 
 
-def _powers(samples: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return the mean square of each frame; of the whole, if it is shorter than one."""
-    size = min(size, len(samples))
-    frames = samples[: len(samples) // size * size].reshape(-1, size)
-    powers: NDArray[np.float32] = np.einsum("ij,ij->i", frames, frames) / np.float32(size)
-    return powers
-
-
 def _pitch(samples: NDArray[np.float32], sampling_rate: int) -> tuple[float, float]:
-    """Return how periodic the loudest frames are, and the deviation of their pitch."""
+    """Return the periodicity of the loudest frames, and the standard deviation of their pitch."""
     step = max(1, sampling_rate // _PITCH_RATE)
     if len(samples) < step:
         return 0.0, math.nan
@@ -220,42 +228,42 @@ def _pitch(samples: NDArray[np.float32], sampling_rate: int) -> tuple[float, flo
     if len(frames) > _PITCH_FRAMES:
         power = np.einsum("ij,ij->i", frames, frames)
         frames = frames[np.argpartition(power, -_PITCH_FRAMES)[-_PITCH_FRAMES:]]
-    # The steps between samples: noise whose spectrum falls is alike over some milliseconds.
+    # Differences, because noise whose spectrum falls correlates over some milliseconds.
     frames = np.diff(frames, axis=1)
     size -= 1
     shortest, longest = math.floor(rate / _PITCH_HZ[1]), math.ceil(rate / _PITCH_HZ[0])
     longest = min(longest, size - 1)
     if longest <= shortest:  # a few milliseconds
         return 0.0, math.nan
-    # Long enough for no lag to wrap around, and a product of small numbers.
+    # Long enough that no lag wraps around, and a product of small numbers.
     spectrum = np.fft.rfft(frames, 60 * math.ceil((size + longest) / 60))
     correlation = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)
     lags = np.arange(shortest, longest + 1)
     # Fewer samples overlap at longer lags.
-    found = correlation[:, lags] / (1 - lags / size)
-    found /= correlation[:, :1] + np.finfo(np.float32).tiny
-    best = found.argmax(axis=1)
-    highest = found[np.arange(len(found)), best]
+    normalised = correlation[:, lags] / (1 - lags / size)
+    normalised /= correlation[:, :1] + np.finfo(np.float32).tiny
+    best = normalised.argmax(axis=1)
+    highest = normalised[np.arange(len(normalised)), best]
     periodicity = float(np.sort(highest)[-3:].mean())
-    if len(frames) < _TO_BE_SURE or (highest < PERIODICITY).any():
+    if len(frames) < _FEWEST_PITCHES or (highest < PERIODICITY).any():
         return periodicity, math.nan
     return periodicity, float(12 * np.log2(lags[best]).std())
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the recordings of training were like.
+    """A summary of the recordings of training.
 
     Parameters
     ----------
     mean : ndarray of float64, shape (n,)
-        Of `Sound.shape`.
+        Mean of `Sound.shape`.
     whitening : ndarray of float64, shape (n, n)
         Makes the differences from the mean uncorrelated and of variance 1.
     limit
-        The distance that 99 % of the recordings of unheard speakers are within.
+        The distance within which 99 % of the recordings of unseen speakers are.
     durations
-        Of nearly all recordings, in s: the shortest and the longest.
+        The shortest and the longest duration of nearly all recordings, in s.
 
     Raises
     ------
@@ -269,7 +277,7 @@ class Reference:
     durations: tuple[float, float]
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be compared with."""
+        """Validate the fields."""
         n = len(self.mean)
         if self.mean.ndim != 1 or n % 2 or self.whitening.shape != (n, n):
             raise ValueError(
@@ -287,22 +295,24 @@ class Reference:
 
     @classmethod
     def of(cls, sounds: Sequence[Sound], corpora: Sequence[str], speakers: Sequence[str]) -> Self:
-        """Sum up recordings; corpora count equally, however large they are.
+        """Summarise recordings; corpora weigh the same, however large they are.
 
-        The limit comes from speakers that had no part in what they were compared with.
+        The limit is determined on speakers that are not part of the summary they are compared with.
 
         Parameters
         ----------
         sounds
-            Of two or more speakers.
+            Recordings of two or more speakers.
         corpora, speakers
-            Of each.
+            The corpus and the speaker of each recording.
 
         Raises
         ------
         ValueError
             If there are fewer than two speakers.
         """
+        from emotionrecog.splits.dividing import speaker_parts  # not needed for prediction
+
         if len(set(speakers)) < 2:
             raise ValueError(
                 f"a reference needs recordings of two speakers or more, got {len(set(speakers))}"
@@ -313,23 +323,22 @@ class Reference:
         part = speaker_parts(corpora, speakers)
         distances = np.empty(len(shapes))
         for number in np.unique(part):
-            own = part == number
-            mean, whitening = _summed_up(shapes[~own], weights[~own])
-            distances[own] = _distances(shapes[own], mean, whitening)
+            is_inside = part == number
+            mean, whitening = _mean_and_whitening(shapes[~is_inside], weights[~is_inside])
+            distances[is_inside] = _distances(shapes[is_inside], mean, whitening)
         durations = np.array([sound.duration for sound in sounds])
-        shortest, longest = (
-            weighted_quantile(durations, weights, share) for share in (_BEYOND, 1 - _BEYOND)
-        )
-        mean, whitening = _summed_up(shapes, weights)
+        shortest, longest = _quantiles(durations, weights, (_BEYOND, 1 - _BEYOND))
+        (limit,) = _quantiles(distances, weights, (_NEAR,))
+        mean, whitening = _mean_and_whitening(shapes, weights)
         return cls(
             mean=mean,
             whitening=whitening,
-            limit=weighted_quantile(distances, weights, _NEAR),
+            limit=limit,
             durations=(shortest, longest),
         )
 
     def distance(self, sound: Sound) -> float:
-        """Return how many deviations a recording is away from the mean of training."""
+        """Return the distance of a recording from the mean of training, in standard deviations."""
         return float(_distances(sound.shape[np.newaxis], self.mean, self.whitening)[0])
 
     def to_dict(self) -> dict[str, Any]:
@@ -348,7 +357,7 @@ class Reference:
         Raises
         ------
         ValueError
-            If an entry is missing or makes no sense.
+            If an entry is missing or invalid.
         """
         try:
             mean = np.array(values["mean"], dtype=np.float64)
@@ -365,11 +374,11 @@ class Reference:
 
 
 def _short(values: Array) -> list[float]:
-    """Return numbers of six digits, which are enough and much shorter."""
+    """Return numbers of six digits, which are precise enough and much shorter."""
     return [float(f"{value:.6g}") for value in values]
 
 
-def _summed_up(shapes: Array, weights: Array) -> tuple[Array, Array]:
+def _mean_and_whitening(shapes: Array, weights: Array) -> tuple[Array, Array]:
     weights = weights / weights.sum()
     mean = weights @ shapes
     centred = shapes - mean
@@ -379,40 +388,31 @@ def _summed_up(shapes: Array, weights: Array) -> tuple[Array, Array]:
     return mean, np.linalg.inv(np.linalg.cholesky(covariance))
 
 
+def _quantiles(values: Array, weights: Array, shares: Sequence[float]) -> list[float]:
+    """Return the smallest values that the values of such shares of the weight do not exceed."""
+    quantiles = np.quantile(values, shares, weights=weights, method="inverted_cdf")
+    return [float(quantile) for quantile in quantiles]
+
+
 def _distances(shapes: Array, mean: Array, whitening: Array) -> Array:
     distances: Array = np.linalg.norm((shapes - mean) @ whitening.T, axis=1)
     return distances
 
 
-def weighted_quantile(values: Array, weights: Array, share: float) -> float:
-    """Return the least of the values that so much of the weight does not exceed.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> float(weighted_quantile(np.array([3.0, 1.0, 2.0]), np.ones(3), 0.5))
-    2.0
-    """
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order]) / weights.sum()
-    place = min(int(np.searchsorted(reached, share - 1e-12)), len(values) - 1)
-    return float(values[order][place])
-
-
 def warnings_for(sound: Sound, reference: Reference | None = None) -> tuple[str, ...]:
-    """Say what speaks against believing the answer to a recording.
+    """Say why the answer to a recording may be wrong.
 
     Parameters
     ----------
     sound
-        What the recording is like.
+        The properties of the recording.
     reference
-        What training was like; where it is not known, nothing is far from it.
+        The summary of training; without one, no recording is far from it.
 
     Returns
     -------
     tuple of str
-        Plain words; empty if there is nothing.
+        Reasons in plain words; empty if there are none.
 
     Examples
     --------
@@ -421,10 +421,10 @@ def warnings_for(sound: Sound, reference: Reference | None = None) -> tuple[str,
     >>> warnings_for(sound)
     ('too short: 0.60 s of sound, 1 s or more are needed',)
     """
-    return tuple(_doubts(sound, reference))
+    return tuple(_warnings(sound, reference))
 
 
-def _doubts(sound: Sound, reference: Reference | None) -> Iterator[str]:
+def _warnings(sound: Sound, reference: Reference | None) -> Iterator[str]:
     if reference is not None and sound.duration < reference.durations[0]:
         shortest, longest = reference.durations
         yield (
@@ -439,48 +439,53 @@ def _doubts(sound: Sound, reference: Reference | None) -> Iterator[str]:
         )
     if sound.flatness > FLAT:
         yield (
-            f"clipped: {100 * sound.flatness:.0f} % of the loud samples are at the peak, as where "
-            "a recording was too loud"
+            f"clipped: {100 * sound.flatness:.0f} % of the loud samples are at the peak, as if "
+            "the recording was too loud"
         )
     if sound.modulation_db < MODULATION_DB:
-        yield "no speech: the level hardly varies, as that of hum or steady noise"
+        yield "no speech: the level hardly varies, like that of hum or steady noise"
     elif sound.periodicity < PERIODICITY:
         yield "no speech: nothing in it has the pitch of a voice"
-    elif sound.pitch_spread < PITCH_SPREAD:  # NaN where it is not known
+    elif sound.pitch_spread < PITCH_SPREAD:  # NaN if it is unknown
         yield "no speech: the pitch does not move"
     if reference is not None:
         distance = reference.distance(sound)
         if distance > reference.limit:
             yield (
-                f"far from training data: the spectrum is {distance:.1f} deviations away, that of "
-                f"99 % of voices within {reference.limit:.1f}"
+                f"far from training data: the spectrum is {distance:.1f} deviations away, 99 % of "
+                f"voices are within {reference.limit:.1f}"
             )
 
 
 @dataclass(frozen=True)
 class LabelSets:
-    """How improbable an emotion may be and still belong into the answer, for each coverage.
+    """Sets of emotions that contain the right one at a stated rate, the coverage.
 
-    An emotion is in the set if one less its probability is no more than the limit.
+    An emotion is in the set if one minus its probability is at most the limit of the coverage.
 
     Parameters
     ----------
     coverages
-        Rising, from 0.5 to 0.99.
+        Increasing, from 0.5 to 0.99.
     limits
-        As many, from 0 to 1.
+        The limit of each, increasing, from 0 to 1.
 
     Raises
     ------
     ValueError
-        If they are not as said.
+        If they are anything else.
+
+    Examples
+    --------
+    >>> LabelSets((0.8, 0.9), (0.6, 0.85)).limit(0.9)
+    0.85
     """
 
     coverages: tuple[float, ...]
     limits: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what no sets can be made by."""
+        """Validate the fields."""
         coverages, limits = np.array(self.coverages), np.array(self.limits)
         if (
             not self.coverages
@@ -489,15 +494,15 @@ class LabelSets:
             or not (np.diff(limits) >= 0).all()
             or not ((coverages > 0) & (coverages < 1) & (limits >= 0) & (limits <= 1)).all()
         ):
-            raise ValueError("`coverages` and `limits` must rise, be as many and from 0 to 1")
+            raise ValueError("`coverages` and `limits` must be equally many, increase, from 0 to 1")
 
     def limit(self, coverage: float) -> float:
-        """Return the limit of the least coverage known that is no lower.
+        """Return the limit of a coverage, or of the next higher one that was calibrated.
 
         Raises
         ------
         ValueError
-            If `coverage` is outside of those known.
+            If `coverage` is not between the lowest and the highest one that were calibrated.
         """
         require_share("coverage", coverage)
         if not self.coverages[0] <= coverage <= self.coverages[-1]:
@@ -508,14 +513,14 @@ class LabelSets:
         return self.limits[int(np.searchsorted(self.coverages, coverage - 1e-9))]
 
     def of(self, probabilities: NDArray[np.floating[Any]], coverage: float) -> list[int]:
-        """Return the numbers of the emotions in the set, the most probable first; never none.
+        """Return the numbers of the emotions in the set, the most probable first; at least one.
 
         Parameters
         ----------
         probabilities
-            Of each emotion, shape (n_labels,).
+            The probability of each emotion, shape (n_labels,).
         coverage
-            How often the set shall hold the right emotion.
+            How often the set is to contain the right emotion.
 
         Examples
         --------
@@ -536,7 +541,7 @@ class LabelSets:
         Raises
         ------
         ValueError
-            If one is missing or makes no sense.
+            If one is missing or invalid.
         """
         try:
             return cls(tuple(map(float, values["coverages"])), tuple(map(float, values["limits"])))
@@ -546,10 +551,3 @@ class LabelSets:
     def to_dict(self) -> dict[str, Any]:
         """Return the values under their names, ready for JSON."""
         return {"coverages": list(self.coverages), "limits": list(self.limits)}
-
-
-def require_share(name: str, value: object) -> None:
-    """Raise `ValueError` where a value is no number above 0 and below 1."""
-    number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
-    if not number or not 0 < value < 1:  # type: ignore[operator]
-        raise ValueError(f"`{name}` must be a number above 0 and below 1, got {value!r}")

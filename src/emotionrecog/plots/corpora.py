@@ -1,4 +1,4 @@
-"""Draw how the recordings of corpora are distributed."""
+"""Draw the distributions of the recordings of corpora."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotionrecog.datasets import CORPORA, EMOTIONS
-from emotionrecog.plots.style import (
-    STYLE_COLOURS,
-    new_figure,
-)
+from emotionrecog.plots.style import STYLE_COLOURS, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["distributions"]
 
-# Up to this many speakers are named below their bars; of more, only the number is stated.
+# Up to this many speakers are named below their bars; of more, only the number is shown.
 MAX_NAMED_SPEAKERS = 12
 
 # Width of a bar of durations, in s.
@@ -29,34 +26,34 @@ DURATION_STEP = 0.1
 
 
 def distributions(utterances: Sequence[Utterance], durations: Sequence[float]) -> Figure:
-    """Draw how recordings spread over emotions, speakers and durations.
+    """Draw the numbers of recordings by emotion, speaker and duration.
 
     Parameters
     ----------
-    utterances : sequence of Utterance
-        Of one corpus or of several, which are drawn one below the other.
-    durations : sequence of float
-        Of each of them, in s.
+    utterances
+        Utterances of one corpus or of several, which are drawn one below the other.
+    durations
+        Duration of each utterance, in s.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Its ``savefig`` writes a file. Speech and song have colours of their own.
+        Its ``savefig`` writes a file. Speech and song have different colours.
 
     Raises
     ------
     EmotionRecogError
         If Matplotlib is not installed.
     ValueError
-        If there are no utterances, or not as many durations.
+        If there are no utterances, or the numbers of utterances and durations differ.
 
     Examples
     --------
     >>> from pathlib import Path
     >>> from emotionrecog import plots
     >>> from emotionrecog.datasets import Utterance
-    >>> said = [Utterance(Path("bob.wav"), "happy", corpus="mine", speaker="mine/bob")]
-    >>> [axes.get_xlabel() for axes in plots.distributions(said, [1.5]).axes]
+    >>> utterances = [Utterance(Path("bob.wav"), "happy", corpus="mine", speaker="mine/bob")]
+    >>> [axes.get_xlabel() for axes in plots.distributions(utterances, [1.5]).axes]
     ['emotion', 'speaker', 'duration in s']
     """
     if not utterances or len(utterances) != len(durations):
@@ -113,22 +110,21 @@ def _draw(axes: Any, corpus: str, utterances: Sequence[Utterance], durations: An
         panel.yaxis.get_major_locator().set_params(integer=True)
         panel.margins(y=0.08)
         panel.spines[["top", "right"]].set_visible(False)
-    known = CORPORA.get(corpus)
-    name = known.title.partition(":")[0] if known else corpus
+    name = CORPORA[corpus].title.partition(":")[0] if corpus in CORPORA else corpus
     by_emotion.set_title(f"{name}: {len(utterances)} recordings", loc="left", fontweight="bold")
     if len(styles) > 1:
         by_duration.legend(frameon=False)
 
 
 def _bars(panel: Any, values: Sequence[str], of_style: dict[str, list[str]]) -> None:
-    """Draw a bar for each value, the styles on top of each other."""
+    """Draw a bar for each value, with the styles stacked."""
     bottom = np.zeros(len(values))
-    for style, found in of_style.items():
-        heights = np.array([found.count(value) for value in values])
+    for style, values_of_style in of_style.items():
+        heights = np.array([values_of_style.count(value) for value in values])
         panel.bar(
             range(len(values)),
             heights,
-            width=0.8 if len(values) <= MAX_NAMED_SPEAKERS else 1.0,  # narrow gaps would flicker
+            width=0.8 if len(values) <= MAX_NAMED_SPEAKERS else 1.0,  # narrow gaps would show moiré
             bottom=bottom,
             color=STYLE_COLOURS[style],
         )

@@ -1,4 +1,4 @@
-"""The kinds of pictures of a recording, by name, and how each is drawn."""
+"""Draw each kind of picture of a recording, by name."""
 
 from __future__ import annotations
 
@@ -42,46 +42,54 @@ FRAME_DURATION = 0.032
 PITCH_FRAME_DURATION = 0.064
 FRAME_STEP = 0.008
 
-# Frames this far below the loudest, in dB, are pauses, over which no line is drawn.
+# Frames this far below the loudest, in dB, are pauses, in which no line is drawn.
 VOICE_RANGE = 50.0
 
-# Level of digital silence in dB, far below everything audible.
+# Level of digital silence in dB, far below all audible sound.
 SILENCE = -200.0
 
 N_MELS = 64
 N_MFCC = 20
 SPLIT_FREQUENCY = 2_000.0
 
-# Above the highest pitch that is searched for, 500 Hz, one harmonic is worth showing.
+# In Hz: above the highest pitch that is searched for, 500 Hz, to show one harmonic.
 HIGHEST_PITCH_SHOWN = 800.0
 
 # Frequencies, in Hz, that label the axis of mel bands.
 MEL_TICKS = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 
-# More points than this cannot be distinguished: only the smallest and the largest of each block are
-# drawn.
+# More points than this cannot be distinguished: only the smallest and the largest value of each
+# block are drawn.
 MAX_POINTS = 6_000
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of picture: what its axes say, and who draws it.
+    """Describe one kind of picture: its axes, and the function that draws it.
 
     Parameters
     ----------
     title
-        What is shown, in words.
+        Name of the quantity in the picture.
     x, y
         Quantity and unit of the axes.
     draw
-        Draws a `Waveform` into Matplotlib's axes, and returns the image if there is one.
+        Function that draws a `Waveform` into Matplotlib's axes, and returns the image if there is
+        one.
     bar
-        Quantity and unit of the colours; empty where there is no image.
+        Quantity and unit of the colours; empty if there is no image.
     limits
-        Takes all values that the panels of one kind show, and returns those of the first and the
-        last colour; None where there is no image.
+        Function that takes all values in the panels of one kind, and returns those of the first and
+        the last colour; None if there is no image.
     is_relative
-        Whether colours stand for levels below the loudest that the panels show.
+        Whether colours are levels relative to the loudest in the panels.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> kind = plots.KINDS["rms"]
+    >>> kind.title, kind.x, kind.y
+    ('RMS', 'time in s', 'full scale = 1')
     """
 
     title: str
@@ -94,7 +102,7 @@ class Kind:
 
 
 class _Frames(NamedTuple):
-    """Arguments of the feature functions, in samples."""
+    """Hold the arguments of the feature functions, in samples."""
 
     n_fft: int
     win_length: int
@@ -108,14 +116,14 @@ def _frames(clip: Waveform, duration: float = FRAME_DURATION) -> _Frames:
 
 
 def _times(clip: Waveform, n_frames: int) -> NDArray[np.float64]:
-    """Return the middles of the frames in s."""
+    """Return the centres of the frames in s."""
     return np.arange(n_frames) * _frames(clip).hop_length / clip.sampling_rate
 
 
 def _magnitudes(clip: Waveform, duration: float = FRAME_DURATION) -> Array:
-    """Return the amplitudes of sines that would give the short-time spectrum."""
+    """Return the short-time spectrum as amplitudes of sines."""
     frames = _frames(clip, duration)
-    # The window sums to half its length, and half of a sine lies at negative frequencies.
+    # The window sums to half its length, and half of a sine is at negative frequencies.
     return features.magnitude_spectrum(y=clip.samples, **frames._asdict()) * np.float32(
         4 / frames.win_length
     )
@@ -126,7 +134,7 @@ def _decibels(powers: Array) -> Array:
 
 
 def _outline(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return which values to draw, and them: all of a few, the least and the most of blocks."""
+    """Return the indices and values to draw: all of a few, else the extremes of blocks."""
     size = -(-len(values) // (MAX_POINTS // 2))
     if len(values) <= MAX_POINTS:
         return np.arange(len(values)), values
@@ -139,11 +147,12 @@ def _outline(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def draw_waveform(panel: Any, clip: Waveform) -> None:
-    where, values = _outline(clip.samples)
+    """Draw the samples of a recording over time, with lines at full scale."""
+    indices, values = _outline(clip.samples)
     for full_scale in (-1.0, 1.0):
         panel.axhline(full_scale, color=GREY, linewidth=0.8, linestyle="dashed")
     panel.axhline(0.0, color=GREY, linewidth=0.5)
-    panel.plot(where / clip.sampling_rate, values, color=BLUE, linewidth=0.6)
+    panel.plot(indices / clip.sampling_rate, values, color=BLUE, linewidth=0.6)
     peak = 1.05 * (float(np.abs(clip.samples).max()) or 1.0)
     panel.set_ylim(-peak, peak)
 
@@ -151,11 +160,11 @@ def draw_waveform(panel: Any, clip: Waveform) -> None:
 def _draw_spectrum(panel: Any, clip: Waveform) -> None:
     n = len(clip.samples)
     amplitudes = np.abs(scipy.fft.rfft(clip.samples)) * np.float32(2 / n)
-    amplitudes[0] = 0.0  # a constant offset is no sound
+    amplitudes[0] = 0.0  # a constant offset is inaudible
     if n % 2 == 0:
-        amplitudes[-1] /= 2  # half the sampling rate is its own negative
-    where, values = _outline(amplitudes)
-    panel.plot(where * clip.sampling_rate / n / 1000, values, color=BLUE, linewidth=0.6)
+        amplitudes[-1] /= 2  # half the sampling rate has no negative counterpart
+    indices, values = _outline(amplitudes)
+    panel.plot(indices * clip.sampling_rate / n / 1000, values, color=BLUE, linewidth=0.6)
     panel.set_xlim(0.0, clip.sampling_rate / 2000)
     panel.set_ylim(0.0, 1.05 * (float(amplitudes.max()) or 1.0))
 
@@ -170,7 +179,7 @@ def _image(
         origin="lower",
         aspect="auto",
         cmap=colours,
-        # Frames keep their edges as long as there is room for them.
+        # Frames have sharp edges if each is wide enough.
         interpolation="nearest" if values.shape[1] <= MAX_FRAMES else "auto",
         extent=(-step / 2, (values.shape[1] - 0.5) * step, low, high),
     )
@@ -224,21 +233,21 @@ def _mfcc(clip: Waveform) -> Array:
 
 
 def _draw_mfcc(panel: Any, clip: Waveform) -> Any:
-    # The level, coefficient 0, is so large that nothing else would be seen beside it.
+    # The level, coefficient 0, is so large that it would hide all others.
     image = _image(panel, clip, _mfcc(clip)[1:], 0.5, N_MFCC - 0.5, DIVERGING)
     panel.set_yticks([1, 5, 10, 15])
     return image
 
 
 def _draw_mfcc_delta(panel: Any, clip: Waveform) -> Any:
-    change = features.delta(_mfcc(clip), mode="nearest")  # which takes few frames as well
+    change = features.delta(_mfcc(clip), mode="nearest")  # works on few frames as well
     image = _image(panel, clip, change, -0.5, N_MFCC - 0.5, DIVERGING)
     panel.set_yticks([0, 5, 10, 15])
     return image
 
 
 def _draw_contrast(panel: Any, clip: Waveform) -> Any:
-    # Octaves from 200 Hz on, as many as lie below half the sampling rate, six at most.
+    # Octaves from 200 Hz up to half the sampling rate, six at most.
     n_bands = max(1, min(6, int(np.ceil(np.log2(clip.sampling_rate / 2 / 200)))))
     frames = _frames(clip)
     values = features.spectral_contrast(
@@ -311,8 +320,8 @@ def _draw_voicing(panel: Any, clip: Waveform) -> None:
     panel.set_ylim(0.0, 1.05)
 
 
-def _over(panel: Any, clip: Waveform, hertz: NDArray[Any], *, points: bool = False) -> None:
-    """Draw a line or points over a spectrogram, with a white edge that sets them off."""
+def _draw_over(panel: Any, clip: Waveform, hertz: NDArray[Any], *, points: bool = False) -> None:
+    """Draw a line or points over a spectrogram, with a white edge for contrast."""
     style = line_style(len(hertz))
     thick = style["linewidth"]
     for colour, edge in (("white", 1.5), (VERMILION, 0.0)):
@@ -324,7 +333,7 @@ def _over(panel: Any, clip: Waveform, hertz: NDArray[Any], *, points: bool = Fal
 
 
 def _of_voice(clip: Waveform, function: Callable[..., Array]) -> NDArray[np.float64]:
-    """Return a descriptor in Hz, and NaN in pauses, where it is that of the noise."""
+    """Return a descriptor in Hz, and NaN in pauses, where only noise determines it."""
     spectrum = features.magnitude_spectrum(y=clip.samples, **_frames(clip)._asdict())
     values = function(S=spectrum, sr=clip.sampling_rate)[0]
     level = spectrum.max(axis=0)
@@ -333,7 +342,7 @@ def _of_voice(clip: Waveform, function: Callable[..., Array]) -> NDArray[np.floa
 
 
 def _draw_centroid(panel: Any, clip: Waveform) -> Any:
-    _over(panel, clip, _of_voice(clip, features.spectral_centroid))
+    _draw_over(panel, clip, _of_voice(clip, features.spectral_centroid))
     return _draw_background(panel, clip)
 
 
@@ -342,12 +351,12 @@ def _draw_bandwidth(panel: Any, clip: Waveform) -> Any:
     spread = _of_voice(clip, features.spectral_bandwidth)
     low, high = np.maximum(middle - spread, 0) / 1000, (middle + spread) / 1000
     panel.fill_between(_times(clip, len(middle)), low, high, color=BLUE, alpha=0.3, linewidth=0)
-    _over(panel, clip, middle)
+    _draw_over(panel, clip, middle)
     return _draw_background(panel, clip)
 
 
 def _draw_rolloff(panel: Any, clip: Waveform) -> Any:
-    _over(panel, clip, _of_voice(clip, features.spectral_rolloff))
+    _draw_over(panel, clip, _of_voice(clip, features.spectral_rolloff))
     return _draw_background(panel, clip)
 
 
@@ -359,20 +368,20 @@ def _draw_f0(panel: Any, clip: Waveform) -> Any:
         frame_length=frames.win_length,
         hop_length=frames.hop_length,
     )[0]
-    # Points, for a line would join what is far apart where the period is taken for two.
-    _over(panel, clip, np.where(hertz > 0, hertz, np.nan), points=True)
+    # Points, because a line would connect octave errors.
+    _draw_over(panel, clip, np.where(hertz > 0, hertz, np.nan), points=True)
     image = _draw_background(panel, clip, PITCH_FRAME_DURATION)
     panel.set_ylim(0.0, HIGHEST_PITCH_SHOWN / 1000)
     return image
 
 
-def _to_the_loudest(values: Array) -> tuple[float, float]:
+def _below_loudest(values: Array) -> tuple[float, float]:
     highest = loudest(values)
     return highest - DYNAMIC_RANGE, highest
 
 
 def loudest(values: Array) -> float:
-    """Return the highest level; of digital silence, one so high that it stays dark."""
+    """Return the highest level in dB, or 0 for digital silence, so that it is drawn dark."""
     highest = float(values.max())
     return 0.0 if highest <= SILENCE else highest
 
@@ -381,19 +390,19 @@ def _from_zero(values: Array) -> tuple[float, float]:
     return 0.0, float(values.max()) or 1.0
 
 
-def _to_nearly_all(values: Array) -> tuple[float, float]:
-    """Cut the loudest off, beside which nothing else would be seen."""
+def _below_outliers(values: Array) -> tuple[float, float]:
+    """Exclude the loudest values, beside which all others would be dark."""
     return 0.0, float(np.quantile(values, 0.995)) or float(values.max()) or 1.0
 
 
 def _around_zero(values: Array) -> tuple[float, float]:
-    """Cut outliers off, which would pale everything else."""
+    """Exclude outliers, beside which all other values would be pale."""
     most = float(np.quantile(np.abs(values), 0.98)) or 1.0
     return -most, most
 
 
-def _over_levels(title: str, draw: Callable[[Any, Waveform], Any]) -> Kind:
-    return Kind(title, TIME, FREQUENCY, draw, LEVEL, _to_the_loudest)
+def _spectrogram_kind(title: str, draw: Callable[[Any, Waveform], Any]) -> Kind:
+    return Kind(title, TIME, FREQUENCY, draw, LEVEL, _below_loudest)
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -406,16 +415,16 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             FREQUENCY,
             _draw_spectrogram,
             f"amplitude, {FULL_SCALE}",
-            _to_nearly_all,
+            _below_outliers,
         ),
-        "log_spectrogram": _over_levels("log-amplitude spectrogram", _draw_log_spectrogram),
+        "log_spectrogram": _spectrogram_kind("log-amplitude spectrogram", _draw_log_spectrogram),
         "melspectrogram": Kind(
             "mel-spectrogram",
             TIME,
             f"{FREQUENCY}, mel scale",
             _draw_melspectrogram,
             "dB re loudest band",
-            _to_the_loudest,
+            _below_loudest,
             is_relative=True,
         ),
         "mfcc": Kind(
@@ -439,15 +448,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             f"below/above {SPLIT_FREQUENCY / 1000:g} kHz",
             _draw_band_energy_ratio,
         ),
-        "spectral_centroid": _over_levels("spectral centroid", _draw_centroid),
-        "spectral_bandwidth": _over_levels("centroid ± bandwidth", _draw_bandwidth),
-        "spectral_rolloff": _over_levels("spectral roll-off (85 %)", _draw_rolloff),
+        "spectral_centroid": _spectrogram_kind("spectral centroid", _draw_centroid),
+        "spectral_bandwidth": _spectrogram_kind("centroid ± bandwidth", _draw_bandwidth),
+        "spectral_rolloff": _spectrogram_kind("spectral roll-off (85 %)", _draw_rolloff),
         "spectral_flatness": Kind("spectral flatness", TIME, "noise = 1", _draw_flatness),
         "spectral_contrast": Kind(
             "spectral contrast", TIME, "band in kHz", _draw_contrast, "dB", _from_zero
         ),
         "chroma": Kind("chroma", TIME, "note", _draw_chroma, "share of the strongest", _from_zero),
-        "f0": _over_levels("fundamental frequency", _draw_f0),
+        "f0": _spectrogram_kind("fundamental frequency", _draw_f0),
         "voicing": Kind("voicing", TIME, "periodic = 1", _draw_voicing),
     }
 )

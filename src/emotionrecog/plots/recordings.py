@@ -18,6 +18,7 @@ from emotionrecog.plots.style import (
     IMAGE_HEIGHT,
     LINE_HEIGHT,
     TIME,
+    finish,
     new_figure,
     write_title,
 )
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "plot"]
 
-# More panels would be illegible, and Matplotlib ends at 65,536 pixels.
+# More panels would be illegible, and Matplotlib is limited to 65,536 pixels.
 MAX_PANELS = 100
 
 
@@ -41,21 +42,21 @@ def plot(
     *,
     titles: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw a recording, or several side by side: a row for each kind of picture.
+    """Draw a recording, or several side by side, with a row for each kind of picture.
 
-    Frames last 32 ms, those of the pitch 64 ms, one begins every 8 ms, and the numbers are those of
-    the functions of `emotionrecog.features`. Panels of one kind have the same axes and colours; so
-    that their numbers compare, all clips are resampled to the lowest sampling rate among them.
-    Lines over a spectrogram stop where a frame is more than 50 dB below the loudest.
+    Frames last 32 ms, those of the pitch 64 ms, and one begins every 8 ms. The values are those of
+    the functions in `emotionrecog.features`. Panels of one kind have the same axes and colours; all
+    clips are resampled to the lowest sampling rate among them, so that their values are comparable.
+    Lines over a spectrogram are interrupted where a frame is over 50 dB below the loudest.
 
     Parameters
     ----------
-    clips : Waveform or sequence of Waveform
-        Each has a column.
-    kinds : str or sequence of str
-        Out of `KINDS`.
-    titles : sequence of str, optional
-        One for each clip.
+    clips
+        One recording or several, a column for each.
+    kinds
+        One name or several out of `KINDS`, a row for each.
+    titles
+        Title of each clip.
 
     Returns
     -------
@@ -69,12 +70,12 @@ def plot(
     AudioError
         If samples are NaN or infinite.
     ValueError
-        If there is no clip or no kind, a kind is unknown, there are not as many titles as clips,
-        or there would be more than a hundred panels.
+        If there is no clip or no kind, a kind is unknown, the numbers of titles and clips differ,
+        or the picture would have more than a hundred panels.
 
     See Also
     --------
-    compare : Utterances of a corpus, a column for each emotion.
+    compare : Draw utterances of a corpus, a column for each emotion.
 
     Examples
     --------
@@ -103,16 +104,16 @@ def compare(
 ) -> Figure:
     r"""Draw utterances side by side, a column for each emotion.
 
-    Columns are in the order of `EMOTIONS`; utterances of one emotion stand below each other in the
-    order in which they come. Their recordings are read; everything else is as in `plot`.
+    Columns are in the order of `EMOTIONS`; utterances of one emotion are below each other in the
+    order of the input. Their recordings are read from disk; everything else is as in `plot`.
 
     Parameters
     ----------
-    utterances : sequence of Utterance
-        Of one corpus or of several.
-    kinds : str or sequence of str
-        Out of `KINDS`.
-    sampling_rate : int, optional
+    utterances
+        Utterances of one corpus or of several.
+    kinds
+        One name or several out of `KINDS`.
+    sampling_rate
         In Hz, the rate to resample to. By default the lowest of the recordings.
 
     Returns
@@ -127,19 +128,19 @@ def compare(
     FileNotFoundError, AudioError
         If a recording is missing, or cannot be used.
     ValueError
-        If there is no utterance or no kind, a kind is unknown, or there would be more than a
-        hundred panels.
+        If there is no utterance or no kind, a kind is unknown, or the picture would have more than
+        a hundred panels.
 
     Examples
     --------
     >>> from pathlib import Path
     >>> from emotionrecog import plots
     >>> from emotionrecog.datasets import Utterance
-    >>> said = [
+    >>> utterances = [
     ...     Utterance(Path("examples/clip.wav"), emotion, corpus="mine", speaker="mine/robot")
     ...     for emotion in ("angry", "neutral")
     ... ]
-    >>> [axes.get_title(loc="left") for axes in plots.compare(said, "mfcc").axes[:2]]
+    >>> [axes.get_title(loc="left") for axes in plots.compare(utterances, "mfcc").axes[:2]]
     ['neutral\nclip', 'angry\nclip']
     """
     if not utterances:
@@ -178,7 +179,7 @@ def _checked_kinds(kinds: str | Sequence[str], n_clips: int) -> list[str]:
 def _grid(
     blocks: Sequence[Sequence[tuple[Waveform, str] | None]], kinds: str | Sequence[str]
 ) -> Figure:
-    """Draw rows of clips with their titles, all of them once for each kind."""
+    """Draw rows of clips with their titles, once for each kind."""
     n_columns = len(blocks[0])
     names = _checked_kinds(kinds, n_columns * len(blocks))
     clips = [cell[0] for block in blocks for cell in block if cell]
@@ -206,7 +207,8 @@ def _grid(
                     clip = audio.load(clip, sampling_rate=rate)
                 images.append(kind.draw(panel, clip))
                 panels.append(panel)
-                _label(panel, kind, is_first=column == 0)
+                y = f"{kind.title}\n{kind.y}" if column == 0 else ""
+                finish(panel, y, x=kind.x, is_first=column == 0)
                 if row == 0 or len(blocks) > 1:
                     write_title(panel, title, width)
                 below = row + 1 < len(rows) and rows[row + 1][1][column]
@@ -217,14 +219,6 @@ def _grid(
         if kind.bar:
             _share_colours(figure, panels, images, kind, len(blocks) * IMAGE_HEIGHT)
     return figure
-
-
-def _label(panel: Any, kind: Kind, *, is_first: bool) -> None:
-    panel.set_xlabel(kind.x, fontsize=FONT_SIZE)
-    if is_first:
-        panel.set_ylabel(f"{kind.title}\n{kind.y}", fontsize=FONT_SIZE)
-    panel.tick_params(labelsize=FONT_SIZE, labelleft=is_first)
-    panel.spines[["top", "right"]].set_visible(False)
 
 
 def _share_axes(panels: Sequence[Any], longest: float | None) -> None:
@@ -240,7 +234,7 @@ def _share_axes(panels: Sequence[Any], longest: float | None) -> None:
 def _share_colours(
     figure: Figure, panels: Sequence[Any], images: Sequence[Any], kind: Kind, height: float
 ) -> None:
-    """Give all images the same colours, and a bar that explains them, as high as they are."""
+    """Give all images the same colours, and a colour bar of their height."""
     if kind.is_relative:
         highest = max(loudest(image.get_array()) for image in images)
         for image in images:
@@ -259,7 +253,7 @@ def _share_colours(
         extend=extend,
         extendfrac=BAR_WIDTH / height,
         aspect=height / BAR_WIDTH,
-        fraction=1.5 * BAR_WIDTH / figure.get_figwidth(),  # more than it takes
+        fraction=1.5 * BAR_WIDTH / figure.get_figwidth(),  # more than it needs
         pad=BAR_WIDTH / figure.get_figwidth(),
     )
     bar.set_label(kind.bar, fontsize=FONT_SIZE)

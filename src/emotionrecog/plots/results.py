@@ -1,4 +1,4 @@
-"""Draw the results of a recogniser: confusions, intervals, reliability, risk and coverage."""
+"""Draw the results of a recogniser: confusion, intervals, reliability, risk and coverage."""
 
 from __future__ import annotations
 
@@ -25,27 +25,39 @@ if TYPE_CHECKING:
 
 __all__ = ["confusion", "ranges", "reliability", "risk_coverage"]
 
-# Shares of a row of confusions, from none to all.
+# Colour map of the shares of a row of a confusion matrix, from 0 to 1.
 SHARES = "Blues"
 
+# Bins with fewer answers than this are drawn pale.
 FEW_ANSWERS, PALE = 10, "#b3d4e6"
+
+# Colours and lines of curves, which are distinguishable without colours as well.
+_CURVES = (
+    (BLUE, "solid"),
+    (VERMILION, "dashed"),
+    ("#009E73", "dashdot"),
+    (ORANGE, "dotted"),
+    ("#56B4E9", "solid"),
+    ("#CC79A7", "dashed"),
+    ("#000000", "dashdot"),
+)
 
 
 def confusion(
     counts: Sequence[Sequence[int]], emotions: Sequence[str], *, title: str = ""
 ) -> Figure:
-    r"""Draw what emotions were taken for: shares of those that act each, in per cent, and counts.
+    r"""Draw a confusion matrix: shares of each acted emotion, in per cent, and counts.
 
-    Squares of what was never answered are empty.
+    Cells without clips are empty.
 
     Parameters
     ----------
-    counts : sequence of sequence of int
-        Rows: emotion acted. Columns: emotion answered. Numbers of clips.
-    emotions : sequence of str
-        Of the rows and of the columns.
-    title : str, optional
-        What stands above.
+    counts
+        Numbers of clips; rows are acted emotions, columns are answered ones.
+    emotions
+        Names of the rows and the columns.
+    title
+        Title above the matrix.
 
     Returns
     -------
@@ -57,7 +69,7 @@ def confusion(
     EmotionRecogError
         If Matplotlib is not installed.
     ValueError
-        If there are not as many rows and columns as emotions.
+        If the numbers of rows, columns and emotions differ.
 
     Examples
     --------
@@ -105,14 +117,15 @@ def ranges(
     *,
     x: str = "UAR in %",
 ) -> Figure:
-    """Draw shares as points, and the intervals in which they lie as lines, below each other.
+    """Draw shares as points and their intervals as lines, below each other.
 
     Parameters
     ----------
-    panels : mapping of str to sequence of tuple
-        By title: what is measured, the share from 0 to 1, and the bounds of its interval or None.
-    x : str
-        What is measured, in per cent.
+    panels
+        Rows of each panel by its title: a name, a share from 0 to 1, and the bounds of its interval
+        or None.
+    x
+        Label of the horizontal axis, which is in per cent.
 
     Returns
     -------
@@ -160,30 +173,30 @@ def ranges(
 
 
 def reliability(confidence: Any, hit: Any, *, n_bins: int = 15) -> Figure:
-    """Draw how often answers are right, against how sure of them the recogniser is.
+    """Draw the share of right answers against the confidence of the recogniser.
 
     Parameters
     ----------
     confidence : array_like of float, shape (n_clips,)
-        Of each answer, from 0 to 1.
+        Confidence of each answer, from 0 to 1.
     hit : array_like of bool, shape (n_clips,)
-        Whether it was right.
-    n_bins : int
+        Whether each answer is right.
+    n_bins
         Number of bins of equal width.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Its ``savefig`` writes a file. A bar below the diagonal means that answers of that
-        confidence are right less often than they claim; it is pale where there are fewer than ten.
-        Below stands how many each bin has.
+        Its ``savefig`` writes a file. A bar below the diagonal means that the recogniser is
+        overconfident; it is pale if there are fewer than ten answers. The panel below shows the
+        number of answers in each bin.
 
     Raises
     ------
     EmotionRecogError
         If Matplotlib is not installed.
     ValueError
-        If there is no answer, or not as many of both.
+        If there is no answer, or the shapes differ.
 
     Examples
     --------
@@ -192,21 +205,21 @@ def reliability(confidence: Any, hit: Any, *, n_bins: int = 15) -> Figure:
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['right answers in %', 'answers']
     """
-    sure, right = np.asarray(confidence, dtype=float), np.asarray(hit, dtype=bool)
-    if sure.ndim != 1 or sure.shape != right.shape or not len(sure):
+    shares, is_right = np.asarray(confidence, dtype=float), np.asarray(hit, dtype=bool)
+    if shares.ndim != 1 or shares.shape != is_right.shape or not len(shares):
         raise ValueError(
             "expected a confidence for each answer and whether it was right, got shapes "
-            f"{sure.shape} and {right.shape}"
+            f"{shares.shape} and {is_right.shape}"
         )
-    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    bins = np.minimum((shares * n_bins).astype(int), n_bins - 1)
     counts = np.bincount(bins, minlength=n_bins)
     is_used = counts > 0
     middles = 100 * (np.arange(n_bins)[is_used] + 0.5) / n_bins
-    accuracy = 100 * np.bincount(bins, right, minlength=n_bins)[is_used] / counts[is_used]
+    accuracy = 100 * np.bincount(bins, is_right, minlength=n_bins)[is_used] / counts[is_used]
     figure = new_figure(COLUMN_WIDTHS[1], COLUMN_WIDTHS[1])
     panel, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     width = 92 / n_bins
-    # Of a few answers, the share of right ones is chance.
+    # The share of right answers among a few is largely chance.
     is_rough = counts[is_used] < FEW_ANSWERS
     panel.bar(middles, accuracy, width=width, color=np.where(is_rough, PALE, BLUE))
     panel.plot([0, 100], [0, 100], color=VERMILION, linewidth=1.2, linestyle="dashed")
@@ -215,34 +228,32 @@ def reliability(confidence: Any, hit: Any, *, n_bins: int = 15) -> Figure:
     finish(panel, "right answers in %")
     below.bar(middles, counts[is_used], width=width, color=GREY)
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
-    finish(below, "answers")
-    below.set_xlabel("confidence in %", fontsize=FONT_SIZE)
+    finish(below, "answers", x="confidence in %")
     figure.align_ylabels()
     return figure
 
 
 def risk_coverage(curves: Mapping[str, tuple[Any, Any]]) -> Figure:
-    """Draw how many answers are wrong where only the surest are kept.
+    """Draw the share of wrong answers against the share of answers kept, the most confident first.
 
     Parameters
     ----------
-    curves : mapping of str to tuple of array_like
-        By a name: shares of answers that are kept, and the shares of these that are wrong, as
-        `emotionrecog.evaluation.risk_coverage` returns them; at most seven.
+    curves
+        Curves by name, at most seven: the shares of answers that are kept, and the shares of these
+        that are wrong, as `emotionrecog.evaluation.risk_coverage` returns them.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Its ``savefig`` writes a file. The lower a curve, the better does confidence tell right
-        answers from wrong ones; what it comes to at the right end is the share of all answers that
-        are wrong.
+        Its ``savefig`` writes a file. The lower a curve, the better confidence separates right
+        answers from wrong ones; its right end is the share of wrong answers among all.
 
     Raises
     ------
     EmotionRecogError
         If Matplotlib is not installed.
     ValueError
-        If there is no curve, or too many, or one has not as many of both shares.
+        If there are no curves or more than seven, or if the two shapes of a curve differ.
 
     Examples
     --------
@@ -266,19 +277,6 @@ def risk_coverage(curves: Mapping[str, tuple[Any, Any]]) -> Figure:
         panel.plot(100 * kept, 100 * wrong, color=colour, linestyle=line, linewidth=1.4, label=name)
     panel.set_xlim(0, 100)
     panel.set_ylim(0, None)
-    finish(panel, "wrong answers in %")
-    panel.set_xlabel("answers kept, the surest first, in %", fontsize=FONT_SIZE)
+    finish(panel, "wrong answers in %", x="answers kept, the surest first, in %")
     panel.legend(fontsize=FONT_SIZE - 1, frameon=False)
     return figure
-
-
-# Distinguishable without colours as well.
-_CURVES = (
-    (BLUE, "solid"),
-    (VERMILION, "dashed"),
-    ("#009E73", "dashdot"),
-    (ORANGE, "dotted"),
-    ("#56B4E9", "solid"),
-    ("#CC79A7", "dashed"),
-    ("#000000", "dashdot"),
-)

@@ -1,8 +1,8 @@
-"""Colours, sizes and the parts that all pictures share."""
+"""Set the colours, sizes, axes and legends that all pictures share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from emotionrecog.errors import EmotionRecogError
 
@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["require_matplotlib"]
+__all__ = [
+    "finish",
+    "finish_rows",
+    "legend_above",
+    "line_style",
+    "name_rows",
+    "new_figure",
+    "require_matplotlib",
+    "shade_families",
+    "write_title",
+]
 
 # The colours of Okabe and Ito, which people with any kind of colour vision can distinguish.
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#999999"
@@ -26,8 +36,8 @@ DYNAMIC_RANGE = 80.0
 # More frames than this are narrower than a pixel and are averaged.
 MAX_FRAMES = 800
 
-# In inches: widths of a column where there are one, two and more of them; heights of a row of lines
-# and of a row of images; width of a colour bar.
+# In inches: width of a column if there are one, two and more of them; height of a row of lines and
+# of a row of images; width of a colour bar.
 COLUMN_WIDTHS = (7.6, 4.6, 3.4)
 LINE_HEIGHT, IMAGE_HEIGHT = 1.7, 2.5
 BAR_WIDTH = 0.15
@@ -42,7 +52,13 @@ LEVEL, FULL_SCALE = "dB re full-scale sine", "full scale = 1"
 
 
 def require_matplotlib() -> None:
-    """Raise `EmotionRecogError` with what to do where Matplotlib is missing."""
+    """Raise `EmotionRecogError` if Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from emotionrecog import plots
+    >>> plots.require_matplotlib()
+    """
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -53,7 +69,12 @@ def require_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty Matplotlib figure of a size in inches, which does not belong to pyplot.
+    """Return an empty Matplotlib figure that is independent of pyplot.
+
+    Parameters
+    ----------
+    width, height
+        In inches.
 
     Raises
     ------
@@ -69,23 +90,62 @@ def new_figure(width: float, height: float) -> Figure:
 def write_title(panel: Any, title: str, width: float) -> None:
     """Write a title, each line shortened to the width of the panel, in inches."""
     longest = int(width * 72 / (0.75 * FONT_SIZE))
-    title = title.encode(errors="backslashreplace").decode()  # names of files need not be text
+    title = title.encode(errors="backslashreplace").decode()  # file names need not be valid text
     lines = [
         line if len(line) <= longest else f"{line[: longest // 2]}…{line[1 - longest // 2 :]}"
         for line in title.split("\n")
     ]
     text = panel.set_title("\n".join(lines), loc="left", fontsize=FONT_SIZE, fontweight="bold")
-    text.set_parse_math(False)  # a file may be called $a$.wav
+    text.set_parse_math(False)  # a file may be named $a$.wav
 
 
-def finish(panel: Any, title: str, *, is_first: bool = True) -> None:
-    panel.set_ylabel(title, fontsize=FONT_SIZE)
+def finish(panel: Any, y: str, *, x: str = "", is_first: bool = True) -> None:
+    """Label the axes of a panel, and remove its frame at the top and on the right.
+
+    Parameters
+    ----------
+    panel
+        Matplotlib's axes.
+    y, x
+        Quantity and unit of the vertical and the horizontal axis.
+    is_first
+        Whether the panel is the first of its row; only then are the ticks of `y` labelled.
+    """
+    panel.set_ylabel(y, fontsize=FONT_SIZE)
+    if x:
+        panel.set_xlabel(x, fontsize=FONT_SIZE)
     panel.tick_params(labelsize=FONT_SIZE, labelleft=is_first)
     panel.spines[["top", "right"]].set_visible(False)
 
 
+def finish_rows(panel: Any, x: str) -> None:
+    """Label a panel of horizontal rows, with a grid and without a frame."""
+    panel.set_xlabel(x, fontsize=FONT_SIZE)
+    panel.tick_params(labelsize=FONT_SIZE, left=False)
+    panel.grid(axis="x", color="0.85", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+
+
+def name_rows(panel: Any, names: Sequence[str]) -> None:
+    """Name the rows of a panel, from top to bottom."""
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.5, -0.5)
+
+
+def legend_above(panel: Any, side: Literal["left", "right"]) -> None:
+    """Put a legend of two columns above a panel."""
+    panel.legend(
+        frameon=False,
+        fontsize=FONT_SIZE,
+        loc=f"lower {side}",
+        bbox_to_anchor=(float(side == "right"), 1.0),
+        ncols=2,
+    )
+
+
 def line_style(n_frames: int) -> dict[str, Any]:
-    """Return a thin line for very many frames, and a point for one."""
+    """Return the style of a line: thin for very many frames, a point for a single one."""
     return {
         "linewidth": 1.2 if n_frames <= MAX_FRAMES else 0.5,
         "marker": "." if n_frames == 1 else "",
@@ -93,7 +153,7 @@ def line_style(n_frames: int) -> dict[str, Any]:
 
 
 def shade_families(panels: Sequence[Any], families: Sequence[str]) -> None:
-    """Put every other family of conditions on grey."""
+    """Shade the rows of every other family."""
     firsts = [i for i, name in enumerate(families) if i == 0 or name != families[i - 1]]
     for first, end in zip(firsts[1::2], [*firsts[2::2], len(families)], strict=False):
         for panel in panels:

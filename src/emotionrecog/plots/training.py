@@ -1,4 +1,4 @@
-"""Draw the progress of trainings and of searches for a better recipe."""
+"""Draw the progress of a training and of a search for a better recipe."""
 
 from __future__ import annotations
 
@@ -26,19 +26,27 @@ if TYPE_CHECKING:
 
 __all__ = ["history", "search"]
 
+SEARCH_COLUMNS = 3
+UAR = "validation UAR in %"
+
+# The marker of the best trial.
+BEST: Mapping[str, Any] = MappingProxyType(
+    {"color": VERMILION, "linestyle": "", "marker": "D", "markersize": 6}
+)
+
 
 def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Figure:
-    """Draw how training went, epoch by epoch.
+    """Draw the metrics of each epoch of a training.
 
     Parameters
     ----------
-    rows : sequence of mapping
-        One for each epoch, as ``artifact.training["history"]`` of a recogniser has them, or as they
-        were read from its table: ``epoch`` and ``loss``, and where there are such
-        ``validation_loss``, ``validation_uar`` (a fraction) and ``learning_rate``.
-    kept : int, optional
-        The epoch whose weights were kept, which a line marks. By default the one that the rows call
-        ``kept``, or the last.
+    rows
+        A row for each epoch, as in ``artifact.training["history"]`` of a recogniser or in its
+        table: ``epoch``, ``loss`` and, if available, ``validation_loss``, ``validation_uar`` (a
+        fraction) and ``learning_rate``.
+    kept
+        The epoch whose weights were kept, which a line marks. By default the one marked ``kept`` in
+        the rows, or the last.
 
     Returns
     -------
@@ -50,7 +58,7 @@ def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Fig
     EmotionRecogError
         If Matplotlib is not installed.
     ValueError
-        If there are no rows, or one lacks its epoch or its loss.
+        If there are no rows, or a row lacks its epoch or its loss.
 
     Examples
     --------
@@ -65,13 +73,13 @@ def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Fig
         name: np.array([float(row.get(name, np.nan)) for row in rows])
         for name in ("epoch", "loss", "validation_loss", "validation_uar", "learning_rate")
     }
-    known = {name for name, values in columns.items() if np.isfinite(values).any()}
+    available = {name for name, values in columns.items() if np.isfinite(values).any()}
     lines = [
         ("loss", {"loss": BLUE, "validation_loss": VERMILION}, 1.0),
         ("validation UAR in %", {"validation_uar": VERMILION}, 100.0),
         ("learning rate", {"learning_rate": BLUE}, 1.0),
     ]
-    lines = [line for line in lines if known & line[1].keys()]
+    lines = [line for line in lines if available & line[1].keys()]
     figure = new_figure(COLUMN_WIDTHS[0], 0.9 + 2.0 * len(lines))
     panels = figure.subplots(len(lines), 1, sharex=True, squeeze=False)[:, 0]
     if kept is None:
@@ -79,7 +87,7 @@ def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Fig
     names = {"loss": "training", "validation_loss": "validation"}
     for panel, (title, drawn, factor) in zip(panels, lines, strict=True):
         panel.axvline(kept, color=GREY, linewidth=0.8, linestyle="dashed")
-        present = [name for name in drawn if name in known]
+        present = [name for name in drawn if name in available]
         for name in present:
             panel.plot(
                 columns["epoch"],
@@ -102,17 +110,17 @@ def history(rows: Sequence[Mapping[str, float]], kept: int | None = None) -> Fig
 def search(
     trials: Sequence[Mapping[str, Any]], importances: Mapping[str, float] | None = None
 ) -> Figure:
-    """Draw what a search for a better recipe came to: over time, and over each value tried.
+    """Draw the results of a search for a better recipe: over time, and over the values tried.
 
     Parameters
     ----------
-    trials : sequence of mapping
-        One for each trial, as `emotionrecog.training.search.SearchResult.rows` has them:
-        ``number``, ``uar`` (a fraction, None where the trial failed), and ``changes``, the values
-        tried by their names.
-    importances : mapping of str to float, optional
-        How much of the differences each name accounts for; such are drawn first, the most important
-        before the others.
+    trials
+        A row for each trial, as `emotionrecog.training.search.SearchResult.rows` returns them:
+        ``number``, ``uar`` (a fraction, None if the trial failed), and ``changes``, the values
+        tried by name.
+    importances
+        Share of the differences in UAR that each name explains. These names are drawn first, in
+        descending order.
 
     Returns
     -------
@@ -124,7 +132,7 @@ def search(
     EmotionRecogError
         If Matplotlib is not installed.
     ValueError
-        If no trial succeeded.
+        If all trials failed.
 
     Examples
     --------
@@ -149,26 +157,19 @@ def search(
     best = max(done, key=lambda trial: float(trial["uar"]))
     panel = figure.add_subplot(grid[0, :])
     _draw_trials(panel, trials, best)
-    for place, name in enumerate(names):
-        row, column = divmod(place, SEARCH_COLUMNS)
+    for number, name in enumerate(names):
+        row, column = divmod(number, SEARCH_COLUMNS)
         of_name = figure.add_subplot(grid[1 + row, column], sharey=panel)
         _draw_tried(of_name, name, [trial for trial in done if name in trial["changes"]], best)
-        title = UAR if column == 0 else ""
-        finish(of_name, title, is_first=column == 0)
-        of_name.set_xlabel(name, fontsize=FONT_SIZE)
+        finish(of_name, UAR if column == 0 else "", x=name, is_first=column == 0)
         if name in shares:
             text = f"importance {100 * shares[name]:.0f} %"
             of_name.set_title(text, loc="left", fontsize=FONT_SIZE)
     return figure
 
 
-# Of the pictures of a search.
-SEARCH_COLUMNS = 3
-UAR = "validation UAR in %"
-
-
 def _draw_trials(panel: Any, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> None:
-    """Draw the trials in their order, and the best until then."""
+    """Draw the trials in their order, and the best up to each."""
     numbers = np.array([trial["number"] for trial in trials])
     values = np.array(
         [np.nan if trial["uar"] is None else 100 * float(trial["uar"]) for trial in trials]
@@ -178,7 +179,7 @@ def _draw_trials(panel: Any, trials: Sequence[Mapping[str, Any]], best: Mapping[
     reached = np.where(np.isfinite(reached), reached, np.nan)
     panel.step(numbers, reached, where="post", color=GREY, linewidth=1.2, label="best until then")
     panel.plot(numbers, values, color=BLUE, linestyle="", marker="o", markersize=4, label="trial")
-    panel.plot(best["number"], 100 * best["uar"], **_BEST, label="best")
+    panel.plot(best["number"], 100 * best["uar"], **BEST, label="best")
     if has_failed.any():
         panel.plot(
             numbers[has_failed],
@@ -191,32 +192,26 @@ def _draw_trials(panel: Any, trials: Sequence[Mapping[str, Any]], best: Mapping[
         )
     panel.legend(frameon=False, fontsize=FONT_SIZE, loc="center left", bbox_to_anchor=(1.0, 0.5))
     panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.set_xlabel("trial", fontsize=FONT_SIZE)
-    finish(panel, UAR)
+    finish(panel, UAR, x="trial")
 
 
 def _draw_tried(
     panel: Any, name: str, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]
 ) -> None:
-    """Draw the trials over the values of one name."""
+    """Draw the UAR of the trials over the values of one name."""
     values = [trial["changes"][name] for trial in trials]
     percents = [100 * trial["uar"] for trial in trials]
     is_number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     if is_number:
-        where = values
+        positions = values
         if min(values) > 0 and max(values) > 10 * min(values):
             panel.set_xscale("log")
     else:
         texts = list(dict.fromkeys(sorted(map(str, values))))
-        where = [texts.index(str(value)) for value in values]
+        positions = [texts.index(str(value)) for value in values]
         panel.set_xticks(range(len(texts)), texts)
         panel.set_xlim(-0.5, len(texts) - 0.5)
-    panel.plot(where, percents, color=BLUE, linestyle="", marker="o", markersize=4)
-    for trial, place, percent in zip(trials, where, percents, strict=True):
+    panel.plot(positions, percents, color=BLUE, linestyle="", marker="o", markersize=4)
+    for trial, position, percent in zip(trials, positions, percents, strict=True):
         if trial is best:
-            panel.plot(place, percent, **_BEST)
-
-
-_BEST: Mapping[str, Any] = MappingProxyType(
-    {"color": VERMILION, "linestyle": "", "marker": "D", "markersize": 6}
-)
+            panel.plot(position, percent, **BEST)

@@ -1,18 +1,19 @@
-"""Recognisers by name: those that come with the package, and others that are fetched once.
+"""Find recognisers by name: those in the package, and others that are downloaded once.
 
-The bundled recognisers lie in the package. Others stand in a registry, a JSON file that the
-environment names, and are fetched into a cache folder when they are first asked for:
+The bundled recognisers are part of the package. Others are listed in a registry, a JSON file named
+by an environment variable, and are downloaded to a cache folder when they are first used:
 
 ==========================  ====================================================================
-``EMOTIONRECOG_REGISTRY``   path of the registry; without it there are the bundled recognisers
-``EMOTIONRECOG_BASE_URL``   where to fetch from, instead of where the registry says: a mirror
-``EMOTIONRECOG_CACHE``      folder to keep them in, instead of the operating system's cache folder
-``EMOTIONRECOG_OFFLINE``    1 to never ask the network
+``EMOTIONRECOG_REGISTRY``   path of the registry; without it only the bundled recognisers exist
+``EMOTIONRECOG_BASE_URL``   address of a mirror, used instead of the address in the registry
+``EMOTIONRECOG_CACHE``      cache folder, instead of the one of the operating system
+``EMOTIONRECOG_OFFLINE``    1 to never use the network
 ==========================  ====================================================================
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -20,7 +21,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from emotionrecog import artifact
+from emotionrecog import artifact, files
 from emotionrecog.artifact import MANIFEST
 from emotionrecog.errors import DownloadError, ModelError
 from emotionrecog.pretrained.registry import (
@@ -29,13 +30,11 @@ from emotionrecog.pretrained.registry import (
     describe,
     is_name,
     read_registry,
-    sha256,
     write_registry,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
 __all__ = [
     "DEFAULT",
@@ -54,7 +53,7 @@ __all__ = [
 ]
 
 DEFAULT = "english-8"
-"""The recogniser that `emotionrecog.EmotionRecognizer` loads when none is named."""
+"""The recogniser that `emotionrecog.EmotionRecognizer` loads by default."""
 
 _BUNDLED = Path(__file__).parents[1] / "data" / "recognizers"
 
@@ -80,9 +79,9 @@ def available() -> tuple[str, ...]:
 
 
 def catalogue() -> dict[str, Weights]:
-    """Return what the registries say: that of the package, and that of `EMOTIONRECOG_REGISTRY`.
+    """Return the entries of the package's registry and of the one in `EMOTIONRECOG_REGISTRY`.
 
-    A name of the package's own stays what it is there.
+    Names of bundled recognisers always mean the bundled ones.
 
     Returns
     -------
@@ -100,20 +99,25 @@ def catalogue() -> dict[str, Weights]:
     >>> weights.licences["ravdess"], weights.size < 10_000_000
     ('CC BY-NC-SA 4.0', True)
     """
-    known = read_registry(_BUNDLED / "registry.json")
-    if named := os.environ.get("EMOTIONRECOG_REGISTRY"):
-        known = {**read_registry(named), **known}
-    return dict(sorted(known.items()))
+    entries = read_registry(_BUNDLED / "registry.json")
+    if path := os.environ.get("EMOTIONRECOG_REGISTRY"):
+        entries = {**read_registry(path), **entries}
+    return dict(sorted(entries.items()))
 
 
 def cache() -> Path:
-    """Return the folder that recognisers are fetched into.
+    """Return the folder that recognisers are downloaded to, which need not exist.
 
-    It is ``recognizers`` in the folder that `EMOTIONRECOG_CACHE` names, or else in the one that
-    the operating system has for caches of emotionrecog. It need not exist.
+    It is ``recognizers`` in the folder given by `EMOTIONRECOG_CACHE`, or in the operating system's
+    cache folder for emotionrecog.
+
+    Examples
+    --------
+    >>> cache().name
+    'recognizers'
     """
-    if named := os.environ.get("EMOTIONRECOG_CACHE"):
-        root = Path(named).expanduser()
+    if folder := os.environ.get("EMOTIONRECOG_CACHE"):
+        root = Path(folder).expanduser()
     else:
         import pooch
 
@@ -122,45 +126,48 @@ def cache() -> Path:
 
 
 def state(name: str) -> Literal["bundled", "cached", "damaged", "not fetched"]:
-    """Tell where a recogniser is.
+    """Return whether a recogniser is bundled, cached, damaged in the cache, or not fetched yet.
 
-    A cached one that is not as the registry says is damaged; it is fetched anew when it is asked
-    for.
+    A damaged one is downloaded again when it is used.
 
     Raises
     ------
     ModelError
-        If there is none of that name.
+        If there is no recogniser of that name.
+
+    Examples
+    --------
+    >>> state("english-8")
+    'bundled'
     """
     if name in _bundled():
         return "bundled"
     place = cache() / name
-    flaws = any(_flaws(_known(name), place))
-    if not flaws:
+    if not any(_flaws(_entry(name), place)):
         return "cached"
     return "damaged" if place.exists() else "not fetched"
 
 
 def fetch(name: str, *, offline: bool | None = None) -> Path:
-    """Return the folder of a recogniser, which is fetched if it is not here.
+    """Return the folder of a recogniser, and download it first if it is not in the cache.
 
-    The files are compared with the hashes of the registry before the folder appears in the cache,
-    and again whenever it is asked for; what is damaged is fetched anew. Several processes may ask
-    at once, and one of them fetches. What arrived before an interrupt is kept, and gone on with.
+    The files are compared with the hashes in the registry before the folder appears in the cache,
+    and again at every call; damaged files are downloaded again. If several processes ask at the
+    same time, one of them downloads. An interrupted download is resumed.
 
     Parameters
     ----------
     name
         One of `available`.
     offline
-        Whether the network may not be asked; None leaves it to `EMOTIONRECOG_OFFLINE`.
+        True to forbid the use of the network; None for the value of `EMOTIONRECOG_OFFLINE`.
 
     Raises
     ------
     ModelError
-        If there is none of that name.
+        If there is no recogniser of that name.
     DownloadError
-        If it is not here and cannot be fetched.
+        If it is not in the cache and cannot be downloaded.
 
     Examples
     --------
@@ -169,7 +176,7 @@ def fetch(name: str, *, offline: bool | None = None) -> Path:
     """
     if name in _bundled():
         return _BUNDLED / name
-    weights = _known(name)
+    weights = _entry(name)
     place = cache() / name
     flaws = list(_flaws(weights, place))
     if not flaws:
@@ -177,8 +184,8 @@ def fetch(name: str, *, offline: bool | None = None) -> Path:
     if offline or (offline is None and _offline()):
         raise DownloadError(
             f"recogniser {name!r} is not complete in {str(place)!r} ({', '.join(flaws)}), and "
-            "nothing may be fetched: offline. Run `emotionrecog weights fetch "
-            f"{name}` without EMOTIONRECOG_OFFLINE, or copy the folder from where it was fetched"
+            "cannot be downloaded: offline. Run `emotionrecog weights fetch "
+            f"{name}` without EMOTIONRECOG_OFFLINE, or copy the folder from another machine"
         )
     _fetch(weights, place)
     return place
@@ -190,23 +197,24 @@ def verify(name: str) -> None:
     Parameters
     ----------
     name
-        One of `available`; it must be bundled or have been fetched.
+        One of `available`; it must be bundled or in the cache.
 
     Raises
     ------
     ModelError
-        If any file is missing or damaged, with all of them, or there is none of that name.
+        If files are missing or damaged (the message lists all of them), or if there is no
+        recogniser of that name.
 
     Examples
     --------
     >>> verify("english-8")
     """
-    weights = _known(name)
+    weights = _entry(name)
     bundled = name in _bundled()
     place = (_BUNDLED if bundled else cache()) / name
     if not place.exists():
         raise ModelError(
-            f"recogniser {name!r} was not fetched; `emotionrecog weights fetch {name}` does"
+            f"recogniser {name!r} is not in the cache; run `emotionrecog weights fetch {name}`"
         )
     if flaws := list(_flaws(weights, place)):
         again = "install emotionrecog" if bundled else f"run `emotionrecog weights fetch {name}`"
@@ -215,22 +223,29 @@ def verify(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Delete a recogniser that was fetched, and what is left of fetching it.
+    """Delete a recogniser from the cache, with unfinished downloads of it.
 
     Parameters
     ----------
     name
-        Of the recogniser; it need not be in the registry any more.
+        Name of the recogniser; it need not be in the registry any more.
 
     Raises
     ------
     ModelError
-        If it comes with the package, or is not in the cache.
+        If it is bundled, or not in the cache.
+
+    Examples
+    --------
+    >>> remove("english-8")
+    Traceback (most recent call last):
+    emotionrecog.errors.ModelError: recogniser 'english-8' is part of the package and cannot be \
+removed; expected one in the cache
     """
     if name in _bundled():
         raise ModelError(
-            f"recogniser {name!r} comes with the package and stays with it; expected one that "
-            "was fetched"
+            f"recogniser {name!r} is part of the package and cannot be removed; expected one in "
+            "the cache"
         )
     place = cache() / name
     beside = _beside(place)
@@ -245,15 +260,15 @@ def _bundled() -> list[str]:
     return [path.parent.name for path in _BUNDLED.glob(f"*/{MANIFEST}")]
 
 
-def _known(name: str) -> Weights:
-    known = catalogue()
-    if name not in known:
+def _entry(name: str) -> Weights:
+    entries = catalogue()
+    if name not in entries:
         raise ModelError(
-            f"no recogniser is called {name!r}; expected one of {', '.join(known)}. A registry "
-            "that EMOTIONRECOG_REGISTRY names adds others, and EmotionRecognizer.load takes the "
-            "folder of a saved one"
+            f"no recogniser is called {name!r}; expected one of {', '.join(entries)}. A registry "
+            "in EMOTIONRECOG_REGISTRY adds others, and EmotionRecognizer.load takes the folder of "
+            "a saved one"
         )
-    return known[name]
+    return entries[name]
 
 
 def _offline() -> bool:
@@ -261,43 +276,43 @@ def _offline() -> bool:
 
 
 def _flaws(weights: Weights, place: Path) -> Iterator[str]:
-    """Say in what the files of a folder are not what a registry says."""
+    """Yield how the files in a folder differ from those in the registry."""
     for name, file in weights.files.items():
         path = place / name
         if not path.is_file():
             yield f"{name} of {file.size} bytes is missing"
         elif (size := path.stat().st_size) != file.size:
             yield f"{name} has {size} bytes, expected {file.size}"
-        elif (found := sha256(path)) != file.sha256:
-            yield f"{name} has SHA-256 {found}, expected {file.sha256}"
+        elif (digest := files.sha256(path)) != file.sha256:
+            yield f"{name} has SHA-256 {digest}, expected {file.sha256}"
 
 
 def _fetch(weights: Weights, place: Path) -> None:
-    """Fetch a recogniser to a folder that appears complete or not at all."""
+    """Download a recogniser to a folder that appears complete or not at all."""
     base_url = os.environ.get("EMOTIONRECOG_BASE_URL") or weights.base_url
     if not base_url:
         raise DownloadError(
-            f"nothing says where to fetch recogniser {weights.name!r} from: its registry has no "
+            f"recogniser {weights.name!r} has no address to download it from: its registry has no "
             "`base_url`; name the server in EMOTIONRECOG_BASE_URL"
         )
-    # Takes time to import, which bundled recognisers do without.
+    # Imported here because bundled recognisers do not need it.
     from emotionrecog.pretrained.download import download, shown
 
     beside = _beside(place)
     try:
         with _lock(place):
-            if not any(_flaws(weights, place)):  # another process was at it
+            if not any(_flaws(weights, place)):  # another process downloaded it
                 return
             _logger.info(
-                "fetching %s, %.1f MB, from %s; licences of the recordings it learnt from: %s",
+                "downloading %s, %.1f MB, from %s; licences of its training recordings: %s",
                 weights.name,
                 weights.size / 1e6,
                 shown(base_url),
-                "; ".join(f"{corpus}: {what}" for corpus, what in weights.licences.items()),
+                "; ".join(f"{corpus}: {licence}" for corpus, licence in weights.licences.items()),
             )
             new = beside / "new"
             new.mkdir(parents=True, exist_ok=True)
-            for path in new.iterdir():  # of a process that was killed, or of another registry
+            for path in new.iterdir():  # left by a killed process, or of another registry
                 if path.name not in weights.files:
                     path.unlink()
             download(weights.files, base_url, new, weights.name)
@@ -312,31 +327,44 @@ def _fetch(weights: Weights, place: Path) -> None:
             shutil.rmtree(beside, ignore_errors=True)
             raise DownloadError(
                 f"recogniser {weights.name!r} needs {weights.size} bytes in {str(place.parent)!r}: "
-                f"{error.strerror}. What had arrived was deleted; make room, or name another "
-                "folder in EMOTIONRECOG_CACHE"
+                f"{error.strerror}. The unfinished download was deleted; make room, or name "
+                "another folder in EMOTIONRECOG_CACHE"
             ) from error
         raise DownloadError(
             f"recogniser {weights.name!r} cannot be written to {str(place.parent)!r}: "
-            f"{error.strerror or error}; name a folder that can be written in EMOTIONRECOG_CACHE"
+            f"{error.strerror or error}; name a writable folder in EMOTIONRECOG_CACHE"
         ) from error
 
 
 def _beside(place: Path) -> Path:
-    """Return the folder that holds what is not complete yet, and what is on its way out."""
+    """Return the folder for unfinished downloads, and for folders that are being deleted."""
     return place.parent / ".partial" / place.name
 
 
-def _lock(place: Path) -> AbstractContextManager[None]:
-    """Let one process or thread at a time change what is in a place."""
-    from emotionrecog.pretrained.download import locked
+@contextlib.contextmanager
+def _lock(place: Path) -> Iterator[None]:
+    """Let one process or thread at a time change a folder of the cache.
+
+    The operating system releases the lock of a process that ends, however it ends.
+    """
+    import filelock
 
     locks = place.parent / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return locked(locks / place.name)
+    lock = filelock.FileLock(locks / place.name)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        _logger.info("%s: waiting for another process that is downloading it", place.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _set_aside(place: Path) -> None:
-    """Take a folder out of its place at one stroke."""
+    """Move a folder out of its place in one step, to delete it afterwards."""
     old = _beside(place) / "old"
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():

@@ -1,7 +1,7 @@
-"""Fetching files over HTTP so that a cut connection costs only what had not arrived.
+"""Download files over HTTP, and resume where a connection was cut.
 
-What has arrived of a file lies in ``FILE.HASH.part`` until it is complete, across attempts,
-interrupts and killed processes; pooch compares the hash and puts the file into its place.
+The received part of a file is kept as ``FILE.HASH.part`` until the file is complete, across
+attempts, interrupts and killed processes; pooch verifies the hash and moves the file into place.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import sys
 import time
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any
@@ -22,50 +21,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from urllib3.util import Retry
+
     from emotionrecog.pretrained.registry import File
 
-__all__ = ["download", "locked"]
+__all__ = ["download", "shown"]
 
 # Seconds without an answer, or without a byte of it, after which an attempt has failed.
 TIMEOUT = 30.0
 
-# Attempts in a row that bring nothing new; seconds before the second of them, and twice as many
-# before each further one, unless the server asks for more.
+# Attempts in a row without a new byte after which a download has failed. In s: the wait before the
+# second of them, twice as long before each further one unless the server asks for more, and the
+# longest wait.
 ATTEMPTS = 5
 BACKOFF = 0.5
 LONGEST_WAIT = 60.0
 
-# Bytes. What has come of a chunk is lost when the connection is, so that chunks are small.
+# In bytes. An incomplete chunk is lost when the connection is cut, so chunks are small.
 CHUNK = 4096
 
-# Answers that may be others in a moment.
+# Answers of servers that are busy for the moment.
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 _logger = logging.getLogger("emotionrecog")
 
 
 def download(files: Mapping[str, File], base_url: str, folder: Path, title: str) -> None:
-    """Bring files into a folder, each as soon as it is complete and its hash is right.
+    """Download files to a folder, each as soon as it is complete and its hash is right.
 
-    Files that are there and right are not fetched again. A terminal sees a progress bar.
+    Files that are present and intact are not downloaded again. On a terminal, a progress bar is
+    shown.
 
     Parameters
     ----------
     files
-        What they must be, by name.
+        The expected files, by name.
     base_url
-        Where they are.
+        The address that the address of each file is relative to.
     folder
-        Where to. What has arrived of a file lies beside it.
+        The target folder. Incomplete files are kept beside it.
     title
-        Of the progress bar.
+        Label of the progress bar.
 
     Raises
     ------
     DownloadError
-        If the server has not what is wanted, or cannot be reached.
+        If the server does not have the expected files, or cannot be reached.
     OSError
-        If it cannot be written down.
+        If the files cannot be written.
     """
     if urlsplit(base_url).scheme not in ("http", "https"):
         raise DownloadError(
@@ -100,10 +103,13 @@ def download(files: Mapping[str, File], base_url: str, folder: Path, title: str)
             transfer = _Transfer(part, file.size, bar, arrived)
             try:
                 store.fetch(name, downloader=transfer)
-            except ValueError as error:  # the hash is another
+            except ValueError as error:  # the hash is wrong
                 if not transfer.resumed:
                     raise _wrong(store.get_url(name), error) from error
-                _logger.info("%s: what was kept of it was damaged; fetching it anew", name)
+                _logger.info(
+                    "%s: the part kept from an earlier attempt was damaged; downloading it again",
+                    name,
+                )
                 try:
                     store.fetch(name, downloader=transfer)
                 except ValueError as again:
@@ -115,21 +121,21 @@ def download(files: Mapping[str, File], base_url: str, folder: Path, title: str)
 def _wrong(url: str, error: ValueError) -> DownloadError:
     return DownloadError(
         f"{shown(url)}: {str(error).partition(' Deleted')[0].rstrip('.')}; it was deleted. The "
-        "server or the registry is out of date, or something on the way changes what it passes "
-        "on: ask whoever gave you the registry, or name a mirror in EMOTIONRECOG_BASE_URL"
+        "server or the registry is out of date, or something on the way changes the content: ask "
+        "whoever gave you the registry, or name a mirror in EMOTIONRECOG_BASE_URL"
     )
 
 
-class _Again(Exception):
-    """An attempt failed, and another may not."""
+class _Retryable(Exception):
+    """An attempt failed, and another may succeed."""
 
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
+    def __init__(self, reason: str, response: Any = None) -> None:
         super().__init__(reason)
-        self.wait = wait
+        self.response = response
 
 
 class _Transfer:
-    """Fetches one file for pooch, and goes on where an earlier attempt ended."""
+    """Download one file for pooch, and resume where an earlier attempt ended."""
 
     def __init__(self, part: Path, size: int, bar: Any, before: int) -> None:
         self.resumed = False
@@ -137,14 +143,15 @@ class _Transfer:
         self._bar, self._before = bar, before
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Fetch `url` to `output_file`."""
+        """Download `url` to `output_file`."""
         import requests
+        from urllib3.exceptions import MaxRetryError
 
+        retries = _retries()
         most = self._arrived()
         self.resumed = most > 0
-        failures = 0
         while True:
-            wait = 0.0
+            response = None
             try:
                 self._receive(url)
                 break
@@ -152,31 +159,33 @@ class _Transfer:
                 raise DownloadError(
                     f"{shown(url)}: the server's certificate is not trusted: {error}"
                 ) from error
-            except _Again as error:
+            except _Retryable as error:
                 failure: Exception = error
-                reason, wait = str(error), error.wait
+                reason, response = str(error), error.response
             except (
-                requests.exceptions.ConnectionError,  # a timeout while reading among them
+                requests.exceptions.ConnectionError,  # includes timeouts while reading
                 requests.exceptions.Timeout,
                 requests.exceptions.ChunkedEncodingError,
             ) as error:
                 failure = error
                 timed_out = "timed out" in str(error)
-                reason = f"nothing came for {TIMEOUT:g} s" if timed_out else str(error)
+                reason = f"no data for {TIMEOUT:g} s" if timed_out else str(error)
             except requests.exceptions.RequestException as error:
                 reason = str(error).replace(url, shown(url))
-                raise DownloadError(f"{shown(url)}: cannot be fetched: {reason}") from error
+                raise DownloadError(f"{shown(url)}: cannot be downloaded: {reason}") from error
             arrived = self._arrived()
-            failures = 1 if arrived > most else failures + 1
-            most = max(most, arrived)
-            if failures >= ATTEMPTS:
+            if arrived > most:
+                most, retries = arrived, _retries()
+            try:
+                retries = retries.increment("GET", url, error=failure)
+            except MaxRetryError:
                 raise DownloadError(
-                    f"{shown(url)}: {reason}; gave up after {failures} attempts in a row that "
-                    f"brought nothing new. {arrived} of {self._size} bytes are kept, and fetching "
-                    "again goes on from there; if the server is out of reach, name a mirror in "
+                    f"{shown(url)}: {reason}; gave up after {ATTEMPTS} attempts in a row without "
+                    f"new data. {arrived} of {self._size} bytes are kept, and the next download "
+                    "resumes there; if the server is out of reach, name a mirror in "
                     "EMOTIONRECOG_BASE_URL"
                 ) from failure
-            wait = max(wait, BACKOFF * 2 ** (failures - 1))
+            wait = _wait(retries, response)
             _logger.info("%s: %s; trying again in %g s", shown(url), reason, wait)
             time.sleep(wait)
         self._part.replace(output_file)
@@ -188,7 +197,7 @@ class _Transfer:
             return 0
 
     def _receive(self, url: str) -> None:
-        """Make one request, and append what comes to what is there."""
+        """Make one request, and append the answer to the part that is there."""
         import requests
 
         arrived = self._arrived()
@@ -197,7 +206,7 @@ class _Transfer:
             arrived = 0
         if arrived == self._size > 0:
             return
-        # Coded content could not be gone on with in its middle.
+        # Compressed content could not be resumed in its middle.
         headers = {"Accept-Encoding": "identity", "User-Agent": f"emotionrecog/{__version__}"}
         if arrived:
             headers["Range"] = f"bytes={arrived}-"
@@ -216,18 +225,16 @@ class _Transfer:
             self._part.unlink()
             raise self._other_size(url, "more")
         if position < self._size:
-            raise _Again(f"the connection ended after {position} of {self._size} bytes")
+            raise _Retryable(f"the connection ended after {position} of {self._size} bytes")
 
     def _start(self, response: Any, url: str, arrived: int) -> int:
-        """Return where in the file the answer begins, once it is one that can be used."""
+        """Return the position in the file at which the answer begins, or raise."""
         status = response.status_code
         if status in _BUSY:
-            asked = response.headers.get("Retry-After", "")
-            wait = min(float(asked), LONGEST_WAIT) if asked.isdecimal() else 0.0
-            raise _Again(f"the server answered {_status(status)}", wait)
+            raise _Retryable(f"the server answered {_status(status)}", response)
         if arrived and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             self._part.unlink()
-            raise _Again("the server has less than what is kept")
+            raise _Retryable("the server has fewer bytes than are kept")
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise DownloadError(
                 f"{shown(url)}: expected a file, and the server answered {_status(status)}; check "
@@ -235,27 +242,44 @@ class _Transfer:
             )
         start, offered = 0, response.headers.get("Content-Length", "")
         if status == HTTPStatus.PARTIAL_CONTENT:
-            found = re.match(r"bytes (\d+)-\d*/(\d+|\*)", response.headers.get("Content-Range", ""))
-            if not found or int(found[1]) != arrived:
+            match = re.match(r"bytes (\d+)-\d*/(\d+|\*)", response.headers.get("Content-Range", ""))
+            if not match or int(match[1]) != arrived:
                 self._part.unlink(missing_ok=True)
-                raise _Again("the server sent another part of the file than was asked for")
-            start, offered = arrived, found[2]
-        coded = response.headers.get("Content-Encoding", "identity") != "identity"
-        if offered.isdecimal() and int(offered) != self._size and not coded:
+                raise _Retryable("the server sent another part of the file than was requested")
+            start, offered = arrived, match[2]
+        is_compressed = response.headers.get("Content-Encoding", "identity") != "identity"
+        if offered.isdecimal() and int(offered) != self._size and not is_compressed:
             self._part.unlink(missing_ok=True)
             raise self._other_size(url, offered)
         return start
 
-    def _other_size(self, url: str, found: str) -> DownloadError:
+    def _other_size(self, url: str, offered: str) -> DownloadError:
         return DownloadError(
-            f"{shown(url)}: expected {self._size} bytes, and the server offers {found}; nothing of "
-            "it was kept. Perhaps it is a page for people, such as that of a login, or the "
-            "registry is out of date"
+            f"{shown(url)}: expected {self._size} bytes, and the server offers {offered}; nothing "
+            "was kept. It may be a web page, such as a login, or the registry is out of date"
         )
 
 
+def _retries() -> Retry:
+    """Return the policy for attempts in a row that bring nothing new."""
+    from urllib3.util import Retry
+
+    return Retry(total=ATTEMPTS - 1, backoff_factor=BACKOFF, backoff_max=LONGEST_WAIT)
+
+
+def _wait(retries: Retry, response: Any) -> float:
+    """Return how long to wait before the next attempt, in s."""
+    from urllib3.exceptions import InvalidHeader
+
+    asked: float | None = None
+    if response is not None:
+        with contextlib.suppress(InvalidHeader, ValueError):  # Retry-After may be any text
+            asked = retries.get_retry_after(response)
+    return min(max(BACKOFF, asked or 0.0, retries.get_backoff_time()), LONGEST_WAIT)
+
+
 def _write(file: IO[bytes], chunk: bytes) -> None:
-    """Write all of it: a disk that is nearly full takes a part without complaint."""
+    """Write a whole chunk: a disk that is nearly full accepts a part of it without an error."""
     rest = memoryview(chunk)
     while rest:
         rest = rest[file.write(rest) :]
@@ -272,70 +296,26 @@ def _status(code: int) -> str:
 
 
 def shown(url: str) -> str:
-    """Return a URL without the password that it may hold."""
+    """Return a URL without the user and password that it may contain.
+
+    Examples
+    --------
+    >>> shown("https://ann:secret@example.org/model.onnx")
+    'https://example.org/model.onnx'
+    """
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @contextlib.contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Keep pooch, which logs to standard error by itself, from telling that it fetches."""
+    """Silence the messages about progress that pooch writes to standard error."""
 
-    def serious(record: logging.LogRecord) -> bool:
+    def is_warning(record: logging.LogRecord) -> bool:
         return record.levelno > logging.INFO
 
-    logger.addFilter(serious)
+    logger.addFilter(is_warning)
     try:
         yield
     finally:
-        logger.removeFilter(serious)
-
-
-# --- one at a time ------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that a file stands for; wait until no other process or thread does.
-
-    The system frees the lock of a process that ends, however it ends. The file stays: to delete it
-    would let two in that hold different files of the same name.
-    """
-    with path.open("ab") as file:
-        if not _lock(file):
-            _logger.info("%s: waiting for another process that is at it", path.name)
-            while not _lock(file):
-                time.sleep(0.1)
-        try:
-            yield
-        finally:
-            _unlock(file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> bool:
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+        logger.removeFilter(is_warning)

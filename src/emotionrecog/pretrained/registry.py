@@ -1,18 +1,16 @@
-"""Registries: JSON files that say which recognisers there are, and what their files must be.
+"""Read and write registries: JSON files that list recognisers and the hashes of their files.
 
 ======================  ======================================================================
-``format_version``      1; it grows when a reader of the present version could no longer make sense
-                        of a new file
-``base_url``            where the files are, if they are anywhere: each at ``NAME/FILE`` below it
+``format_version``      1; it is raised when older readers could no longer read a new file
+``base_url``            optional; the address below which the files are, each at ``NAME/FILE``
 ``recognizers``         for each name its ``description``, the ``licences`` of the recordings it
-                        learnt from, and its ``files``, each with ``sha256``, ``size`` in bytes
-                        and, where it is not ``NAME/FILE``, its ``url`` below ``base_url``
+                        was trained on, and its ``files``, each with ``sha256``, ``size`` in bytes
+                        and, if it is not ``NAME/FILE``, its ``url`` below ``base_url``
 ======================  ======================================================================
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,18 +18,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from emotionrecog import artifact
+from emotionrecog import artifact, files
 from emotionrecog.errors import DownloadError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-__all__ = ["FORMAT_VERSION", "File", "Weights", "describe", "read_registry", "write_registry"]
+__all__ = [
+    "FORMAT_VERSION",
+    "File",
+    "Weights",
+    "describe",
+    "is_name",
+    "read_registry",
+    "write_registry",
+]
 
 FORMAT_VERSION = 1
 
-# Of recognisers and of files: what is a name on every system, and never a path.
+# Names of recognisers and files: valid on every system, and never a path.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,11 +49,11 @@ class File:
     Parameters
     ----------
     sha256
-        Of its contents, in hexadecimal.
+        Hash of its content, 64 hexadecimal digits.
     size
         In bytes.
     url
-        Where it is, relative to `Weights.base_url`.
+        Address relative to `Weights.base_url`.
     """
 
     sha256: str
@@ -57,20 +63,27 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """What a registry says of a recogniser.
+    """The entry of a recogniser in a registry.
 
     Parameters
     ----------
     name
-        What it is called.
+        Name of the recogniser.
     description
-        One line on what it does.
+        One line about the recogniser.
     licences
-        The licence of each corpus that it learnt from.
+        The licence of each corpus that it was trained on.
     files
         Its files by name.
     base_url
-        Where they are, or None if they are on no server.
+        Address of the files, or None if they are on no server.
+
+    Examples
+    --------
+    >>> from emotionrecog import pretrained
+    >>> weights = pretrained.catalogue()["english-8"]
+    >>> sorted(weights.files), weights.size < 10_000_000
+    (['MODEL_CARD.md', 'model.onnx', 'model.weights.h5', 'recognizer.json'], True)
     """
 
     name: str
@@ -81,56 +94,71 @@ class Weights:
 
     @property
     def size(self) -> int:
-        """All files together, in bytes."""
+        """Total size of the files, in bytes."""
         return sum(file.size for file in self.files.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what stands under the name in a registry, ready for JSON."""
-        files: dict[str, dict[str, Any]] = {}
+        """Return the entry as it is written to a registry, ready for JSON."""
+        entries: dict[str, dict[str, Any]] = {}
         for name, file in self.files.items():
-            files[name] = {"sha256": file.sha256, "size": file.size}
+            entries[name] = {"sha256": file.sha256, "size": file.size}
             if file.url != _default_url(self.name, name):
-                files[name]["url"] = file.url
+                entries[name]["url"] = file.url
         return {
             "description": self.description,
             "licences": dict(self.licences),
-            "files": files,
+            "files": entries,
         }
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a recogniser or one of its files may be called so."""
+    """Return whether a text is a valid name of a recogniser or of one of its files.
+
+    Examples
+    --------
+    >>> is_name("english-8"), is_name("../english-8")
+    (True, False)
+    """
     return _NAME.fullmatch(text) is not None
 
 
 def describe(folder: str | os.PathLike[str]) -> Weights:
-    """Return what a registry should say of a saved recogniser.
+    """Return the registry entry of a saved recogniser.
 
-    The description is the first sentence of its model card, and the licences are those that its
-    manifest tells.
+    The description is the first sentence of its model card, and the licences are taken from its
+    manifest.
 
     Parameters
     ----------
     folder
-        Of the recogniser.
+        Folder of the recogniser.
 
     Raises
     ------
     ModelError
-        If it is no recogniser, or damaged.
+        If the folder holds no recogniser, or a damaged one.
     ValueError
-        If its name cannot be that of a folder on every system.
+        If the recogniser's name is not a valid folder name on every system.
+
+    Examples
+    --------
+    >>> from emotionrecog import pretrained
+    >>> describe(pretrained.fetch("english-8")).name
+    'english-8'
     """
     root = Path(folder)
     saved = artifact.read(root)
     if not is_name(saved.name):
         raise ValueError(f"{str(root)!r}: {_no_name(saved.name)}; save it under another name")
-    manifest = json.loads((root / artifact.MANIFEST).read_text(encoding="utf-8"))
-    files = {}
-    for name in sorted([artifact.MANIFEST, *manifest["sha256"]]):
-        path = root / name
-        url = _default_url(saved.name, name)
-        files[name] = File(sha256=sha256(path), size=path.stat().st_size, url=url)
+    manifest = files.read_json(root / artifact.MANIFEST)
+    entries = {
+        name: File(
+            sha256=files.sha256(root / name),
+            size=(root / name).stat().st_size,
+            url=_default_url(saved.name, name),
+        )
+        for name in sorted([artifact.MANIFEST, *manifest["sha256"]])
+    }
     paragraphs = (line.strip() for line in saved.card.splitlines())
     first = next((line for line in paragraphs if line and not line.startswith("#")), "")
     return Weights(
@@ -140,7 +168,7 @@ def describe(folder: str | os.PathLike[str]) -> Weights:
             row["corpus"]: row.get("licence") or "not stated"
             for row in saved.training.get("corpora", ())
         },
-        files=files,
+        files=entries,
     )
 
 
@@ -150,24 +178,26 @@ def write_registry(
     *,
     base_url: str | None = None,
 ) -> None:
-    """Write a registry of saved recognisers, for `EMOTIONRECOG_REGISTRY` to name.
+    """Write a registry of saved recognisers, whose path `EMOTIONRECOG_REGISTRY` can hold.
+
+    The file is replaced atomically.
 
     Parameters
     ----------
     path
-        Where to write it.
+        The file to write.
     folders
-        Of the recognisers, which are listed under their own names.
+        Folders of the recognisers, which are listed under the names they were saved with.
     base_url
-        Where the files can be fetched, with a folder for each recogniser; None leaves it to
-        `EMOTIONRECOG_BASE_URL`.
+        The address below which the files can be downloaded, with a folder for each recogniser; None
+        if `EMOTIONRECOG_BASE_URL` is to give it.
 
     Raises
     ------
     ModelError
         If a folder holds no recogniser, or a damaged one.
     ValueError
-        If a name cannot be that of a folder, or is there twice.
+        If a name is not a valid folder name, or occurs twice.
 
     Examples
     --------
@@ -190,9 +220,8 @@ def write_registry(
     if base_url is not None:
         content["base_url"] = base_url
     content["recognizers"] = recognizers
-    _parsed(content)  # what is written can be read
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    _parsed(content)  # raises now, if `read_registry` could not read it
+    files.write_json(path, content, indent=2)
 
 
 def read_registry(path: str | os.PathLike[str]) -> dict[str, Weights]:
@@ -201,7 +230,7 @@ def read_registry(path: str | os.PathLike[str]) -> dict[str, Weights]:
     Parameters
     ----------
     path
-        Of the JSON file.
+        The JSON file.
 
     Returns
     -------
@@ -211,12 +240,19 @@ def read_registry(path: str | os.PathLike[str]) -> dict[str, Weights]:
     Raises
     ------
     DownloadError
-        If there is no such file, or it is damaged, of a newer format, or names a file that would
-        lie outside the folder of its recogniser.
+        If the file is missing, damaged or of a newer format, or lists a file that would lie outside
+        the folder of its recogniser.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_registry(f"{folder}/registry.json", [])
+    ...     read_registry(f"{folder}/registry.json")
+    {}
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return _parsed(content)
+        return _parsed(files.read_json(path))
     except _Newer as error:
         raise DownloadError(f"{str(path)!r}: {error}") from error
     except OSError as error:
@@ -226,13 +262,13 @@ def read_registry(path: str | os.PathLike[str]) -> dict[str, Weights]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise DownloadError(
-            f"{str(path)!r} is no registry of recognisers: {error}; get it again from whoever "
+            f"{str(path)!r} is not a registry of recognisers: {error}; get it again from whoever "
             "gave it to you"
         ) from error
 
 
 class _Newer(ValueError):
-    """A registry is of a format that came after this version of the package."""
+    """A registry has a newer format than this version of the package reads."""
 
 
 def _parsed(content: object) -> dict[str, Weights]:
@@ -259,12 +295,12 @@ def _weights(name: str, content: object, base_url: str | None) -> Weights:
         raise ValueError(_no_name(name))
     entry = _mapping(content, name)
     licences = _mapping(entry.get("licences"), f"`licences` of {name}")
-    files = {
+    listed = {
         file: _file(name, file, description)
         for file, description in _mapping(entry.get("files"), f"`files` of {name}").items()
     }
-    if artifact.MANIFEST not in files:
-        raise ValueError(f"`files` of {name} must hold {artifact.MANIFEST}, found {[*files]}")
+    if artifact.MANIFEST not in listed:
+        raise ValueError(f"`files` of {name} must contain {artifact.MANIFEST}, found {[*listed]}")
     return Weights(
         name=name,
         description=_text(entry.get("description"), f"`description` of {name}"),
@@ -272,14 +308,14 @@ def _weights(name: str, content: object, base_url: str | None) -> Weights:
             corpus: _text(licence, f"the licence of {corpus!r}")
             for corpus, licence in licences.items()
         },
-        files=files,
+        files=listed,
         base_url=base_url,
     )
 
 
 def _file(recognizer: str, name: str, content: object) -> File:
     if not is_name(name):
-        raise ValueError(f"a file of {recognizer} would lie elsewhere: {_no_name(name)}")
+        raise ValueError(f"a file of {recognizer} would lie outside its folder: {_no_name(name)}")
     what = f"file {name} of {recognizer}"
     entry = _mapping(content, what)
     sha256 = _text(entry.get("sha256"), f"`sha256` of {what}")
@@ -313,14 +349,6 @@ def _text(value: object, what: str) -> str:
 
 def _no_name(text: str) -> str:
     return (
-        f"{text!r:.110} is no name: expected up to 100 of a-z, A-Z, 0-9, '.', '_' and '-', the "
-        "first a letter or a digit"
+        f"{text!r:.110} is not a valid name: expected up to 100 of a-z, A-Z, 0-9, '.', '_' and "
+        "'-', the first a letter or a digit"
     )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

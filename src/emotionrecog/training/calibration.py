@@ -22,7 +22,7 @@ from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.evaluation import Predictions, calibration_error
 from emotionrecog.evaluation.predictions import collect
 from emotionrecog.inference import Engine
-from emotionrecog.inference.reliability import LabelSets, Reference, weighted_quantile
+from emotionrecog.inference.reliability import LabelSets, Reference
 from emotionrecog.parallel import over_recordings
 from emotionrecog.splits.dividing import sample_each_speaker, speaker_parts
 from emotionrecog.version import __version__
@@ -286,7 +286,7 @@ def fit_label_sets(
     of_speaker = np.unique(speakers, return_inverse=True)[1]
     weights = 1 / np.bincount(of_speaker)[of_speaker]
     scores, weights = np.append(scores, 1.0), np.append(weights, 1.0)
-    limits = [weighted_quantile(scores, weights, share) for share in COVERAGES]
+    limits = np.quantile(scores, COVERAGES, weights=weights, method="inverted_cdf").tolist()
     # Rounded up, so that what was on the limit stays within.
     return LabelSets(COVERAGES, tuple(min(1.0, math.ceil(1e6 * x) / 1e6) for x in limits))
 

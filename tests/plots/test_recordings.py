@@ -1,10 +1,4 @@
-"""Pictures: what they show is what was given, and what their axes say."""
-
-import re
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
+"""Pictures of recordings: the values drawn, axes, colours and errors."""
 
 import numpy as np
 import pytest
@@ -13,132 +7,8 @@ import soundfile
 from emotionrecog import audio, features, plots
 from emotionrecog.audio import Waveform
 from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
-from emotionrecog.errors import AudioError, EmotionRecogError
-from emotionrecog.plots import corpora, kinds, style
-from tests.conftest import ROOT
-
-
-def utterances(n, corpus="mine", n_speakers=4, style="speech"):
-    """Return utterances of all emotions, more of the first than of the last."""
-    rng = np.random.default_rng(n)
-    return [
-        Utterance(
-            Path(f"{corpus}/{style}{number}.wav"),
-            EMOTIONS[min(rng.integers(len(EMOTIONS), size=2))],
-            corpus=corpus,
-            speaker=f"{corpus}/{rng.integers(n_speakers):02d}",
-            style=style,
-        )
-        for number in range(n)
-    ]
-
-
-def heights(panel):
-    """Return the heights of the bars, the styles one after the other."""
-    return [[bar.get_height() for bar in bars] for bars in panel.containers]
-
-
-def test_bars_are_as_high_as_there_are_recordings():
-    said = utterances(200)
-    by_emotion, by_speaker, by_duration = plots.distributions(said, [1.0] * 200).axes
-    (of_emotions,) = heights(by_emotion)
-    labels = [label.get_text() for label in by_emotion.get_xticklabels()]
-    assert labels == list(EMOTIONS)
-    assert dict(zip(labels, of_emotions, strict=True)) == Counter(u.emotion for u in said)
-    (of_speakers,) = heights(by_speaker)
-    labels = [label.get_text() for label in by_speaker.get_xticklabels()]
-    assert labels == ["00", "01", "02", "03"]
-    assert of_speakers == [sum(u.speaker == f"mine/{label}" for u in said) for label in labels]
-    assert sum(patch.get_height() for patch in by_duration.patches) == 200
-
-
-def test_styles_lie_on_top_of_each_other():
-    said = [*utterances(50), *utterances(30, style="song")]
-    by_emotion, by_speaker, by_duration = plots.distributions(said, [2.0] * 80).axes
-    for panel in (by_emotion, by_speaker):
-        speech, song = panel.containers
-        assert sum(bar.get_height() for bar in speech) == 50
-        assert sum(bar.get_height() for bar in song) == 30
-        for below, above in zip(speech, song, strict=True):
-            assert above.get_y() == below.get_height()
-            assert above.get_facecolor() != below.get_facecolor()
-    legend = by_duration.get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["speech", "song"]
-
-
-def test_a_single_style_needs_no_legend():
-    figure = plots.distributions(utterances(9), [1.0] * 9)
-    assert all(panel.get_legend() is None for panel in figure.axes)
-
-
-def test_durations_fall_into_steps():
-    durations = np.array([1.234, 1.26, 3.0, 1.31])
-    by_duration = plots.distributions(utterances(4), durations).axes[2]
-    bars = {round(p.get_x(), 3): p.get_height() for p in by_duration.patches if p.get_height()}
-    assert bars == {1.2: 2, 1.3: 1, 2.9: 1}  # the last step holds its end
-    assert by_duration.get_xlim()[0] == 0
-
-
-def test_axes_say_what_they_show():
-    for panel, label in zip(
-        plots.distributions(utterances(9), [1.0] * 9).axes,
-        ("emotion", "speaker", "duration in s"),
-        strict=True,
-    ):
-        assert panel.get_xlabel() == label
-        assert panel.get_ylabel() == "recordings"
-
-
-def test_each_corpus_has_its_row():
-    said = [*utterances(60, "crema_d", n_speakers=30), *utterances(9)]
-    figure = plots.distributions(said, [1.0] * 60 + [5.0] * 9)
-    assert len(figure.axes) == 6
-    titles = [panel.get_title(loc="left") for panel in figure.axes]
-    assert titles == ["CREMA-D: 60 recordings", "", "", "mine: 9 recordings", "", ""]
-    n_speakers = len({u.speaker for u in said if u.corpus == "crema_d"})
-    assert n_speakers > corpora.MAX_NAMED_SPEAKERS
-    assert figure.axes[1].get_xlabel() == f"speaker ({n_speakers}, in the order of their codes)"
-    assert figure.axes[2].get_xlim() == figure.axes[5].get_xlim()
-
-
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_it_can_be_saved(tmp_path, suffix):
-    path = tmp_path / f"picture.{suffix}"
-    plots.distributions(utterances(9), [1.0] * 9).savefig(path)
-    assert path.stat().st_size > 1000
-
-
-@pytest.mark.parametrize(("n", "n_durations"), [(0, 0), (2, 1)])
-def test_nothing_to_draw_is_an_error(n, n_durations):
-    with pytest.raises(ValueError, match=f"got {n} and {n_durations}"):
-        plots.distributions(utterances(n), [1.0] * n_durations)
-
-
-def test_without_matplotlib_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(EmotionRecogError, match=r"pip install 'emotionrecog\[plots\]'") as error:
-        plots.distributions(utterances(1), [1.0])
-    assert isinstance(error.value.__cause__, ImportError)
-
-
-def test_pyplot_and_its_global_state_are_not_used():
-    code = """
-import sys
-from pathlib import Path
-import numpy as np
-from emotionrecog import plots
-from emotionrecog.audio import Waveform
-from emotionrecog.datasets import Utterance
-assert "matplotlib" not in sys.modules
-plots.distributions([Utterance(Path("b.wav"), "sad", corpus="mine", speaker="mine/b")], [1.0])
-plots.plot(Waveform(np.ones(999, np.float32), 8000), list(plots.KINDS))
-print("matplotlib" in sys.modules, "matplotlib.pyplot" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "False"]
-
-
-# Recordings and their features ------------------------------------------------------------------
+from emotionrecog.errors import AudioError
+from emotionrecog.plots import kinds, style
 
 RATE = 16_000
 IMAGES = [name for name, kind in plots.KINDS.items() if kind.bar]
@@ -175,7 +45,7 @@ def levels(clip, frames=FRAMES):
     return features.power_to_db(np.square(amplitudes), amin=1e-20)
 
 
-def test_waveform_is_the_samples():
+def test_waveform_shows_the_samples():
     clip = buzz(0.2)
     (panel,) = plots.plot(clip, "waveform").axes
     assert np.array_equal(line(panel), clip.samples)
@@ -185,7 +55,7 @@ def test_waveform_is_the_samples():
     assert -low == high > np.abs(clip.samples).max()
 
 
-def test_no_extreme_of_a_long_waveform_is_lost():
+def test_long_waveform_keeps_its_extremes():
     samples = 0.1 * np.random.default_rng(0).normal(size=100_000).astype(np.float32)
     samples[[12_345, 70_000, 99_999]] = 0.9, -0.9, 0.8
     (panel,) = plots.plot(Waveform(samples, RATE), "waveform").axes
@@ -249,7 +119,7 @@ def test_level_of_a_full_scale_sine_is_0_db():
         ("chroma", lambda clip: features.chroma(y=clip.samples, sr=RATE, **LONG_FRAMES)),
     ],
 )
-def test_image_is_what_the_function_says(kind, expected):
+def test_image_shows_the_values_of_the_function(kind, expected):
     clip = buzz()
     panel = plots.plot(clip, kind).axes[0]
     assert np.allclose(drawn(panel), expected(clip), atol=1e-4)
@@ -268,7 +138,7 @@ def test_image_is_what_the_function_says(kind, expected):
         ("voicing", lambda y: features.voicing(y=y, sr=RATE, **OF_PITCH)),
     ],
 )
-def test_line_is_what_the_function_says(kind, expected):
+def test_line_shows_the_values_of_the_function(kind, expected):
     clip = buzz()
     (panel,) = plots.plot(clip, kind).axes
     assert np.allclose(line(panel), expected(clip.samples)[0], rtol=1e-5)
@@ -279,7 +149,7 @@ def test_line_is_what_the_function_says(kind, expected):
 
 
 @pytest.mark.parametrize("kind", ["spectral_centroid", "spectral_rolloff", "spectral_bandwidth"])
-def test_line_over_a_spectrogram_stops_in_pauses(kind):
+def test_line_over_a_spectrogram_is_interrupted_in_pauses(kind):
     clip = buzz()
     name = "spectral_centroid" if kind == "spectral_bandwidth" else kind
     expected = getattr(features, name)(y=clip.samples, sr=RATE, **FRAMES)[0] / 1000
@@ -312,19 +182,19 @@ def test_pitch_is_drawn_where_there_is_one():
 
 
 @pytest.mark.parametrize("kind", plots.KINDS)
-def test_every_kind_says_what_it_shows(kind):
+def test_every_kind_is_labelled(kind):
     figure = plots.plot(buzz(), kind, titles=["clip.wav"])
     panel = figure.axes[0]
-    asked = plots.KINDS[kind]
-    assert panel.get_ylabel() == f"{asked.title}\n{asked.y}"
-    assert panel.get_xlabel() == asked.x
+    expected = plots.KINDS[kind]
+    assert panel.get_ylabel() == f"{expected.title}\n{expected.y}"
+    assert panel.get_xlabel() == expected.x
     assert panel.get_title(loc="left") == "clip.wav"
-    assert [bar.get_ylabel() for bar in figure.axes[1:]] == ([asked.bar] if asked.bar else [])
+    assert [bar.get_ylabel() for bar in figure.axes[1:]] == ([expected.bar] if expected.bar else [])
     assert len(panel.get_xticklabels()) < 12
     assert len(panel.get_yticklabels()) < 12
 
 
-def test_bands_are_named_by_their_frequencies():
+def test_bands_are_labelled_by_their_frequencies():
     panel = plots.plot(buzz(), "melspectrogram").axes[0]
     bands = features.mel_filterbank(sr=RATE, n_fft=512, n_mels=64)
     assert [label.get_text() for label in panel.get_yticklabels()] == ["0.25", "0.5", "1", "2", "4"]
@@ -334,7 +204,7 @@ def test_bands_are_named_by_their_frequencies():
 
 
 @pytest.mark.parametrize(("rate", "top"), [(4000, "1.6–2"), (8000, "3.2–4"), (44100, "6.4–22.1")])
-def test_contrast_has_the_octaves_that_there_are(rate, top):
+def test_contrast_has_the_octaves_below_half_the_sampling_rate(rate, top):
     panel = plots.plot(buzz(rate=rate), "spectral_contrast").axes[0]
     assert [label.get_text() for label in panel.get_yticklabels()][-1] == top
 
@@ -358,20 +228,20 @@ def test_rows_are_kinds_and_columns_are_clips():
         assert np.array_equal(line(panel), clip.samples)
 
 
-def test_levels_of_several_clips_compare():
+def test_levels_of_several_clips_are_comparable():
     loud, quiet = plots.plot([buzz(), buzz(level=0.02)], "melspectrogram").axes[:2]
     assert drawn(loud).max() == pytest.approx(0, abs=1e-4)
     assert drawn(quiet).max() == pytest.approx(-20, abs=0.1)
     assert loud.images[0].get_clim() == quiet.images[0].get_clim() == (-80, 0)
 
 
-def test_frequency_axis_is_labelled_where_time_follows():
+def test_frequency_axis_above_a_time_axis_is_labelled():
     panels = plots.plot(buzz(), ["waveform", "spectrum", "rms"]).axes
     labels = [panel.get_xlabel() for panel in panels]
     assert labels == ["time in s", "frequency in kHz", "time in s"]
 
 
-def test_clips_are_brought_to_one_rate():
+def test_clips_are_resampled_to_one_rate():
     clips = [buzz(rate=48_000), buzz(rate=RATE)]
     one, other = plots.plot(clips, "melspectrogram").axes[:2]
     assert drawn(one).shape == drawn(other).shape
@@ -397,7 +267,7 @@ SILENCE = Waveform(np.zeros(8000, np.float32), RATE)
         ),
     ],
 )
-def test_odd_clips_are_drawn_without_a_warning(clip, tmp_path):
+def test_unusual_clips_are_drawn_without_a_warning(clip, tmp_path):
     figure = plots.plot(clip, list(plots.KINDS))
     assert len(figure.axes) == len(plots.KINDS) + len(IMAGES)
     figure.set_layout_engine("none")  # which takes most of the time
@@ -417,7 +287,7 @@ def test_long_clip_is_drawn(tmp_path):
     assert figure.axes[0].get_xlim() == (0, 60)
 
 
-def test_any_name_can_be_a_title(tmp_path):
+def test_any_file_name_can_be_a_title(tmp_path):
     titles = ["$x", "\\frac{", "\udcff.wav", "n" * 300]
     figure = plots.plot([buzz(0.05)] * 4, "waveform", titles=titles)
     figure.savefig(tmp_path / "names.png")
@@ -438,13 +308,13 @@ def test_any_name_can_be_a_title(tmp_path):
         ([buzz(0.1)] * 51, ["rms", "mfcc"], None, "at most 100 panels .*, got 51 .* times 2"),
     ],
 )
-def test_wrong_call_is_an_error(clips, kinds, titles, message):
+def test_invalid_arguments_raise(clips, kinds, titles, message):
     with pytest.raises(ValueError, match=message):
         plots.plot(clips, kinds, titles=titles)
 
 
 @pytest.mark.parametrize("kind", plots.KINDS)
-def test_samples_that_are_no_numbers_are_an_error(kind):
+def test_non_finite_samples_raise(kind):
     samples = buzz(0.1).samples.copy()
     samples[5] = np.nan
     with pytest.raises(AudioError, match="must be finite"):
@@ -456,23 +326,23 @@ def test_samples_that_are_no_numbers_are_an_error(kind):
 
 def spoken(folder, emotions, rate=RATE):
     """Write a recording of each emotion."""
-    said = []
+    recorded = []
     for number, emotion in enumerate(emotions):
         path = folder / f"{number}.wav"
         soundfile.write(path, buzz(0.2, rate, seed=number).samples, rate)
-        said.append(Utterance(path, emotion, corpus="mine", speaker="mine/bob"))
-    return said
+        recorded.append(Utterance(path, emotion, corpus="mine", speaker="mine/bob"))
+    return recorded
 
 
-def test_each_emotion_has_its_column(tmp_path):
-    said = spoken(tmp_path, ["sad", "happy", "sad", "neutral"])
-    figure = plots.compare(said, "rms")
+def test_each_emotion_has_a_column(tmp_path):
+    recorded = spoken(tmp_path, ["sad", "happy", "sad", "neutral"])
+    figure = plots.compare(recorded, "rms")
     titles = [panel.get_title(loc="left") for panel in figure.axes]
     assert titles == ["neutral\n3", "happy\n1", "sad\n0", "sad\n2"]
     where = [panel.get_subplotspec().colspan.start for panel in figure.axes]
     assert where == [0, 1, 2, 2]
     assert [panel.get_subplotspec().rowspan.start for panel in figure.axes] == [0, 0, 0, 1]
-    expected = features.rms(y=audio.load(said[2].path).samples, **OF_SAMPLES)[0]
+    expected = features.rms(y=audio.load(recorded[2].path).samples, **OF_SAMPLES)[0]
     assert np.allclose(line(figure.axes[3]), expected)
     assert len({panel.get_ylim() for panel in figure.axes}) == 1
     assert [panel.get_xlabel() for panel in figure.axes] == [
@@ -483,7 +353,7 @@ def test_each_emotion_has_its_column(tmp_path):
     ]
 
 
-def test_a_colour_bar_serves_all_emotions(tmp_path):
+def test_emotions_share_a_colour_bar(tmp_path):
     figure = plots.compare(spoken(tmp_path, ["sad", "angry", "sad"]), ["mfcc", "log_spectrogram"])
     panels = [panel for panel in figure.axes if panel.images]
     assert len(panels) == 6
@@ -495,12 +365,12 @@ def test_a_colour_bar_serves_all_emotions(tmp_path):
 
 
 def test_recordings_can_be_resampled(tmp_path):
-    said = spoken(tmp_path, ["sad", "angry"], rate=48_000)
-    panel = plots.compare(said, sampling_rate=8_000).axes[0]
+    recorded = spoken(tmp_path, ["sad", "angry"], rate=48_000)
+    panel = plots.compare(recorded, sampling_rate=8_000).axes[0]
     assert panel.get_ylim() == (0, 4)
 
 
-def test_nothing_to_compare_is_an_error(tmp_path):
+def test_compare_without_utterances_raises(tmp_path):
     with pytest.raises(ValueError, match="expected one utterance or more"):
         plots.compare([])
     missing = Utterance(tmp_path / "no.wav", "sad", corpus="mine", speaker="mine/bob")
@@ -512,29 +382,13 @@ def test_nothing_to_compare_is_an_error(tmp_path):
 
 @pytest.mark.corpora
 def test_emotions_of_a_speaker_are_drawn(corpora_root, tmp_path):
-    said = CORPORA["savee"].utterances(corpora_root / "savee" / "KL")
-    figure = plots.compare([u for u in said if u.path.stem.endswith("01")], ["f0", "rms"])
-    heard = [panel.get_title(loc="left") for panel in figure.axes if panel.get_title(loc="left")]
-    assert [title.partition("\n")[0] for title in heard[:7]] == [e for e in EMOTIONS if e != "calm"]
+    recorded = CORPORA["savee"].utterances(corpora_root / "savee" / "KL")
+    figure = plots.compare([u for u in recorded if u.path.stem.endswith("01")], ["f0", "rms"])
+    titles = [panel.get_title(loc="left") for panel in figure.axes if panel.get_title(loc="left")]
+    assert [title.partition("\n")[0] for title in titles[:7]] == [
+        e for e in EMOTIONS if e != "calm"
+    ]
     for panel in figure.axes[:7]:
         pitch = 1000 * line(panel)
         assert 70 < np.nanmedian(pitch) < 300  # a man
     figure.savefig(tmp_path / "emotions.png")
-
-
-# In the documentation ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", plots.KINDS)
-def test_gallery_shows_every_kind(kind):
-    page = (ROOT / "docs/reference/gallery.md").read_text(encoding="utf-8")
-    assert f"\n### `{kind}`\n" in page
-    assert f"](../images/{kind}.png)" in page
-
-
-def test_pictures_are_small_and_there():
-    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*/**/*.md"))
-    shown = {name for page in pages for name in re.findall(r"\]\(\.\./images/(.+?)\)", page)}
-    drawn_ones = {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
-    assert shown == drawn_ones
-    assert max(path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")) < 150_000
