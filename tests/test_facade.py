@@ -103,7 +103,7 @@ def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
     assert EmotionRecognizer.load_corpus(sounds, "tess") == CORPORA["tess"].utterances(sounds)
     with pytest.raises(DatasetError, match=r"called otherwise is read by its own corpus"):
         EmotionRecognizer.load_corpus(sounds)
-    with pytest.raises(ValueError, match=r"`name` must be one of ravdess, .* mean 'tess'\? Got 'TESS'"):
+    with pytest.raises(ValueError, match=r"must be one of ravdess, .* mean 'tess'\? Got 'TESS'"):
         EmotionRecognizer.load_corpus(sounds, "TESS")
 
 
