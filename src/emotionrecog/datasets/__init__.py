@@ -27,11 +27,12 @@ from emotionrecog.datasets.corpus import (
     Corpus,
     Scan,
     Utterance,
-    _by_preference,
-    _count,
+    by_preference,
+    count_files,
 )
+from emotionrecog.datasets.folders import from_folders
 from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled, label_set
-from emotionrecog.datasets.table import from_folders, from_table, to_frame, write_csv
+from emotionrecog.datasets.table import from_table, to_frame, write_csv
 from emotionrecog.errors import DatasetError, require_one_of
 from emotionrecog.text import count, printable
 
@@ -185,8 +186,8 @@ def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
         unused["copies of others"].update(scan.copies)
         for path, reason in scan.left_out.items():
             unused.setdefault(reason, set()).add(path)
-    strangers = set.intersection(*(set(scan.strangers) for scan in scans))
-    unused["not of a known corpus"] = strangers
+    unexpected = set.intersection(*(set(scan.unexpected_files) for scan in scans))
+    unused["not of a known corpus"] = unexpected
     for reason, paths in unused.items():
         if remaining := paths.difference(utterance.path for utterance in utterances):
             name = printable(str(min(remaining)))
@@ -206,14 +207,14 @@ def _once_each(utterances: list[Utterance], corpus: str, root: Path) -> list[Utt
     kept: dict[str, Path] = {}
     for path, recording in sorted(
         ((utterance.path, utterance.recording) for utterance in utterances),
-        key=lambda found: _by_preference(found[0]),
+        key=lambda found: by_preference(found[0]),
     ):
         if recording is not None:
             kept.setdefault(recording, path)
     once = [u for u in utterances if u.recording is None or kept[u.recording] == u.path]
     copies = sorted({u.path for u in utterances} - {u.path for u in once})
     if copies:
-        _logger.warning("%s: left out %s: copies of other files", corpus, _count(copies, root))
+        _logger.warning("%s: left out %s: copies of other files", corpus, count_files(copies, root))
     return once
 
 
