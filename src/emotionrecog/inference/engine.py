@@ -1,7 +1,7 @@
 """The engine: decode a recording, cut it into windows, run the network, judge the answer.
 
-Each step is a method of its own, so that whatever explains or measures a recogniser takes the same
-steps as a prediction does.
+Each step is a public method, so that explanations and measurements of a recogniser take the same
+steps as a prediction.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 import numpy as np
 
 from emotionrecog import audio
-from emotionrecog.errors import (
-    AudioError,
-    ModelError,
-    require_one_of,
-    require_share,
-)
+from emotionrecog.errors import AudioError, ModelError, require_one_of, require_share
 from emotionrecog.features import Extractor
 from emotionrecog.inference.prediction import Prediction
 from emotionrecog.inference.reliability import (
@@ -68,6 +63,13 @@ class Recording:
         The samples between the silence before and after.
     window_length
         Length of a window in samples.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> recording = EmotionRecognizer().engine.load("examples/clip.wav")
+    >>> len(recording.samples) == recording.part.stop - recording.part.start
+    True
     """
 
     waveform: Waveform
@@ -255,7 +257,15 @@ class Engine:
         )
 
     def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Check the arguments of `predict` of these names, and raise what it raises."""
+        """Check the arguments of `predict` of these names, and raise what it raises.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().engine.validate_threshold(0.5, 0.3)
+        Traceback (most recent call last):
+        ValueError: `coverage` must be from 0.5 to 0.99, got 0.3
+        """
         if min_confidence is not None:
             require_share("min_confidence", min_confidence)
         if coverage is None:
