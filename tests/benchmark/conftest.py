@@ -70,10 +70,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     """Have networks made up rather than trained; return what each was to be trained on."""
     made: list[SimpleNamespace] = []
 
-    def train(learnt: list[Utterance], validation: Any = None, **options: Any) -> Scripted:
+    def train(learnt: list[Utterance], validation: Any = None, **options: Any) -> SimpleNamespace:
         made.append(SimpleNamespace(learnt=learnt, validation=validation, **options))
         options["checkpoints"].mkdir(parents=True, exist_ok=True)
-        return scripted(options["name"], sorted({u.speaker for u in learnt}))
+        return scripted(options["name"], sorted({u.speaker for u in learnt})).artifact
 
     monkeypatch.setattr(folds.training, "train", train)
     monkeypatch.setattr(folds, "Engine", lambda artifact: artifact.recognizer)

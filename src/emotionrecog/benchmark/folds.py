@@ -258,7 +258,7 @@ def _run_task(task: _Task) -> _Task:
         allow_leakage=task.allow_leakage,
         compare_audio=False,  # takes a minute with all corpora; `corpus audit` does it
         n_jobs=task.n_threads,
-    ).artifact
+    )
     report = evaluation.evaluate(
         Engine(artifact),
         fold.test,

@@ -33,7 +33,7 @@ from emotionrecog.datasets.corpus import (
 from emotionrecog.datasets.folders import from_folders
 from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled, label_set
 from emotionrecog.datasets.table import from_table, to_frame, write_csv
-from emotionrecog.errors import DatasetError
+from emotionrecog.errors import DatasetError, require_one_of
 from emotionrecog.text import count, printable
 
 __all__ = [
@@ -67,7 +67,7 @@ CORPORA: Mapping[str, Corpus] = MappingProxyType(
 _logger = logging.getLogger("emotionrecog")
 
 
-def read(root: str | os.PathLike[str]) -> list[Utterance]:
+def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utterance]:
     """Read every known corpus that lies in a folder of corpora.
 
     Looked into is each folder called like a corpus, with or without something behind an
@@ -82,6 +82,8 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     root : str or path-like
         The folder that holds a folder of each corpus; people keep it in the environment variable
         ``EMOTIONRECOG_CORPORA``. Or the folder of one corpus.
+    name : str, optional
+        One of `CORPORA`, if `root` is the folder of that corpus and has another name.
 
     Returns
     -------
@@ -93,7 +95,12 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
         If `root` does not exist.
     DatasetError
         If there is no corpus in it.
+    ValueError
+        If `name` is not a known corpus.
     """
+    if name is not None:
+        require_one_of("name", name, CORPORA)
+        return CORPORA[name].utterances(root)
     if not Path(root).is_dir():
         raise FileNotFoundError(
             f"no such folder: {os.fspath(root)!r}; expected one that holds a folder of each "
@@ -103,12 +110,12 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     # The folder itself counts where it holds no folder that is called like a corpus.
     lone = not any(_called(folder, name) for folder in folders for name in CORPORA)
     utterances: list[Utterance] = []
-    for name, corpus in CORPORA.items():
+    for corpus_name, corpus in CORPORA.items():
         found: list[Utterance] = []
         for folder in [Path(root)] if lone else folders:
-            if _called(folder, name) and next(audio.find(folder), None):
+            if _called(folder, corpus_name) and next(audio.find(folder), None):
                 found += corpus.utterances(folder)
-        utterances += _once_each(found, name, Path(root))
+        utterances += _once_each(found, corpus_name, Path(root))
     if not utterances:
         raise DatasetError(
             f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
