@@ -462,10 +462,10 @@ def test_spec_survives_json(spec: FeatureSpec) -> None:
         ("fmax", float("nan"), "must be a number, got nan"),
         ("preemphasis", 1.0, r"must be a number of at least 0 and below 1, got 1.0"),
         ("preemphasis", -0.1, r"must be a number of at least 0 and below 1, got -0.1"),
-        ("preemphasis", True, "must be a number, got True"),
+        ("preemphasis", True, "must be a number of at least 0 and below 1, got True"),
         ("log_offset", 0.0, r"must be a number above 0 and below 1, got 0.0"),
         ("log_offset", float("nan"), r"must be a number above 0 and below 1, got nan"),
-        ("log_offset", "1e-6", "must be a number, got '1e-6'"),
+        ("log_offset", "1e-6", "must be a number above 0 and below 1, got '1e-6'"),
     ],
 )
 def test_invalid_spec_raises(name: str, value: object, message: str) -> None:
