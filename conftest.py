@@ -1,5 +1,6 @@
 """What runs where: tests and doctests that need TensorFlow carry the marker ``tensorflow``."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent
 HAS_TENSORFLOW = find_spec("tensorflow") is not None
+
+# numba, which librosa compiles with, crashes on code that two processes cached at the same time.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    CACHE = ROOT / ".pytest_cache" / f"numba-{os.environ['PYTEST_XDIST_WORKER']}"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
 
 # Modules that import TensorFlow, and pages whose examples do.
 MODULES = ("src/emotionrecog/models/*.py", "src/emotionrecog/training/loop.py")

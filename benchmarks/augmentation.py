@@ -1,22 +1,22 @@
-"""Measure on real recordings what the transforms of waveforms do to length, pitch and level.
+"""Measure how the transforms of waveforms change pitch, level and spectra of real recordings.
 
     python benchmarks/augmentation.py --corpora corpora                # 12 clips of each corpus
     python benchmarks/augmentation.py --corpora corpora --clips 4      # faster
 
-Clips are seeded random ones of RAVDESS, CREMA-D, SAVEE and TESS. Of each transform, with fixed
-parameters, is printed:
+The clips are a seeded random choice from RAVDESS, CREMA-D, SAVEE and TESS. For each transform, with
+fixed parameters, the columns are:
 
-- F0: the ratio of F0 before and after, frame by frame where both are voiced; the median of each
-  clip, of these the median and the one furthest from it;
-- level: how much the root mean square changes, in dB, lowest and highest;
-- distance: root mean square difference of the log-mel spectra of voiced frames, in dB, levels and
-  time scale taken out; the mean over clips. Coding and noise change spectra on purpose;
-- delay: where the result follows the original best, in ms, the furthest from 0;
-- jump: the largest step from sample to sample, relative to the largest of the original; the
-  highest. A click would show as a number well above those of `Gain`;
+- F0: ratio of F0 after and before, over frames that are both voiced: the median of each clip, of
+  these the median and the value furthest from it;
+- level: change of the root mean square, in dB: lowest and highest;
+- distance: root mean square difference of the log-mel spectra of loud frames, in dB, without level
+  and time scale: the mean over clips. Codecs and noise change spectra on purpose;
+- delay: delay at the highest correlation with the original, in ms: the value furthest from 0;
+- jump: largest step between samples, relative to the largest of the original: the highest. A click
+  would exceed the value of `Gain` by far;
 - cost: ms for each s of sound, on one core.
 
-The last lines are librosa's phase vocoder, for comparison with `TimeStretch`.
+The last rows are librosa's phase vocoder, for comparison with `TimeStretch`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SILENT = "1076_MTI_SAD_XX"  # of CREMA-D
 
 
 def vocoder(rate: float, n_fft: int) -> Transform:
-    """Return librosa's stretching."""
+    """Return librosa's time stretching."""
 
     def stretch(y: Samples, sampling_rate: int, rng: np.random.Generator) -> Samples:
         import librosa
@@ -64,7 +64,7 @@ def vocoder(rate: float, n_fft: int) -> Transform:
     return stretch
 
 
-# Of each transform: its speed, and the transform.
+# Speed and transform by name.
 TRANSFORMS: dict[str, tuple[float, Transform]] = {
     "Gain, -6 dB": (1.0, Gain(gain_db=-6)),
     "TimeStretch, 0.8": (0.8, TimeStretch(rate=0.8)),
@@ -99,18 +99,21 @@ TRANSFORMS: dict[str, tuple[float, Transform]] = {
 
 
 def ratio_of_f0(before: Samples, after: Samples, speed: float) -> float:
-    """Return the median over frames that are voiced in both."""
-    was, became = (
+    """Return the median ratio of F0 after and before, over frames that are both voiced."""
+    f0_before, f0_after = (
         features.f0(y=y, sr=RATE, fmin=60, fmax=600, frame_length=1024, hop_length=HOP)[0]
         for y in (before, after)
     )
-    there = np.minimum(np.round(np.arange(len(became)) * speed).astype(int), len(was) - 1)
-    both = (became > 0) & (was[there] > 0)
-    return float(np.median(became[both] / was[there][both])) if both.any() else float("nan")
+    places = np.round(np.arange(len(f0_after)) * speed).astype(int)
+    f0_before = f0_before[np.minimum(places, len(f0_before) - 1)]
+    is_voiced = (f0_after > 0) & (f0_before > 0)
+    if not is_voiced.any():
+        return float("nan")
+    return float(np.median(f0_after[is_voiced] / f0_before[is_voiced]))
 
 
 def distance(before: Samples, after: Samples, speed: float) -> float:
-    """Compare log-mel spectra, which do not depend on the level, in dB."""
+    """Return the difference of the log-mel spectra without their levels, in dB."""
     spectra = []
     for y in (before, after):
         power = features.melspectrogram(
@@ -118,10 +121,10 @@ def distance(before: Samples, after: Samples, speed: float) -> float:
         ).T
         spectra.append(np.log(power + 1e-4 * power.max()))
     one, two = spectra
-    there = np.arange(len(two)) * speed
-    lower = np.minimum(there.astype(int), len(one) - 1)
+    places = np.arange(len(two)) * speed
+    lower = np.minimum(places.astype(int), len(one) - 1)
     upper = np.minimum(lower + 1, len(one) - 1)
-    share = (there - lower)[:, np.newaxis]
+    share = (places - lower)[:, np.newaxis]
     expected = one[lower] * (1 - share) + one[upper] * share
     energy = np.exp(expected).sum(axis=1)
     loud = energy > energy.max() / 100
@@ -129,7 +132,7 @@ def distance(before: Samples, after: Samples, speed: float) -> float:
 
 
 def delay(before: Samples, after: Samples) -> float:
-    """Return the shift of the highest correlation, in ms."""
+    """Return the delay at the highest correlation, in ms."""
     n_fft = 1 << (len(before) + len(after)).bit_length()
     spectrum = np.fft.rfft(after, n_fft) * np.fft.rfft(before, n_fft).conj()
     best = int(np.abs(np.fft.irfft(spectrum, n_fft)).argmax())
@@ -142,34 +145,34 @@ def clips(root: Path, n_clips: int) -> list[Samples]:
     chosen: list[Samples] = []
     utterances = datasets.read(root)
     for name in ("ravdess", "crema_d", "savee", "tess"):
-        found = [u for u in utterances if u.corpus == name and u.recording != SILENT]
-        some = rng.choice(len(found), n_clips, replace=False)
-        chosen += [audio.load(found[i].path, sampling_rate=RATE).samples for i in some]
+        audible = [u for u in utterances if u.corpus == name and u.recording != SILENT]
+        places = rng.choice(len(audible), n_clips, replace=False)
+        chosen += [audio.load(audible[i].path, sampling_rate=RATE).samples for i in places]
     return chosen
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Print a table of the measures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", type=Path, required=True)
-    parser.add_argument("--clips", type=int, default=12, help="of each corpus")
+    parser.add_argument("--clips", type=int, default=12, help="number of clips of each corpus")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    given = clips(options.corpora, options.clips)
-    seconds = sum(map(len, given)) / RATE
-    print(f"{len(given)} clips, {seconds:.0f} s")
+    originals = clips(options.corpora, options.clips)
+    seconds = sum(map(len, originals)) / RATE
+    print(f"{len(originals)} clips, {seconds:.0f} s")
     print(f"{'':<32}{'F0':>16}{'level':>16}{'distance':>10}{'delay':>8}{'jump':>7}{'cost':>7}")
     for name, (speed, transform) in TRANSFORMS.items():
-        transform(given[0], RATE, np.random.default_rng(0))
+        transform(originals[0], RATE, np.random.default_rng(0))
         began = time.perf_counter()
-        results = [transform(y, RATE, np.random.default_rng(i)) for i, y in enumerate(given)]
+        results = [transform(y, RATE, np.random.default_rng(i)) for i, y in enumerate(originals)]
         cost = 1000 * (time.perf_counter() - began) / seconds
         pitched, moved = isinstance(transform, PitchShift), isinstance(transform, Shift)
         ratios: list[float] = []
         distances: list[float] = []
         delays: list[float] = []
         levels, jumps = [], []
-        for y, result in zip(given, results, strict=True):
+        for y, result in zip(originals, results, strict=True):
             assert len(result) == round(len(y) / speed), (name, len(y), len(result))
             assert result.dtype == np.float32
             assert np.isfinite(result).all()
@@ -198,7 +201,7 @@ def main() -> None:
 
 
 def furthest(values: list[float], middle: float) -> float:
-    """Return the value furthest from another, those that are none aside."""
+    """Return the value furthest from another, NaN excluded."""
     return max((v for v in values if v == v), key=lambda value: abs(value - middle))
 
 

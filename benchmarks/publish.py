@@ -56,7 +56,7 @@ def joint_test() -> dict[str, Any]:
     """Return the metrics on ``joint-test`` of the networks trained without it, one a seed."""
     tables = sorted(RESULTS.glob("joint-test/seed-*.csv"))
     reports = [evaluation.report(Predictions.read_csv(table)) for table in tables]
-    return card.figures("joint-test", reports)
+    return card.summarize("joint-test", reports)
 
 
 def held_out(metrics: dict[str, Any]) -> list[str]:
@@ -123,7 +123,7 @@ def main() -> None:
     after = with_blocks(before, {"held-out": held_out(metrics), "cross-corpus": cross_corpus()})
     folder = pretrained.fetch(pretrained.DEFAULT)
     bundled = artifacts.read(folder)
-    updated = card.with_figures(bundled, metrics, robustness=stress())
+    updated = card.with_metrics(bundled, metrics, robustness=stress())
     differing = [
         name
         for name, differs in (("README.md", before != after), (bundled.name, updated != bundled))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from emotionrecog import audio, evaluation, training
+from emotionrecog.artifact import Artifact
 from emotionrecog.augmentation import Chain, Gain, SpectrogramAugmentation
-from emotionrecog.datasets import CORPORA, Utterance
+from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec, PresetName
 from emotionrecog.models import ARCHITECTURES, ArchitectureName, export
@@ -34,10 +35,11 @@ def recognizer() -> EmotionRecognizer:
 def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Keep what training is asked for, and train nothing."""
     asked: dict[str, Any] = {}
+    bundled = EmotionRecognizer().artifact
 
-    def train(*args: Any, **options: Any) -> str:
+    def train(*args: Any, **options: Any) -> Artifact:
         asked.update(options, args=args)
-        return "trained"
+        return bundled
 
     monkeypatch.setattr(training, "train", train)
     return asked
@@ -101,7 +103,7 @@ def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
     assert EmotionRecognizer.load_corpus(sounds, "tess") == CORPORA["tess"].utterances(sounds)
     with pytest.raises(DatasetError, match=r"called otherwise is read by its own corpus"):
         EmotionRecognizer.load_corpus(sounds)
-    with pytest.raises(ValueError, match=r"`name` must be one of ravdess, .* got 'TESS'"):
+    with pytest.raises(ValueError, match=r"must be one of ravdess, .* mean 'tess'\? Got 'TESS'"):
         EmotionRecognizer.load_corpus(sounds, "TESS")
 
 
@@ -109,7 +111,7 @@ def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
 
 
 def test_without_a_choice_the_recipe_is_the_bundled_one(trained: dict[str, Any]) -> None:
-    assert EmotionRecognizer.train(SAID) == "trained"  # type: ignore[comparison-overlap]
+    assert EmotionRecognizer.train(SAID).labels == EMOTIONS
     assert trained["recipe"] == Recipe()
     assert trained["args"] == (SAID, None)
 
@@ -227,6 +229,7 @@ def test_calls_are_handed_on_with_the_same_defaults(
     monkeypatch.setattr(module, name, lambda *args, **options: asked.update(options, args=args))
     getattr(recognizer, call)(*arguments)
     assert asked.pop("args")[1] is arguments[0]
+    assert asked.pop("build", EmotionRecognizer) is EmotionRecognizer
     assert asked == {option: parameters[option].default for option in asked}
 
 

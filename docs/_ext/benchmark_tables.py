@@ -80,11 +80,11 @@ def _folds(summary: Summary) -> list[str]:
                     fold["fold"].removeprefix(f"{summary.protocol}/"),
                     ", ".join(names) if len(names) < 7 else f"{names[0]} to {names[-1]}",
                     result["n_clips"],
-                    *(percent(result[name]) for name in benchmark.FIGURES),
+                    *(percent(result[name]) for name in benchmark.METRICS),
                     "" if fold["seconds"] is None else f"{fold['seconds'] / 60:.1f}",
                 ]
             )
-    means = [spread(summary.mean[name], summary.deviation[name]) for name in benchmark.FIGURES]
+    means = [spread(summary.mean[name], summary.deviation[name]) for name in benchmark.METRICS]
     rows.append(["**mean**", "", "", *means, ""])
     return table(head, rows, n_left=2)
 

@@ -1,8 +1,8 @@
 """Draw the pictures of the documentation: ``python docs/images/draw.py``.
 
-They show the example clip, signals that are made up here, and the figures of
-``benchmarks/results/stress.json`` and ``benchmarks/results/benchmark``. ``distributions.png``
-needs the corpora and is drawn by ``emotionrecog corpus check``.
+They show the example clip, synthetic signals, and the results in ``benchmarks/results/stress.json``
+and ``benchmarks/results/benchmark``. ``distributions.png`` needs the corpora and is drawn by
+``emotionrecog corpus check``.
 """
 
 import dataclasses
@@ -24,23 +24,23 @@ STRESS = HERE.parents[1] / "benchmarks" / "results" / "stress.json"
 BENCHMARK = HERE.parents[1] / "benchmarks" / "results" / "benchmark"
 RATE = 16_000
 
-# Of the vowels a, i and u: the formants in Hz, the last two of which they share.
+# Formants of the vowels a, i and u, in Hz, the last two of which they share.
 VOWELS = tuple(
     (*formants, 3500, 4500) for formants in ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240))
 )
 
 
 def voice(pitch, swing, syllable, tilt, level):
-    """Return three vowels that nobody spoke.
+    """Return three synthetic vowels.
 
-    Pitch in Hz falls from syllable to syllable and swings in each by the share `swing`; `syllable`
-    is a duration in s, and overtone k is weaker than the first by ``k ** -tilt``.
+    The pitch, in Hz, falls from syllable to syllable and rises in the middle of each by the share
+    `swing`; `syllable` is a duration in s. Overtone k has the amplitude ``k ** -tilt``.
     """
     n_samples = round(syllable * RATE)
-    where = np.arange(n_samples) / n_samples
+    places = np.arange(n_samples) / n_samples
     parts = []
     for number, formants in enumerate(VOWELS):
-        hertz = pitch * (1 - 0.07 * number) * (1 + swing * np.sin(np.pi * where))
+        hertz = pitch * (1 - 0.07 * number) * (1 + swing * np.sin(np.pi * places))
         phase = 2 * np.pi * np.cumsum(hertz) / RATE
         overtones = range(1, int(RATE / 2 / hertz.max()))
         sound = np.sum([np.sin(k * phase) * k**-tilt for k in overtones], axis=0)
@@ -48,7 +48,7 @@ def voice(pitch, swing, syllable, tilt, level):
             radius = np.exp(-np.pi * 90 / RATE)
             poles = [1, -2 * radius * np.cos(2 * np.pi * formant / RATE), radius**2]
             sound = lfilter([sum(poles)], poles, sound)
-        sound *= np.sin(np.pi * where) / np.abs(sound).max()
+        sound *= np.sin(np.pi * places) / np.abs(sound).max()
         parts += [sound, np.zeros(n_samples // 4)]
     sound = level * np.concatenate([np.zeros(RATE // 10), *parts])
     return waveform(sound + 1e-4 * np.random.default_rng(0).normal(size=len(sound)))
@@ -60,7 +60,7 @@ def waveform(sound):
 
 
 def signals():
-    """Return a second of a sine, of a buzz that rises, and of noise, each with a title."""
+    """Return a second of a sine, of a rising buzz and of noise, by title."""
     times = np.arange(RATE) / RATE
     phase = 2 * np.pi * (120 * times + 60 * times**2)
     buzz = np.sum([np.sin(k * phase) / k for k in range(1, 30)], axis=0)
@@ -73,17 +73,17 @@ def signals():
 
 
 def save(figure, name):
-    """Write a picture of 256 colours, which takes a third of the space."""
+    """Write a picture with 256 colours, which takes a third of the space."""
     png = io.BytesIO()
     figure.savefig(png, format="png")
     picture = Image.open(png).convert("RGB")
-    # Of 256 colours, with which none is off by more than 6 of 255.
+    # With 256 colours, no value is off by more than 6 of 255.
     picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
     picture.save(HERE / f"{name}.png", optimize=True)
 
 
 def main():
-    """Draw all of them."""
+    """Draw all pictures."""
     clip = audio.load(CLIP)
     for kind in plots.KINDS:
         save(plots.plot(clip, kind, titles=[CLIP.name]), kind)
@@ -100,16 +100,16 @@ def main():
     explanation = EmotionRecognizer().explain(CLIP)
     save(plots.explanation(explanation.to_dict(), CLIP), "explanation")
     save(plots.stress(json.loads(STRESS.read_text(encoding="utf-8"))), "stress")
-    found = [benchmark.summary(path.parent) for path in BENCHMARK.glob("*/run.json")]
-    found.sort(key=lambda summary: protocols.NAMES.index(summary.protocol))
-    if found:
+    summaries = [benchmark.summary(path.parent) for path in BENCHMARK.glob("*/run.json")]
+    summaries.sort(key=lambda summary: protocols.NAMES.index(summary.protocol))
+    if summaries:
         others = [
             dataclasses.asdict(row)
-            for summary in found
+            for summary in summaries
             for row in benchmark.published(summary.protocol)
             if summary.compares(row)
         ]
-        save(plots.benchmark([summary.to_dict() for summary in found], others), "benchmark")
+        save(plots.benchmark([summary.to_dict() for summary in summaries], others), "benchmark")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Recognise the emotion in a voice.
 
-`EmotionRecognizer` is the whole of everyday use; what else is public stands in ``__all__`` and in
-the modules of this package. Importing the package costs next to nothing: a name is loaded from its
-module when it is first asked for, and TensorFlow only when a network is built or trained.
+`EmotionRecognizer` covers everyday use; other public names are in ``__all__`` and in the modules of
+this package. Importing the package is fast: each name is loaded from its module on first use, and
+TensorFlow only when a network is built or trained.
 
 Examples
 --------
@@ -61,15 +61,15 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would let any attribut
     }
 
     def __getattr__(name):
-        """Load a public name from its module when it is first asked for (PEP 562)."""
+        """Load a public name from its module on first use (PEP 562)."""
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
         value = getattr(import_module(_MODULE_OF[name]), name)
-        globals()[name] = value  # the next look-up does not come here
+        globals()[name] = value  # the next access does not come here
         return value
 
     def __dir__():
-        """List the public names, the ones not loaded yet among them."""
+        """List the public names, including those not loaded yet."""
         return sorted({*globals(), *__all__})

@@ -27,7 +27,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emotionrecog.errors import ModelError
 from emotionrecog.features import FeatureSpec
@@ -189,6 +189,28 @@ def _require_bounds(spec: FeatureSpec, window_frames: int) -> None:
             f"`window_frames`, or `n_frames` of the features, times `n_fft` = {spec.n_fft} or "
             f"{n_columns} features must be at most {_LARGEST_WINDOW}, got {n_values}"
         )
+
+
+class HasArtifact(Protocol):
+    """An object with an artefact, such as `emotionrecog.EmotionRecognizer`."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """The artefact."""
+        ...
+
+
+def artifact_of(source: Artifact | HasArtifact) -> Artifact:
+    """Return an artefact, or the one that a recogniser predicts with.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> recognizer = EmotionRecognizer()
+    >>> artifact_of(recognizer) is artifact_of(recognizer.artifact)
+    True
+    """
+    return source if isinstance(source, Artifact) else source.artifact
 
 
 def write(artifact: Artifact, folder: str | os.PathLike[str]) -> None:

@@ -168,9 +168,11 @@ def require_one_of(
     from difflib import get_close_matches
 
     listed = ", ".join(map(str, choices))
-    matches = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    by_lower_case = {str(choice).lower(): str(choice) for choice in choices}
+    matches = get_close_matches(str(value).lower(), by_lower_case, n=1)
     if matches:
+        nearest = by_lower_case[matches[0]]
         raise error(
-            f"`{name}` must be one of {listed}; did you mean {matches[0]!r}? Got {value!r:.60}"
+            f"`{name}` must be one of {listed}; did you mean {nearest!r}? Got {value!r:.60}"
         )
     raise error(f"`{name}` must be one of {listed}, got {value!r:.60}")

@@ -16,7 +16,7 @@ from emotionrecog.errors import EmotionRecogError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Results", "collected", "over_recordings", "reason", "stream"]
+__all__ = ["Results", "attempt", "collected", "over_recordings", "reason", "stream"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -82,7 +82,7 @@ def stream(
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", **options)
     except ValueError:  # the backends of Dask and Ray return all results at once
         parallel = joblib.Parallel(n_jobs=n_jobs, **options)
-    results = parallel(joblib.delayed(_attempt)(function, item) for item in items)
+    results = parallel(joblib.delayed(attempt)(function, item) for item in items)
     is_disabled = None if activity else True  # None: wherever there is no terminal
     bar = tqdm(results, activity, total=len(items), unit=unit, disable=is_disabled)
     yield from zip(items, bar, strict=True)
@@ -168,7 +168,15 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _attempt(function: Callable[[Item], Result], item: Item) -> Result | Exception:
+def attempt(function: Callable[[Item], Result], item: Item) -> Result | EmotionRecogError | OSError:
+    """Call a function and return its result, or the `EmotionRecogError` or `OSError` it raised.
+
+    Examples
+    --------
+    >>> from emotionrecog import audio
+    >>> attempt(audio.load, "missing.wav")
+    FileNotFoundError(2, 'no such audio file')
+    """
     try:
         return function(item)
     except (EmotionRecogError, OSError) as error:

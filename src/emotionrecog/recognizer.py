@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, overload
 from emotionrecog import artifact as artifacts
 from emotionrecog import audio, pretrained
 from emotionrecog.artifact import Artifact
-from emotionrecog.errors import ModelError, require_one_of
+from emotionrecog.errors import ModelError
 from emotionrecog.features import Extractor, FeatureSpec, as_spec
 from emotionrecog.inference import Engine
 
@@ -475,10 +475,7 @@ class EmotionRecognizer:
         """
         from emotionrecog import datasets
 
-        if name is None:
-            return datasets.read(root)
-        require_one_of("name", name, datasets.CORPORA)
-        return datasets.CORPORA[name].utterances(root)
+        return datasets.read(root, name)
 
     @classmethod
     def train(
@@ -522,7 +519,8 @@ class EmotionRecognizer:
         from emotionrecog.training.options import choose_recipe
 
         chosen, rest = choose_recipe(options, recipe=recipe, start=start)
-        return training.train(train_set, validation_set, recipe=chosen, start=start, **rest)
+        artifact = training.train(train_set, validation_set, recipe=chosen, start=start, **rest)
+        return cls(artifact)
 
     def adapt(
         self,
@@ -535,7 +533,7 @@ class EmotionRecognizer:
         pull: float = 0.3,
         seed: int = 0,
         n_jobs: int = -1,
-    ) -> Adaptation:
+    ) -> Adaptation[Self]:
         """Return a recogniser whose last layers are adapted to clips of a user; needs TensorFlow.
 
         Parameters
@@ -563,6 +561,7 @@ class EmotionRecognizer:
             pull=pull,
             seed=seed,
             n_jobs=n_jobs,
+            build=type(self),
         )
 
     def evaluate(

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["count", "interval", "listing", "percent", "printable", "rounded", "table"]
+__all__ = [
+    "count",
+    "count_with_examples",
+    "interval",
+    "listing",
+    "percent",
+    "printable",
+    "rounded",
+    "table",
+]
 
 
 def percent(share: float | None, *, digits: int = 1, sign: str = "") -> str:
@@ -54,6 +63,17 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     ('1 clip', '2 clips', '0 copies')
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def count_with_examples(names: Sequence[object], noun: str) -> str:
+    """Return how many things there are, and the first three of them.
+
+    Examples
+    --------
+    >>> count_with_examples(["'a.wav'", "'b.wav'"], "file")
+    "2 files (such as 'a.wav', 'b.wav')"
+    """
+    return f"{count(len(names), noun)} (such as {', '.join(map(str, names[:3]))})"
 
 
 def listing(names: Collection[Any], *, n_shown: int = 5, quoted: bool = False) -> str:

@@ -190,6 +190,14 @@ def test_failed_write_stops_and_leaves_no_file(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_error_of_writing_crosses_processes(recordings: list[Utterance], tmp_path: Path) -> None:
+    (written, *_) = augment_corpus(recordings[:1], tmp_path / "out", CHAIN, n_jobs=1).utterances[1:]
+    written.path.unlink()
+    written.path.mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        augment_corpus(recordings[:1], tmp_path / "out", CHAIN, n_jobs=2)
+
+
 @pytest.mark.parametrize(("name", "value"), [("copies", 0), ("copies", 1.0), ("seed", -1)])
 def test_invalid_numbers_raise(
     recordings: list[Utterance], tmp_path: Path, name: str, value: Any

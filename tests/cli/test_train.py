@@ -197,7 +197,7 @@ def test_option_corrects_a_file(file: Path) -> None:
 
 @pytest.mark.tensorflow
 def test_example_recipe_can_be_trained() -> None:
-    from emotionrecog.training.config import require_sizes
+    from emotionrecog.training.recipe import require_sizes
 
     example = chosen("--config", ROOT / "examples" / "train_crnn.toml")
     assert (example.architecture, example.loss, example.patience) == ("crnn", "focal", 10)

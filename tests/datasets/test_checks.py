@@ -166,14 +166,17 @@ DAMAGES = {
         lambda mine: write(mine / "bob" / "bob_joy_10.wav", seed=40),
         [("extra", "bob_joy_10.wav")],
     ),
-    "stranger": (lambda mine: write(mine / "holiday.wav"), [("stranger", "holiday.wav")]),
+    "unexpected_file": (
+        lambda mine: write(mine / "holiday.wav"),
+        [("unexpected_file", "holiday.wav")],
+    ),
     "misspelt": (
         lambda mine: write(mine / "bob" / "bob_yoy_1.wav"),
-        [("stranger", "bob_yoy_1.wav")],
+        [("unexpected_file", "bob_yoy_1.wav")],
     ),
     "no text": (
         lambda mine: (mine / os.fsdecode(b"caf\xe9_1.wav")).write_bytes(b"garbage"),
-        [("stranger", os.fsdecode(b"caf\xe9_1.wav"))],
+        [("unexpected_file", os.fsdecode(b"caf\xe9_1.wav"))],
     ),
     "garbage": (lambda mine: a(mine).write_bytes(b"garbage" * 99), UNUSABLE),
     "empty": (lambda mine: a(mine).write_bytes(b""), UNUSABLE),
@@ -243,8 +246,8 @@ def test_one_bad_file_does_not_stop_the_rest(mine):
     link(mine / "eve" / "again", mine)  # a folder that leads back into the tree
     checked = check(mine, MINE)
     assert findings(checked) == [
-        ("stranger", os.fsdecode(b"\xff.wav")),
         *(("undecodable", f"bob_joy_{number}.wav") for number in range(1, 5)),
+        ("unexpected_file", os.fsdecode(b"\xff.wav")),
     ]
     assert len(checked.corpora[0].utterances) == 32
 
@@ -319,7 +322,7 @@ def test_what_pads_is_told_from_what_cuts(mine):
     for path in mine.rglob("*.wav"):
         rewrite(path, lambda x: np.pad(x[:2400], (0, max(0, 2400 - len(x)))))
     (found,) = check(mine, MINE).corpora[0].findings
-    assert found.detail == "all are 0.300 s long, 21 of them end in zeros"
+    assert found.detail == "all are 0.300 s long, 21 of them with zeros at the end"
 
 
 @pytest.mark.parametrize(("n", "ok"), [(9, True), (10, False)])
@@ -372,7 +375,7 @@ def test_copies_that_differ_are_a_problem(mine, make, differs):
     assert of_kinds(checked, "differs", "copy") == [(kind, f"other/{path.name}")]
     assert checked.ok is not differs
     if path.suffix == ".flac" and differs:
-        assert "other/bob_joy_1.flac: other samples than bob/bob_joy_1.wav" in str(checked)
+        assert "other/bob_joy_1.flac: samples differ from bob/bob_joy_1.wav" in str(checked)
 
 
 def test_a_copy_that_is_better_than_what_was_kept_is_named(mine):
@@ -461,7 +464,7 @@ def test_a_corpus_whose_names_are_not_listed_is_counted(tmp_path):
 def test_speakers_who_are_not_all_there_are_named(mine):
     for path in (mine / "eve").iterdir():
         path.unlink()
-    assert "\n  speech is not all there of mine/eve (0 of 18)\n" in str(check(mine, MINE))
+    assert "\n  speech is incomplete for mine/eve (0 of 18)\n" in str(check(mine, MINE))
 
 
 # What the owners' own files have -----------------------------------------------------------------
@@ -492,7 +495,7 @@ def test_known_quirks_are_not_unexpected(tmp_path):
     ]
     text = str(corpus)
     assert "  digital silence: 1\n    1076_MTI_ANG_XX.wav\n" in text
-    assert "  digital silence, as in the owners' own files: 1\n    1076_MTI_SAD_XX.wav\n" in text
+    assert "  digital silence, as in the owners' files: 1\n    1076_MTI_SAD_XX.wav\n" in text
 
 
 def test_a_third_copy_of_a_known_pair_is_unexpected(tmp_path):
@@ -518,7 +521,7 @@ def test_a_mixture_is_told_apart(tmp_path):
         "savee": checks.Count(1, 480),
         "tess": checks.Count(2, 2800),
     }
-    assert [(f.kind, f.names) for f in checked.findings] == [("stranger", ("mine.wav",))]
+    assert [(f.kind, f.names) for f in checked.findings] == [("unexpected_file", ("mine.wav",))]
     assert "Of no corpus\n\n  files whose names do not fit: 1\n    mine.wav\n" in str(checked)
 
 
@@ -550,7 +553,7 @@ def test_one_corpus_in_several_folders_is_one(tmp_path):
     }
 
 
-def test_a_named_corpus_has_what_is_of_others_for_strangers(tmp_path):
+def test_a_named_corpus_has_what_is_of_others_for_unexpected_files(tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav", seed=1)
     write(tmp_path / "OAF_back_angry.wav", seed=2)
     checked = check(tmp_path, "tess")
@@ -601,9 +604,11 @@ def test_no_folder_is_an_error(tmp_path):
         check(write(tmp_path / "a.wav"))
 
 
-def test_an_unknown_corpus_is_an_error(mine):
-    with pytest.raises(DatasetError, match=r"`corpus` must be one of ravdess, .*, got 'mine'"):
+def test_unknown_corpus_raises_with_a_suggestion(mine):
+    with pytest.raises(ValueError, match=r"`corpus` must be one of ravdess, .*, got 'mine'"):
         check(mine, "mine")
+    with pytest.raises(ValueError, match=r"did you mean 'ravdess'\? Got 'ravdes'"):
+        check(mine, "ravdes")
 
 
 # Properties --------------------------------------------------------------------------------------

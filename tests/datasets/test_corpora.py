@@ -154,7 +154,7 @@ LANGUAGES = dict.fromkeys(EXAMPLES, "en") | {
 }
 
 # Names beside the corpus' own, and the word for the part that is wrong.
-STRANGERS = {
+UNEXPECTED = {
     "ravdess": {
         "readme.wav": "expected",
         "03-01-06-01-02-01.wav": "expected",
@@ -318,7 +318,7 @@ def test_the_code_of_the_names_is_tabulated(corpus):
     assert corpus.name_parts["emotion"] is corpus.emotion_codes
     assert all(corpus.name_parts.values())
     # Whatever part can be wrong is in the table.
-    assert set(STRANGERS[corpus.name].values()) - {"expected"} <= corpus.name_parts.keys()
+    assert set(UNEXPECTED[corpus.name].values()) - {"expected"} <= corpus.name_parts.keys()
 
 
 # How a file is called whose recording has this name.
@@ -375,7 +375,7 @@ def test_a_name_is_read(corpus, path, expected):
     )
 
 
-@pytest.mark.parametrize(("corpus", "path", "wrong"), pairs(STRANGERS))
+@pytest.mark.parametrize(("corpus", "path", "wrong"), pairs(UNEXPECTED))
 def test_a_strange_name_is_refused_and_the_wrong_part_named(corpus, path, wrong):
     with pytest.raises(DatasetError, match=rf"^{wrong} "):
         corpus.parse(Path(path))
@@ -476,13 +476,13 @@ def test_a_folder_is_read_at_any_depth_in_order_of_path(corpus, tmp_path, caplog
 
 @each_corpus
 def test_bad_names_do_not_stop_the_others_and_are_counted(corpus, tmp_path, caplog):
-    strangers = STRANGERS[corpus.name]
-    lay_out(tmp_path, *EXAMPLES[corpus.name], *strangers)
+    unexpected = UNEXPECTED[corpus.name]
+    lay_out(tmp_path, *EXAMPLES[corpus.name], *unexpected)
     utterances = corpus.utterances(tmp_path)
     assert names_below(tmp_path, utterances) == sorted(EXAMPLES[corpus.name])
     (warning,) = messages(caplog, logging.WARNING)
-    assert warning.startswith(f"{corpus.name}: left out {len(strangers)} files (such as ")
-    assert repr(min(strangers)) in warning
+    assert warning.startswith(f"{corpus.name}: left out {len(unexpected)} files (such as ")
+    assert repr(min(unexpected)) in warning
 
 
 @each_corpus
@@ -605,13 +605,13 @@ def test_a_parser_that_fails_for_one_name_does_not_stop_the_others(tmp_path, cap
     assert names_below(tmp_path, mine.utterances(tmp_path)) == ["bob_joy_1.wav"]
     (warning,) = messages(caplog, logging.WARNING)
     assert "left out 2 files (such as 'notes.wav', 'odd/eve_jo_1.wav') of other names" in warning
-    strangers = mine.scan(tmp_path).strangers
+    unexpected = mine.scan(tmp_path).unexpected_files
     for name, kind in (("notes.wav", ValueError), ("odd/eve_jo_1.wav", KeyError)):
-        stranger = strangers[tmp_path / name]
-        assert isinstance(stranger, DatasetError)
-        assert isinstance(stranger.__cause__, kind)
-        assert f"raised {kind.__name__}: {stranger.__cause__} for " in str(stranger)
-        assert repr(str(tmp_path / name)) in str(stranger)
+        error = unexpected[tmp_path / name]
+        assert isinstance(error, DatasetError)
+        assert isinstance(error.__cause__, kind)
+        assert f"raised {kind.__name__}: {error.__cause__} for " in str(error)
+        assert repr(str(tmp_path / name)) in str(error)
     with pytest.raises(
         DatasetError, match=r"no recording of corpus 'mine'.*KeyError: 'jo'"
     ) as caught:

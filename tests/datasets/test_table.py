@@ -510,7 +510,7 @@ def test_the_corpus_named_is_that_of_all_rows(here):
 def test_missing_columns_are_named_and_so_are_those_there(here):
     write(here / "t.csv", "File,Emotions,who", "a.wav,joy,bob")
     expected = (
-        r"'t\.csv' has no column 'path', 'emotion'; its .* are 'File', 'Emotions', 'who'\. Say"
+        r"'t\.csv' has no column 'path', 'emotion'; its .* are 'File', 'Emotions', 'who'\. Name"
     )
     with pytest.raises(DatasetError, match=expected):
         from_table("t.csv")
@@ -530,7 +530,7 @@ def test_a_column_that_was_asked_for_must_be_there(options, here):
 @pytest.mark.parametrize("field", ["path", "emotion", "speaker", "votes", "colour"])
 def test_a_column_of_no_field_cannot_be_asked_for(field, here):
     write(here / "t.csv", *TABLE)
-    with pytest.raises(ValueError, match=rf"`columns` must name fields.*got '{field}'"):
+    with pytest.raises(ValueError, match=rf"`columns` must have keys among.*got '{field}'"):
         from_table("t.csv", columns={field: "x"})
 
 
@@ -709,7 +709,7 @@ def test_rows_that_cannot_be_used_do_not_stop_the_others(here, caplog):
         "(looked for in '.'; `root` names another folder)",
         "'t.csv': left out 1 row (such as line 11: 'd.wav') "
         "of a style that is neither speech nor song",
-        "'t.csv': left out 1 row (such as line 10: './a.wav') that say again what another row says",
+        "'t.csv': left out 1 row (such as line 10: './a.wav') repeating another row",
     ]
     assert messages(caplog, logging.INFO) == [
         "'t.csv': left out 1 row (such as line 12: 'c.wav') of emotions that are to be left out"
@@ -744,7 +744,7 @@ def test_a_fact_that_cannot_be_read_is_unknown_and_counted(field, cell, here, ca
     assert first == replace(second, path=first.path)
     (warning,) = messages(caplog)
     assert warning.startswith("'t.csv': 1 cell (such as line 2")
-    assert f"of {field.partition('_')[0]} say nothing" in warning
+    assert f"of {field.partition('_')[0]} cannot be read" in warning
 
 
 # A folder for each emotion.
@@ -826,7 +826,7 @@ def test_a_folder_without_folders_of_emotions_is_refused(names, complaint, tmp_p
     touch(tmp_path, *names)
     with pytest.raises(DatasetError, match=complaint) as caught:
         from_folders(tmp_path)
-    assert "expected audio files in folders called like an emotion" in str(caught.value)
+    assert "expected audio files in folders named after an emotion" in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 

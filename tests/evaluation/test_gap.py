@@ -116,7 +116,7 @@ def test_corpus_that_cannot_be_divided_is_left_out_with_a_reason(opposed: list[U
     result = gap([*alone, *nobody, *tess, *bored, *opposed])
     assert [row.corpus for row in result.rows] == ["opposed"]
     assert "needs at least 2 speakers" in result.left_out["alone"]
-    assert "who speaks is unknown" in result.left_out["nobody"]
+    assert "those of nobody are unknown" in result.left_out["nobody"]
     assert "missing are tess/YAF" in result.left_out["tess"]
     assert "two emotions, found neutral" in result.left_out["bored"]
     assert "tess: left out, `utterances` must hold" in str(result)
@@ -138,8 +138,8 @@ def test_unusable_clips_are_counted(
     result = gap(opposed + bad)
     assert result == replace(gap(opposed), n_failed=2)
     assert all(f"left out {u.path}" in caplog.text for u in bad)
-    assert "2 clips cannot be used" in str(result)
-    assert "1 clip cannot be used" in str(replace(result, n_failed=1))
+    assert "left out: 2 clips that cannot be used" in str(result)
+    assert "left out: 1 clip that cannot be used" in str(replace(result, n_failed=1))
     with pytest.raises(DatasetError, match="none of the 2 recordings can be used"):
         gap(bad)
 

@@ -48,7 +48,7 @@ def test_clips_that_fail_are_counted_and_left_out(
     rest = [clip for clip in clips if clip.path not in failing]
     assert report == dataclasses.replace(measure(script, rest), n_failed=2)
     assert [f"left out {path}: silent" in caplog.text for path in failing] == [True, True]
-    assert "2 clips could not be judged and do not count" in str(report)
+    assert "left out: 2 clips that could not be judged" in str(report)
     assert "could not be judged" not in str(measure(script, rest))
 
 

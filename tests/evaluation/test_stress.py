@@ -350,7 +350,7 @@ def test_unreadable_files_are_left_out(
     assert (report.n_clips, set(report.failed)) == (3, {str(broken), str(missing)})
     assert "cannot be decoded" in report.failed[str(broken)]
     assert str(broken) in caplog.text
-    assert "2 clips could not be judged and do not count" in str(report)
+    assert "left out: 2 clips that could not be judged" in str(report)
     assert report.conditions == run(of_all_samples, clips[:3], labels=LABELS).conditions
     with pytest.raises(DatasetError, match=r"none of the 2 clips can be judged.*broken"):
         run(of_all_samples, bad, labels=LABELS)

@@ -1,14 +1,12 @@
-"""Plots of evaluation results: confusions, ranges and reliability."""
+"""Pictures of results: confusion, ranges and reliability."""
 
 import numpy as np
 import pytest
 
 from emotionrecog import plots
 
-# What two made-up corpora act.
 
-
-def test_confusion_matrix_has_numbers_in_its_squares() -> None:
+def test_confusion_matrix_shows_shares_and_counts() -> None:
     figure = plots.confusion([[2, 0], [3, 1]], ["happy", "sad"], title="mine")
     (panel,) = figure.axes
     written = {text.get_position(): text.get_text() for text in panel.texts}
@@ -37,7 +35,9 @@ def test_reliability_bars_are_shares_of_correct_answers() -> None:
     panel, below = figure.axes
     assert [bar.get_height() for bar in panel.patches] == [60, 75]
     assert [bar.get_height() for bar in below.patches] == [5, 20]
-    assert len({bar.get_facecolor() for bar in panel.patches}) == 2  # of five answers it is pale
+    assert (
+        len({bar.get_facecolor() for bar in panel.patches}) == 2
+    )  # the bar of five answers is pale
     for wrong in ([], [True]):
         with pytest.raises(ValueError, match="a confidence for each answer"):
             plots.reliability([0.5] * 2 * len(wrong), wrong)

@@ -7,8 +7,12 @@ from emotionrecog import plots
 
 ROWS = [
     {
-        **{"epoch": e, "loss": 2 / e, "validation_loss": v, "validation_uar": 0.1 * e},
-        **{"learning_rate": r, "kept": float(e == 2)},
+        "epoch": e,
+        "loss": 2 / e,
+        "validation_loss": v,
+        "validation_uar": 0.1 * e,
+        "learning_rate": r,
+        "kept": float(e == 2),
     }
     for e, v, r in ((1, 1.9, 0.1), (2, 1.2, 0.2), (3, 1.4, 0.2))
 ]
@@ -17,17 +21,15 @@ ROWS = [
 def test_history_is_drawn() -> None:
     pytest.importorskip("matplotlib")
     losses, uar, rate = plots.history(ROWS).axes
-    assert [a.get_ylabel() for a in (losses, uar, rate)] == [
-        *("loss", "validation UAR in %", "learning rate")
-    ]
+    labels = [panel.get_ylabel() for panel in (losses, uar, rate)]
+    assert labels == ["loss", "validation UAR in %", "learning rate"]
     kept, training, validation = losses.lines
     assert list(kept.get_xdata()) == [2, 2]
     assert losses.get_title(loc="left") == "epoch 2 is kept"
     np.testing.assert_allclose(training.get_ydata(), [2, 1, 2 / 3])
     np.testing.assert_allclose(validation.get_ydata(), [1.9, 1.2, 1.4])
-    assert [text.get_text() for text in losses.get_legend().get_texts()] == [
-        *("training", "validation")
-    ]
+    legend = [text.get_text() for text in losses.get_legend().get_texts()]
+    assert legend == ["training", "validation"]
     np.testing.assert_allclose(uar.lines[1].get_ydata(), [10, 20, 30])
     np.testing.assert_allclose(rate.lines[1].get_ydata(), [0.1, 0.2, 0.2])
     assert rate.get_xlabel() == "epoch"

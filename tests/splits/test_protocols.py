@@ -115,7 +115,7 @@ def test_every_speaker_is_tested_once(name: str) -> None:
         assert {u.corpus for part in (fold.train, fold.test) for u in part} <= set(corpora)
 
 
-def test_folds_are_those_that_were_published() -> None:
+def test_folds_equal_the_published_ones() -> None:
     """The tables of the authors, once more and by another hand: the last fold of each."""
     last = {
         "ravdess/subject5/5": "ravdess/01 ravdess/04 ravdess/09 ravdess/22",
@@ -137,7 +137,7 @@ def test_folds_are_those_that_were_published() -> None:
 
 
 @pytest.mark.parametrize("name", FOLDS)
-def test_next_fold_is_validated_on(name: str) -> None:
+def test_validation_speakers_are_tested_in_the_next_fold(name: str) -> None:
     folds = protocols.get(name).folds(everybody())
     for corpus in FOLDS[name][1]:
         own = [fold for fold in folds if any(u.corpus == corpus for u in fold.test)]
@@ -147,7 +147,7 @@ def test_next_fold_is_validated_on(name: str) -> None:
             assert validated == (set() if corpus == "tess" else expected)
 
 
-def test_joint_folds_are_those_of_the_corpora_together() -> None:
+def test_joint_folds_combine_those_of_the_corpora() -> None:
     alone = ("ravdess/subject5", "cremad/emosuperb5", "savee/emobox4", "tess/speaker2")
     given_clips = everybody()
     for number, fold in enumerate(protocols.get("joint").folds(given_clips), start=1):
@@ -184,7 +184,7 @@ def test_joint_test_and_validation_have_their_speakers() -> None:
         assert protocols.held_out(fold.name) == speakers_of(fold.test)
 
 
-def test_held_out_speakers_are_known_where_they_are_fixed() -> None:
+def test_held_out_speakers_are_given_if_fixed() -> None:
     for name in protocols.FIXED:
         folds = protocols.get(name).folds(everybody())
         expected = {fold.name: speakers_of(fold.test) for fold in folds}
@@ -193,7 +193,7 @@ def test_held_out_speakers_are_known_where_they_are_fixed() -> None:
     assert protocols.get("loso").held_out == {}
 
 
-def test_song_is_learnt_from_and_not_tested() -> None:
+def test_song_is_trained_on_but_not_tested() -> None:
     given_clips = everybody()
     for name in ("ravdess/subject5", "ravdess/loso", "joint", "joint-test", "loso", "random"):
         for fold in folds_of(name, given_clips):
@@ -223,7 +223,7 @@ def test_song_of_validation_speakers_is_in_validation() -> None:
         assert {u.style for u in fold.validation} == {"speech", "song"}
 
 
-def test_other_corpora_are_left_out_of_one_and_stay_in_joint_training() -> None:
+def test_other_corpora_are_left_out_except_in_joint_training() -> None:
     mine = [clip("mine/unknown", number) for number in range(3)]
     for fold in protocols.get("savee/emobox4").folds([*mine, *everybody()]):
         assert {u.corpus for u in fold.train + fold.validation + fold.test} == {"savee"}
@@ -237,16 +237,16 @@ def test_missing_speakers_are_named() -> None:
         DatasetError, match=r"all speakers of protocol 'joint-test'.*ravdess/05, sa"
     ):
         protocols.get("joint-test").folds(some)
-    with pytest.raises(DatasetError, match=r"missing are savee/KL\. Give the complete"):
+    with pytest.raises(DatasetError, match=r"missing are savee/KL\. Pass the complete"):
         protocols.get("savee/emobox4").folds(some)
     # Song of an actor whose speech is missing is no help: there is nothing to test on.
     assert "ravdess/05" not in {u.speaker for u in some}
     with pytest.raises(DatasetError, match="missing are ravdess/05"):
         protocols.get("ravdess/loso").folds([*some, clip("ravdess/05", style="song")])
-    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .* and 61 others"):
+    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .* and 61 more"):
         protocols.get("cremad/emosuperb5").folds([clip("mine/me")])
     sixty = [u for u in everybody() if u.speaker > "crema_d/1031"]
-    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .* and 1 other\. Give"):
+    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .*, crema_d/1031\. Pass"):
         protocols.get("cremad/emosuperb5").folds(sixty)
 
 
@@ -314,7 +314,7 @@ def test_folds_of_any_utterances(
         assert bool(fold.validation) == (len(folds) > 2)
 
 
-def test_loso_and_cross_corpus_say_whom_they_test() -> None:
+def test_folds_of_loso_and_cross_corpus_are_named_by_what_they_test() -> None:
     given_clips = [clip(name, i) for name in ("b/2", "a/1", "a/2", "c/x") for i in range(2)]
     for name, key in (("loso", "speaker"), ("cross-corpus", "corpus")):
         folds = protocols.get(name).folds(given_clips)
@@ -323,14 +323,14 @@ def test_loso_and_cross_corpus_say_whom_they_test() -> None:
         assert tested == [{group} for group in sorted({getattr(u, key) for u in given_clips})]
 
 
-def test_groups_hold_about_as_many_clips() -> None:
+def test_groups_have_about_equally_many_clips() -> None:
     given_clips = [clip(f"mine/{s}", i) for s in range(10) for i in range(5 + s)]
     folds = protocols.get("grouped_kfold", k=5).folds(given_clips)
     sizes = [len(fold.test) for fold in folds]
     assert max(sizes) - min(sizes) <= 5
 
 
-def test_order_does_not_decide_about_groups() -> None:
+def test_groups_do_not_depend_on_the_order() -> None:
     given_clips = [clip(f"mine/{s}", i) for s in range(7) for i in range(2 + s % 3)]
     for name in ("loso", "grouped_kfold"):
         there, back = (
@@ -349,7 +349,7 @@ def test_two_sentences_make_two_folds() -> None:
     )
 
 
-def test_case_and_spaces_make_no_other_sentence() -> None:
+def test_case_and_spaces_of_sentences_do_not_matter() -> None:
     said = ["Kids are  talking", " kids ARE talking ", "Dogs are sitting", "dogs are sitting\t"]
     given_clips = [clip("a/1", i, sentence=sentence) for i, sentence in enumerate(said)]
     folds = protocols.get("sentence-disjoint").folds(given_clips)
@@ -357,13 +357,13 @@ def test_case_and_spaces_make_no_other_sentence() -> None:
     tested = sorted(sorted(given_clips.index(u) for u in fold.test) for fold in folds)
     assert tested == [[0, 1], [2, 3]]
     blank = [*given_clips, clip("a/1", 9, sentence="  ")]
-    with pytest.raises(DatasetError, match="what is said is unknown in a"):
+    with pytest.raises(DatasetError, match="those of a are unknown"):
         protocols.get("sentence-disjoint").folds(blank)
 
 
 def test_random_splits_warn_and_follow_their_seed() -> None:
     given_clips = [clip(f"mine/{i % 3}", i) for i in range(30)]
-    with pytest.warns(LeakyProtocolWarning, match="same speakers in training and in the test") as w:
+    with pytest.warns(LeakyProtocolWarning, match="same speakers in training and test") as w:
         protocols.get("random").folds(given_clips)
     assert w[0].filename == __file__  # the caller's line, not the library's
     tests = [
@@ -375,8 +375,8 @@ def test_random_splits_warn_and_follow_their_seed() -> None:
 # What cannot be divided -------------------------------------------------------------------------
 
 
-def test_unknown_protocol_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"one of ravdess/subject5, .*mean 'cremad/emosuperb5'\?$"):
+def test_unknown_protocol_is_an_error_that_suggests_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"one of ravdess/subject5, .*mean 'cremad/emosuperb5'\?"):
         protocols.get("CREMA-D/emosuperb")
     with pytest.raises(ValueError, match=r"got 'xyz'$"):
         protocols.get("xyz")
@@ -385,22 +385,22 @@ def test_unknown_protocol_is_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("loso", {"k": 3}, "'loso' must be among none, got k"),
-        ("ravdess/subject5", {"seed": 3}, "must be among none, got seed"),
-        ("grouped_kfold", {"seed": 3}, "must be among k, got seed"),
-        ("grouped_kfold", {"k": 1}, "`k` must be a whole number from 2 on, got 1"),
-        ("sentence-disjoint", {"k": 0}, "`k` must be a whole number from 2 on, got 0"),
-        ("random", {"k": True}, "`k` must be a whole number from 2 on, got True"),
-        ("random", {"seed": -1}, "`seed` must be a whole number from 0 on, got -1"),
+        ("loso", {"k": 3}, "'loso' takes no options, got k"),
+        ("ravdess/subject5", {"seed": 3}, "takes no options, got seed"),
+        ("grouped_kfold", {"seed": 3}, "takes the options k, got seed"),
+        ("grouped_kfold", {"k": 1}, "`k` must be a whole number of at least 2, got 1"),
+        ("sentence-disjoint", {"k": 0}, "`k` must be a whole number of at least 2, got 0"),
+        ("random", {"k": True}, "`k` must be a whole number of at least 2, got True"),
+        ("random", {"seed": -1}, "`seed` must be a whole number of at least 0, got -1"),
     ],
 )
-def test_wrong_options_are_refused(name: str, options: dict[str, int], message: str) -> None:
+def test_wrong_options_are_an_error(name: str, options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         protocols.get(name, **options)
 
 
 @pytest.mark.parametrize("name", protocols.NAMES)
-def test_nothing_to_divide_is_refused(name: str) -> None:
+def test_no_utterances_are_an_error(name: str) -> None:
     with pytest.raises(DatasetError, match="needs utterances to divide, got none"):
         folds_of(name, [])
 
@@ -408,25 +408,25 @@ def test_nothing_to_divide_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("loso", {}, r"at least 2 speakers to make folds of, found 1 \(mine/me\)"),
-        ("grouped_kfold", {}, "at least 5 speakers to make folds of, found 1"),
-        ("sentence-disjoint", {}, r"at least 2 sentences to make folds of, found 1 \(mine/s\)"),
+        ("loso", {}, r"at least 2 speakers for its folds, found 1 \(mine/me\)"),
+        ("grouped_kfold", {}, "at least 5 speakers for its folds, found 1"),
+        ("sentence-disjoint", {}, r"at least 2 sentences for its folds, found 1 \(mine/s\)"),
         ("sentence-disjoint", {"k": 3}, "at least 3 sentences"),
-        ("cross-corpus", {}, r"at least 2 corpora to make folds of, found 1 \(mine\)"),
-        ("random", {}, "at least 5 utterances to make folds of, found 3;"),
+        ("cross-corpus", {}, r"at least 2 corpora for its folds, found 1 \(mine\)"),
+        ("random", {}, "at least 5 utterances for its folds, found 3;"),
     ],
 )
-def test_too_few_groups_are_refused(name: str, options: dict[str, int], message: str) -> None:
+def test_too_few_groups_are_an_error(name: str, options: dict[str, int], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         folds_of(name, [clip("mine/me", number) for number in range(3)], **options)
 
 
-def test_unknown_speakers_are_not_taken_for_one() -> None:
+def test_unknown_speakers_do_not_count_as_one() -> None:
     known = [clip(f"known/{s}", i) for s in range(6) for i in range(2)]
     unknown = [clip("mine/unknown", i) for i in range(4)]
     for name in ("loso", "grouped_kfold"):
         assert protocols.get(name).folds(known)
-        with pytest.raises(DatasetError, match="who speaks is unknown in mine"):
+        with pytest.raises(DatasetError, match="those of mine are unknown"):
             protocols.get(name).folds(known + unknown)
     tested = [
         speakers_of(fold.test) for fold in protocols.get("cross-corpus").folds(known + unknown)
@@ -434,17 +434,17 @@ def test_unknown_speakers_are_not_taken_for_one() -> None:
     assert tested == [speakers_of(known), {"mine/unknown"}]
 
 
-def test_unknown_sentences_are_not_taken_for_one() -> None:
+def test_unknown_sentences_do_not_count_as_one() -> None:
     known = [clip(f"known/{i}", i, sentence=s) for i, s in enumerate(["a", "b", "c"])]
     for other in (replace(clip("mine/me"), sentence=None), clip("savee/KL", sentence="a01")):
-        with pytest.raises(DatasetError, match=f"what is said is unknown in {other.corpus}"):
+        with pytest.raises(DatasetError, match=f"those of {other.corpus}"):
             protocols.get("sentence-disjoint").folds([*known, other])
 
 
 # The page ---------------------------------------------------------------------------------------
 
 
-def test_page_says_what_the_code_does() -> None:
+def test_documentation_matches_the_protocols() -> None:
     page = ROOT / "docs/reference/protocols.md"
     rows = re.findall(
         r"^\| `(.+?)` \| .+ \| (.+?) \| (.+?) \|$", page.read_text(encoding="utf-8"), re.M

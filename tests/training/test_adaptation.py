@@ -17,7 +17,9 @@ from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.features import FeatureSpec
 from emotionrecog.models import export
 from emotionrecog.recognizer import EmotionRecognizer
-from emotionrecog.training import Recipe, adapt, continued, data, loop, train
+from emotionrecog.training import Recipe, adapt, continued, data, loop
+
+train = EmotionRecognizer.train
 
 pytestmark = pytest.mark.tensorflow
 
@@ -188,7 +190,7 @@ def test_clips_of_the_same_voice_are_held_out_where_there_is_one(
     assert adaptation.before.leakage is None
     assert "mine/x" in str(adaptation.after.leakage)
     assert adaptation.after.corpora[0].n_clips == 6  # of five of each emotion, two
-    assert "known by now" in str(adaptation)
+    assert "speakers seen in training" in str(adaptation)
 
 
 def test_a_voice_of_the_first_training_is_told(
@@ -301,7 +303,7 @@ def test_what_must_stay(
 def test_a_regression_has_nothing_to_go_on_from(
     recognizer: EmotionRecognizer, recordings: list[Utterance]
 ) -> None:
-    with pytest.raises(ValueError, match="fitted at once; train on the old and the new"):
+    with pytest.raises(ValueError, match="fitted in one step; train on the old and the new"):
         EmotionRecognizer.train(recordings, start=recognizer, n_jobs=1)
 
 

@@ -174,7 +174,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
 
 @pytest.fixture(scope="module")
 def calibrated(old: EmotionRecognizer, clips: list[Utterance]) -> EmotionRecognizer:
-    return calibrate(old, clips, protocol="mine/1", n_jobs=1)
+    return EmotionRecognizer(calibrate(old, clips, protocol="mine/1", n_jobs=1))
 
 
 def log_odds(recognizer: EmotionRecognizer, clip: Utterance) -> np.ndarray:
@@ -207,18 +207,19 @@ def test_temperature_is_the_best_for_what_it_was_fitted_to(
 
 
 @pytest.fixture
-def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made-up answers have no recordings."""
+def without_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up predictions have no recordings."""
     reference = Reference(np.zeros(28), np.eye(28), 1.0, (1.0, 2.0))
     monkeypatch.setattr(calibration, "_reference", lambda *_: reference)
 
 
 @pytest.mark.tensorflow
-def test_single_voices_have_no_say(old: EmotionRecognizer, deaf: None) -> None:
-    """Nor has how confidently they are misheard."""
+def test_corpora_of_one_speaker_are_excluded_from_the_temperature(
+    old: EmotionRecognizer, without_recordings: None
+) -> None:
     many = answers(8, temperature=2.0)
     alone = answers(1, temperature=1.0, corpus="one", wrong=True, n_clips=200, seed=1)
-    first, second = (calibrate(old, told, n_jobs=1).artifact for told in (many, [many, alone]))
+    first, second = (calibrate(old, told, n_jobs=1) for told in (many, [many, alone]))
     assert first.temperature == pytest.approx(second.temperature, rel=1e-4)
     rows = {row["corpus"]: row for row in second.calibration["corpora"]}
     assert (rows["mine"]["is_fitted"], rows["one"]["is_fitted"]) == (True, False)
@@ -228,10 +229,10 @@ def test_single_voices_have_no_say(old: EmotionRecognizer, deaf: None) -> None:
 
 @pytest.mark.tensorflow
 def test_predictions_of_siblings_start_from_temperature_1(
-    old: EmotionRecognizer, deaf: None
+    old: EmotionRecognizer, without_recordings: None
 ) -> None:
     told = answers(8, temperature=2.0)
-    found = calibrate(old, told, n_jobs=1).artifact
+    found = calibrate(old, told, n_jobs=1)
     expected = fit_temperature(told.probabilities, told.acted, np.ones(len(told.acted)))
     assert found.temperature == pytest.approx(expected, rel=1e-4)
     assert found.calibration["by_siblings"] is True
@@ -305,7 +306,7 @@ def test_four_speakers_are_too_few(old: EmotionRecognizer, clips: list[Utterance
 
 
 def test_nothing_to_calibrate_by(old: EmotionRecognizer) -> None:
-    with pytest.raises(DatasetError, match="nothing to calibrate by"):
+    with pytest.raises(DatasetError, match="no clips to calibrate on"):
         calibrate(old, [])
 
 
@@ -321,7 +322,7 @@ def test_predictions_of_other_emotions_are_refused(old: EmotionRecognizer) -> No
     other = dataclasses.replace(told, labels=EMOTIONS[::-1])
     with pytest.raises(ValueError, match="predictions must be of the emotions neutral, calm"):
         calibrate(old, other)
-    with pytest.raises(ValueError, match=r"`heard` must be utterances.*got 'a\.wav'"):
+    with pytest.raises(ValueError, match=r"`clips` must be utterances.*got 'a\.wav'"):
         calibrate(old, ["a.wav"])
 
 

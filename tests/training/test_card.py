@@ -67,7 +67,7 @@ def trained_on(speakers: list[str], initial_weights: str | None = None) -> Artif
 
 
 def test_metrics_have_every_run() -> None:
-    metrics = cards.figures("joint-test", [report(0.6), report(0.7)])
+    metrics = cards.summarize("joint-test", [report(0.6), report(0.7)])
     assert metrics["protocol"] == "joint-test"
     first, second = metrics["corpora"]
     assert (first["corpus"], first["n_clips"], second["corpus"]) == ("ravdess", 10, "tess")
@@ -79,17 +79,17 @@ def test_metrics_have_every_run() -> None:
 
 
 def test_merged_runs_equal_runs_measured_together() -> None:
-    alone = [cards.figures("joint-test", [report(uar)]) for uar in (0.6, 0.7, 0.5)]
-    together = cards.figures("joint-test", [report(uar) for uar in (0.6, 0.7, 0.5)])
+    alone = [cards.summarize("joint-test", [report(uar)]) for uar in (0.6, 0.7, 0.5)]
+    together = cards.summarize("joint-test", [report(uar) for uar in (0.6, 0.7, 0.5)])
     assert cards.merge(alone) == together
     assert cards.merge([]) == {}
 
 
 def test_different_protocols_are_not_merged() -> None:
-    one = cards.figures("joint-test", [report(0.6)])
+    one = cards.summarize("joint-test", [report(0.6)])
     for other, found in (
-        (cards.figures("joint-validation", [report(0.6)]), "'joint-test', 'joint-validation'"),
-        (cards.figures("joint-test", [report(0.6, ("tess", "ravdess"))]), "'tess'"),
+        (cards.summarize("joint-validation", [report(0.6)]), "'joint-test', 'joint-validation'"),
+        (cards.summarize("joint-test", [report(0.6, ("tess", "ravdess"))]), "'tess'"),
         ({}, "None"),
     ):
         with pytest.raises(ValueError, match=f"`runs` must be of one protocol.*{found}"):
@@ -97,11 +97,11 @@ def test_different_protocols_are_not_merged() -> None:
     with pytest.raises(ValueError, match="got empty ones"):
         cards.merge([{}])
     with pytest.raises(ValueError, match="`reports` must be of"):
-        cards.figures("joint-test", [report(0.6), report(0.6, ("savee", "tess"))])
+        cards.summarize("joint-test", [report(0.6), report(0.6, ("savee", "tess"))])
 
 
 def test_card_states_data_and_licences() -> None:
-    card = cards.with_figures(trained_on(["tess/YAF"]), {}).card
+    card = cards.with_metrics(trained_on(["tess/YAF"]), {}).card
     assert card.startswith("# Model card: card-test\n")
     assert "for 17 epochs with seed 5" in card
     for i, corpus in enumerate(CORPORA.values()):
@@ -111,12 +111,12 @@ def test_card_states_data_and_licences() -> None:
         assert card.count(corpus.citation) == 1
     assert "| mine | 7 | 3 | my own |" in card
     assert "EfficientAT" not in card
-    pretrained_card = cards.with_figures(trained_on([], "mn04.npz"), {}).card
+    pretrained_card = cards.with_metrics(trained_on([], "mn04.npz"), {}).card
     assert "EfficientAT `mn04`" in pretrained_card
 
 
 def test_card_states_limits_and_out_of_scope_use() -> None:
-    card = " ".join(cards.with_figures(trained_on(["tess/YAF"]), {}).card.split())
+    card = " ".join(cards.with_metrics(trained_on(["tess/YAF"]), {}).card.split())
     assert "None were measured" in card
     assert "less than 0.4 s is refused" in card
     assert "more than 2.5 s are judged in windows" in card  # 255 steps of 10 ms
@@ -127,14 +127,14 @@ def test_card_states_limits_and_out_of_scope_use() -> None:
 
 
 def test_card_states_mean_and_runs_of_each_metric() -> None:
-    metrics = cards.figures("joint-test", [report(0.6), report(0.7)])
+    metrics = cards.summarize("joint-test", [report(0.6), report(0.7)])
     given_artifact = trained_on(["tess/YAF", "ravdess/01"])
-    described = cards.with_figures(given_artifact, metrics)
+    described = cards.with_metrics(given_artifact, metrics)
     assert described.metrics == metrics
     assert given_artifact.metrics != metrics
     row = "| ravdess | 10 | 65.0 (60.0, 70.0) | 66.0 (61.0, 71.0) | 63.0 (58.0, 68.0) |"
     assert row in described.card
     assert "error before calibration: 6.5 (6.0, 7.0) %" in described.card
     assert "the network described here has heard them" in described.card
-    unheard = cards.with_figures(trained_on(["ravdess/01"]), metrics).card
+    unheard = cards.with_metrics(trained_on(["ravdess/01"]), metrics).card
     assert "Of this network, which has not heard the test speakers of `joint-test`" in unheard

@@ -21,8 +21,9 @@ from emotionrecog.datasets import Utterance
 from emotionrecog.errors import DatasetError, EmotionRecogError
 from emotionrecog.features import FeatureSpec
 from emotionrecog.splits import protocols
+from emotionrecog.splits.dividing import fold_indices
 from emotionrecog.training import Recipe, data, loop
-from emotionrecog.training.search import SearchResult, Trial, _parts, search
+from emotionrecog.training.search import SearchResult, Trial, search
 
 pytestmark = pytest.mark.tensorflow
 
@@ -118,16 +119,16 @@ def test_training_lets_go_of_its_clips(recordings: list[Utterance]) -> None:
 
 def test_folds_keep_speakers_apart(recordings: list[Utterance]) -> None:
     watched_once: list[int] = []
-    for learnt, watched in _parts(recordings, 3):
+    for learnt, watched in fold_indices(recordings, 3):
         speakers = [{recordings[i].speaker for i in part} for part in (learnt, watched)]
         assert not speakers[0] & speakers[1]
         assert len(learnt) + len(watched) == len(recordings)
         watched_once += watched
     assert sorted(watched_once) == list(range(len(recordings)))
     with pytest.raises(ValueError, match="must keep speakers apart, which protocol 'random'"):
-        _parts(recordings, protocols.get("random"))
+        fold_indices(recordings, protocols.get("random"))
     with pytest.raises(DatasetError, match="needs at least 7 speakers"):
-        _parts(recordings, 7)
+        fold_indices(recordings, 7)
 
 
 def test_the_best_is_found(recordings: list[Utterance], fits: Fits) -> None:

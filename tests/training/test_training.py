@@ -23,9 +23,11 @@ from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.models import export
 from emotionrecog.models.layers import FusedBatchNormalization
 from emotionrecog.recognizer import EmotionRecognizer
-from emotionrecog.training import Recipe, data, loop, train
+from emotionrecog.training import Recipe, data, loop
 from emotionrecog.training import card as cards
 from emotionrecog.training.data import Batches, Clips
+
+train = EmotionRecognizer.train
 
 pytestmark = pytest.mark.tensorflow
 
@@ -331,15 +333,15 @@ def test_leak_that_was_allowed_is_told(
     """By the artefact and its card; nothing is told where nothing leaks."""
     network = small_network(32, 8)
     monkeypatch.setattr(loop, "fit", lambda *_, **__: (network, {}, []))
-    options = {"recipe": CRNN, "listen": False, "n_jobs": 1, "allow_leakage": True}
+    options = {"recipe": CRNN, "compare_audio": False, "n_jobs": 1, "allow_leakage": True}
     leaky = train(recordings[:8], test_set=recordings[8:20], **options).artifact
     assert leaky.training["leakage"].startswith("training and test share 3 speakers (first/0")
-    card = cards.with_figures(leaky, {}).card
+    card = cards.with_metrics(leaky, {}).card
     assert f"to be tested on are no others: {leaky.training['leakage']}. Figures" in card
     for test_set in (recordings[30:], []):
         fair = train(recordings[:8], test_set=test_set, **options).artifact
         assert fair.training["leakage"] is None
-        assert "It was trained although" not in cards.with_figures(fair, {}).card
+        assert "It was trained although" not in cards.with_metrics(fair, {}).card
 
 
 def test_no_usable_recording_is_refused(recordings: list[Utterance], tmp_path: Path) -> None:
@@ -458,7 +460,7 @@ def test_trunk_is_asked_about_clips_as_they_are_and_about_copies(clips: Clips) -
     """A trunk that hands back the mean of each band shows what it was asked about."""
     inputs = keras.Input((None, 32))
     trunk = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
-    said = loop.compare_audio(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
+    said = loop.embed(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
     assert said.shape == (3, len(clips), 32)
     for i in (0, len(clips) - 1):
         power = np.exp(clips.frames[i][6:54].astype(np.float32))  # the middle 48 of 61 frames

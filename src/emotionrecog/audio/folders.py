@@ -49,9 +49,9 @@ def find(
 
     Parameters
     ----------
-    folder : str or path-like
+    folder
         The folder to search. It may itself be hidden.
-    on_error : callable, optional
+    on_error
         Called with the `OSError` of each folder that cannot be listed and is skipped. By default
         the error is raised.
 

@@ -117,7 +117,7 @@ def load(source: AudioSource, *, sampling_rate: int | None = None) -> Waveform:
 
     Parameters
     ----------
-    source : str, path-like, bytes, binary file, Waveform or tuple
+    source
         One of:
 
         - the path of an audio or video file;
@@ -128,7 +128,7 @@ def load(source: AudioSource, *, sampling_rate: int | None = None) -> Waveform:
         - a pair ``(samples, sampling_rate)``, the rate in Hz and the samples an array of floats or
           of integers of at most 32 bits, of shape (n_samples,), (n_samples, n_channels) or
           (n_channels, n_samples): the shorter axis holds the channels.
-    sampling_rate : int, optional
+    sampling_rate
         In Hz, the rate to resample to. By default the recording keeps its rate.
 
     Returns

@@ -38,6 +38,18 @@ class AugmentedCorpus:
     failed : mapping of Path to str
         Originals that could not be read or varied, with the reason. Neither they nor copies of
         them are among the utterances.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from emotionrecog.augmentation import Gain, augment_corpus
+    >>> from emotionrecog.datasets import Utterance
+    >>> missing = Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/ann")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     augmented = augment_corpus([missing], folder, Gain(), n_jobs=1)
+    >>> augmented.utterances, list(augmented.failed.values())
+    ([], ['no such audio file'])
     """
 
     utterances: list[Utterance]
@@ -135,8 +147,8 @@ def _with_copies(
     utterance: Utterance, *, root: Path, transform: Transform, copies: int, seed: int
 ) -> list[Utterance]:
     """Write the copies of an utterance, and return it followed by them."""
-    content = files.sha256(utterance.path)
     waveform = audio.load(utterance.path)
+    content = files.sha256(utterance.path)
     source = utterance.recording or content[:16]
     varied = []
     for number in range(1, copies + 1):

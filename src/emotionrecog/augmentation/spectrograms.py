@@ -126,6 +126,13 @@ class SpectrogramAugmentation:
         -------
         ndarray of float32, shape (n_clips, n_frames, n_mels)
             Mel power relative to the level of the voice.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> clips = [np.zeros((n_frames, 64), dtype=np.float32) for n_frames in (90, 120)]
+        >>> SpectrogramAugmentation().power(clips, 100, np.random.default_rng(0)).shape
+        (2, 100, 64)
         """
         return self._degrade(self._change_voice(clips, n_frames, rng), rng)
 
@@ -205,6 +212,21 @@ class SpectrogramAugmentation:
         -------
         inputs, targets
             Arrays of the same shapes. Every clip keeps a share of at least half.
+
+        See Also
+        --------
+        mixup : Mix any features.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> inputs, targets = np.ones((2, 3), np.float32), np.eye(2, dtype=np.float32)
+        >>> groups = np.array([0, 1])  # of two corpora, so that nothing is mixed
+        >>> _, mixed = SpectrogramAugmentation().mix(
+        ...     inputs, targets, groups, np.random.default_rng(0)
+        ... )
+        >>> mixed.tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
         """
         if not self.mixup:
             return inputs, targets
@@ -213,7 +235,27 @@ class SpectrogramAugmentation:
     def features(
         self, log_power: NDArray[np.float32], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Mask stripes of features of shape (n_clips, n_frames, n_mels), as `spec_augment` does."""
+        """Mask stripes of features, as `spec_augment` does with the numbers of this object.
+
+        Parameters
+        ----------
+        log_power
+            Features of shape (n_clips, n_frames, n_mels).
+        rng
+            Source of all randomness.
+
+        Returns
+        -------
+        ndarray of float32, of the same shape
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> clips = np.random.default_rng(0).normal(size=(2, 100, 64)).astype(np.float32)
+        >>> masked = SpectrogramAugmentation(masks=2).features(clips, np.random.default_rng(1))
+        >>> masked.shape, bool((masked == clips).all())
+        ((2, 100, 64), False)
+        """
         return spec_augment(
             log_power,
             rng,

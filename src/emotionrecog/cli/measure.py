@@ -183,7 +183,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     recipe = recipes.chosen(arguments)
     models.require_tensorflow()
     from emotionrecog import benchmark, plots
-    from emotionrecog.training.config import require_sizes
+    from emotionrecog.training.recipe import require_sizes
 
     output.require_targets(picture=arguments.plot)
     require_sizes(recipe.architecture, recipe.sizes)

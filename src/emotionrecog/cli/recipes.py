@@ -126,7 +126,7 @@ def _options_used(arguments: argparse.Namespace) -> Iterator[tuple[str, Any]]:
 def chosen(arguments: argparse.Namespace) -> Recipe:
     """Return the recipe that the file and the options make together."""
     from emotionrecog.training import Recipe
-    from emotionrecog.training.config import changed
+    from emotionrecog.training.recipe import changed
 
     changes: dict[str, Any] = {}
     sources = {}

@@ -44,12 +44,11 @@ def _train(arguments: argparse.Namespace) -> int:
 
     recipe = recipes.chosen(arguments)
     models.require_tensorflow()
-    from emotionrecog import training
     from emotionrecog.evaluation import evaluate
     from emotionrecog.recognizer import EmotionRecognizer
     from emotionrecog.splits.dividing import fold_by_number, without_validation
     from emotionrecog.training import card
-    from emotionrecog.training.config import require_sizes
+    from emotionrecog.training.recipe import require_sizes
 
     require_sizes(recipe.architecture, recipe.sizes)
     if arguments.hold_out and arguments.metrics_from:
@@ -70,9 +69,9 @@ def _train(arguments: argparse.Namespace) -> int:
             utterances = without_validation(fold, utterances).train
     target = Path(arguments.output)
     checkpoints = target.with_name(f"{target.name}.checkpoints")
-    recognizer = training.train(
+    recognizer = EmotionRecognizer.train(
         utterances,
-        validation_set=validation,
+        validation,
         recipe=recipe,
         name=arguments.name or target.name,
         initial_weights=arguments.initial_weights,
@@ -84,8 +83,8 @@ def _train(arguments: argparse.Namespace) -> int:
     if fold:
         report = evaluate(recognizer, fold.test, allow_leakage=arguments.allow_leakage)
         output.write(f"{report}\n")
-        metrics = [card.figures(fold.name, [report])]
-    artifact = card.with_figures(recognizer.artifact, card.merge(metrics))
+        metrics = [card.summarize(fold.name, [report])]
+    artifact = card.with_metrics(recognizer.artifact, card.merge(metrics))
     EmotionRecognizer(artifact).save(target)
     shutil.rmtree(checkpoints, ignore_errors=True)
     history = artifact.training.get("history")
@@ -257,7 +256,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         protocol=source,
         n_jobs=arguments.jobs,
     )
-    artifact = card.with_calibration(calibrated.artifact)
+    artifact = card.with_calibration(calibrated)
     EmotionRecognizer(artifact).save(arguments.output)
     output.write(f"{summary(artifact)}\n")
     output.note(

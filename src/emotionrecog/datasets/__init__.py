@@ -27,12 +27,13 @@ from emotionrecog.datasets.corpus import (
     Corpus,
     Scan,
     Utterance,
-    _by_preference,
-    _count,
+    by_preference,
+    count_files,
 )
+from emotionrecog.datasets.folders import from_folders
 from emotionrecog.datasets.labels import LABEL_SETS, SPELLINGS, LabelSet, Relabelled, label_set
-from emotionrecog.datasets.table import from_folders, from_table, to_frame, write_csv
-from emotionrecog.errors import DatasetError
+from emotionrecog.datasets.table import from_table, to_frame, write_csv
+from emotionrecog.errors import DatasetError, require_one_of
 from emotionrecog.text import count, printable
 
 __all__ = [
@@ -66,7 +67,7 @@ CORPORA: Mapping[str, Corpus] = MappingProxyType(
 _logger = logging.getLogger("emotionrecog")
 
 
-def read(root: str | os.PathLike[str]) -> list[Utterance]:
+def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utterance]:
     """Read every known corpus that lies in a folder of corpora.
 
     Looked into is each folder called like a corpus, with or without something behind an
@@ -81,6 +82,8 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     root : str or path-like
         The folder that holds a folder of each corpus; people keep it in the environment variable
         ``EMOTIONRECOG_CORPORA``. Or the folder of one corpus.
+    name : str, optional
+        One of `CORPORA`, if `root` is the folder of that corpus and has another name.
 
     Returns
     -------
@@ -92,7 +95,12 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
         If `root` does not exist.
     DatasetError
         If there is no corpus in it.
+    ValueError
+        If `name` is not a known corpus.
     """
+    if name is not None:
+        require_one_of("name", name, CORPORA)
+        return CORPORA[name].utterances(root)
     if not Path(root).is_dir():
         raise FileNotFoundError(
             f"no such folder: {os.fspath(root)!r}; expected one that holds a folder of each "
@@ -102,12 +110,12 @@ def read(root: str | os.PathLike[str]) -> list[Utterance]:
     # The folder itself counts where it holds no folder that is called like a corpus.
     lone = not any(_called(folder, name) for folder in folders for name in CORPORA)
     utterances: list[Utterance] = []
-    for name, corpus in CORPORA.items():
+    for corpus_name, corpus in CORPORA.items():
         found: list[Utterance] = []
         for folder in [Path(root)] if lone else folders:
-            if _called(folder, name) and next(audio.find(folder), None):
+            if _called(folder, corpus_name) and next(audio.find(folder), None):
                 found += corpus.utterances(folder)
-        utterances += _once_each(found, name, Path(root))
+        utterances += _once_each(found, corpus_name, Path(root))
     if not utterances:
         raise DatasetError(
             f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
@@ -178,8 +186,8 @@ def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
         unused["copies of others"].update(scan.copies)
         for path, reason in scan.left_out.items():
             unused.setdefault(reason, set()).add(path)
-    strangers = set.intersection(*(set(scan.strangers) for scan in scans))
-    unused["not of a known corpus"] = strangers
+    unexpected = set.intersection(*(set(scan.unexpected_files) for scan in scans))
+    unused["not of a known corpus"] = unexpected
     for reason, paths in unused.items():
         if remaining := paths.difference(utterance.path for utterance in utterances):
             name = printable(str(min(remaining)))
@@ -199,14 +207,14 @@ def _once_each(utterances: list[Utterance], corpus: str, root: Path) -> list[Utt
     kept: dict[str, Path] = {}
     for path, recording in sorted(
         ((utterance.path, utterance.recording) for utterance in utterances),
-        key=lambda found: _by_preference(found[0]),
+        key=lambda found: by_preference(found[0]),
     ):
         if recording is not None:
             kept.setdefault(recording, path)
     once = [u for u in utterances if u.recording is None or kept[u.recording] == u.path]
     copies = sorted({u.path for u in utterances} - {u.path for u in once})
     if copies:
-        _logger.warning("%s: left out %s: copies of other files", corpus, _count(copies, root))
+        _logger.warning("%s: left out %s: copies of other files", corpus, count_files(copies, root))
     return once
 
 

@@ -1,4 +1,4 @@
-"""The types every corpus is read into: `Utterance`, and `Corpus` that makes them of a folder."""
+"""The types that every corpus is read into: `Utterance`, and `Corpus`, which reads a folder."""
 
 import logging
 import os
@@ -6,61 +6,62 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emotionrecog import audio
+from emotionrecog import audio, files
 from emotionrecog.errors import DatasetError
+from emotionrecog.text import count_with_examples
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-"""The emotions of the library, always spelled so and in this order."""
+"""The emotions of the library, always in this spelling and order."""
 
-_SEXES = ("female", "male", None)
-_INTENSITIES = ("normal", "strong", "low", "medium", "high", None)
-_STYLES = ("speech", "song")
+# Allowed values of fields of `Utterance`.
+SEXES = ("female", "male", None)
+INTENSITIES = ("normal", "strong", "low", "medium", "high", None)
+STYLES = ("speech", "song")
 
 _logger = logging.getLogger("emotionrecog")
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Describe one recording of a corpus: where it lies, who speaks, and what was acted.
+    """Describe one recording of a corpus: its path, its speaker, and the acted emotion.
 
     Parameters
     ----------
     path : Path
         The recording.
     emotion : str
-        What was acted, one of `EMOTIONS`.
+        The acted emotion, one of `EMOTIONS`.
     corpus : str
         Name of the corpus, such as ``"ravdess"``.
     speaker : str
-        The corpus' name, a slash, and the corpus' own code of the speaker, such as
+        The name of the corpus, a slash, and the corpus' code of the speaker, such as
         ``"ravdess/01"``: speakers of different corpora never share a name.
     sex : str, optional
-        ``"female"`` or ``"male"``; None where the corpus does not say.
+        ``"female"`` or ``"male"``; None if unknown.
     intensity : str, optional
         ``"normal"`` or ``"strong"`` (RAVDESS), ``"low"``, ``"medium"`` or ``"high"`` (CREMA-D);
-        None where the corpus does not say.
+        None if unknown.
     sentence : str, optional
-        The corpus' own code of what was said, such as ``"kids"`` or ``"IEO"``; None where the
-        corpus does not say.
+        The corpus' code of the spoken sentence, such as ``"kids"`` or ``"IEO"``; None if unknown.
     language : str, optional
-        ISO 639-1 code of the language; None where unknown.
+        ISO 639-1 code of the language; None if unknown.
     style : str, optional
-        ``"speech"`` or ``"song"``. RAVDESS has the same actors speak and sing, and most
-        published figures are of its speech alone.
+        ``"speech"`` or ``"song"``. In RAVDESS the same actors speak and sing, and most published
+        results are for its speech alone.
     recording : str, optional
-        The corpus' own name of the recording, without folder and extension. Two files of one
-        name are copies of one recording; None where names do not identify recordings.
+        The corpus' name of the recording, without folder and extension. Two files with one name
+        are copies of one recording; None if names do not identify recordings.
     age : int, optional
-        Of the speaker, in years; None where the corpus does not say.
+        Age of the speaker in years; None if unknown.
     votes : tuple of int, optional
-        How many listeners chose each of `EMOTIONS`, in that order, when they heard the recording
-        without seeing the speaker; None where nobody was asked.
+        Number of listeners who chose each of `EMOTIONS`, in that order, when they heard the
+        recording without seeing the speaker; None if there was no such vote.
 
     Raises
     ------
     DatasetError
-        If a field holds a word that the library does not know, or `speaker` does not begin with
-        the name of the corpus.
+        If a field has a value that is not allowed, or `speaker` does not begin with the name of the
+        corpus.
 
     Examples
     --------
@@ -90,16 +91,16 @@ class Utterance:
     votes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse words that the library does not know, and counts that are none."""
-        for name, known in (
+        """Validate the fields."""
+        for name, allowed in (
             ("emotion", EMOTIONS),
-            ("sex", _SEXES),
-            ("intensity", _INTENSITIES),
-            ("style", _STYLES),
+            ("sex", SEXES),
+            ("intensity", INTENSITIES),
+            ("style", STYLES),
         ):
             value = getattr(self, name)
-            if value not in known:
-                expected = ", ".join(map(repr, known))
+            if value not in allowed:
+                expected = ", ".join(map(repr, allowed))
                 raise DatasetError(
                     f"`{name}` must be one of {expected}, got {value!r} ({self.path})"
                 )
@@ -119,68 +120,78 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What lies below a folder, looked at as one corpus.
+    """The files below a folder, read as those of one corpus.
 
     Parameters
     ----------
     utterances : list of Utterance
         The recordings, ordered by path.
     left_out : mapping of Path to str
-        Files of the corpus that are not used, and why in a few words: ``"without sound"``.
+        Files of the corpus that are not used, with a short reason such as ``"without sound"``.
     copies : list of Path
         Further files of recordings that are among `utterances`.
-    strangers : mapping of Path to DatasetError
-        Files whose names are not of the corpus, and what is wrong with each.
+    unexpected_files : mapping of Path to DatasetError
+        Files whose names do not fit the corpus, with the error for each.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from emotionrecog.datasets import CORPORA
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("YAF_youth_sad.wav", "notes.wav"):
+    ...         Path(folder, name).touch()
+    ...     scan = CORPORA["tess"].scan(folder)
+    >>> len(scan.utterances), [path.name for path in scan.unexpected_files]
+    (1, ['notes.wav'])
     """
 
     utterances: list[Utterance]
     left_out: Mapping[Path, str]
     copies: list[Path]
-    strangers: Mapping[Path, DatasetError]
+    unexpected_files: Mapping[Path, DatasetError]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
     """Hold the facts about a corpus, and read a folder of it.
 
-    One's own corpus is one such object; `name`, `parse`, `emotion_codes` and `file_names` are all
-    it needs. There is nothing to subclass.
+    For another corpus, make such an object; `name`, `parse`, `emotion_codes` and `file_names` are
+    sufficient. There is nothing to subclass.
 
     Parameters
     ----------
     name : str
         Short name in lower case, such as ``"crema_d"``.
     parse : callable
-        Makes an `Utterance` of a path by looking at its name and its folder's name, without
-        opening the file. For a file that is part of the corpus and not to be used it returns the
-        reason in a few words, such as ``"without sound"``; for a name that is not of the corpus it
-        raises `DatasetError`. Any other exception counts as one, with the path and the exception
-        in its message.
+        Returns the `Utterance` of a path from the names of the file and its folder, without opening
+        the file. For a file of the corpus that is not to be used it returns a short reason, such as
+        ``"without sound"``; for a name that does not fit the corpus it raises `DatasetError`. Any
+        other exception is treated as a `DatasetError`, with the path and the exception in its
+        message.
     emotion_codes : mapping of str to str or None
-        The corpus' own codes of emotions, and what they are among `EMOTIONS`; None for an emotion
+        The corpus' codes of emotions, and the meaning of each among `EMOTIONS`; None for an emotion
         that the library does not have.
     file_names : str
-        How recordings are named, for error messages, with an example.
+        The pattern of the file names, for error messages, with an example.
     name_parts : mapping, optional
-        The code of the file names as a table: each part of a name in its order, with a mapping of
-        its codes to their meaning, or with a description in words.
+        The code of the file names as a table: the parts of a name in their order, each with a
+        mapping of its codes to their meanings, or with a description in words.
     complete : callable, optional
-        Adds to utterances what tables of the owners say that lie in a folder or beside it: takes
-        the folder and the utterances, and returns as many in the same order. Where there is no
-        such table it returns what it was given.
+        Adds facts from the owners' tables in a folder or beside it: takes the folder and the
+        utterances, and returns as many in the same order. Without such tables it returns the
+        utterances unchanged.
     names : callable, optional
-        Takes a style, ``"speech"`` or ``"song"``, and returns what `Utterance.recording` is of
-        every recording in the complete corpus.
+        Takes a style, ``"speech"`` or ``"song"``, and returns `Utterance.recording` of every
+        recording in the complete corpus.
     title, licence, citation, homepage : str, optional
-        What to call the corpus, what its owners allow, how they ask to be cited, where it is.
+        The full name of the corpus, its licence, the citation its owners ask for, its address.
     language : str, optional
-        ISO 639-1 code of the language; None where unknown or mixed.
+        ISO 639-1 code of the language; None if unknown or mixed.
     n_utterances : mapping of str to int, optional
-        How many recordings of the complete corpus become utterances, of each style it has,
-        ``"speech"`` and ``"song"``. Those of an emotion that the library does not have are not
-        counted.
+        Number of utterances in the complete corpus for each of its styles, ``"speech"`` and
+        ``"song"``, without emotions that the library does not have.
     n_speakers : mapping of str to int, optional
-        How many speakers are heard in these, of each style.
+        Number of speakers of these utterances, for each style.
 
     Examples
     --------
@@ -215,7 +226,7 @@ class Corpus:
     n_speakers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a label map that leads out of the library's emotions."""
+        """Validate the fields."""
         unknown = set(self.emotion_codes.values()) - {*EMOTIONS, None}
         if unknown:
             raise DatasetError(
@@ -225,16 +236,15 @@ class Corpus:
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that the corpus acts, in the order of `EMOTIONS`."""
+        """The emotions in the corpus, in the order of `EMOTIONS`."""
         return tuple(e for e in EMOTIONS if e in self.emotion_codes.values())
 
     def scan(self, root: str | os.PathLike[str]) -> Scan:
-        """Look at the files below a folder, however deep they lie.
+        """Read the names of all files below a folder, at any depth.
 
-        Only names are read and the owners' tables; no recording is opened. Hidden files and the
-        ``__MACOSX`` folders of archives are passed over. Of several copies of a recording one is
-        kept, the lossless one rather than the other, the one nearer to `root` rather than the
-        deeper.
+        Only names and the owners' tables are read; no recording is opened. Hidden files and the
+        ``__MACOSX`` folders of archives are skipped. If there are several copies of a recording,
+        one is kept: a lossless one if there is one, and the one nearest to `root`.
 
         Parameters
         ----------
@@ -259,16 +269,16 @@ class Corpus:
         seen: set[str] = set()
         left_out: dict[Path, str] = {}
         copies: list[Path] = []
-        strangers: dict[Path, DatasetError] = {}
-        for path in sorted(_audio_files(root), key=_by_preference):
+        unexpected_files: dict[Path, DatasetError] = {}
+        for path in sorted(audio_files(root), key=by_preference):
             try:
                 utterance = self.parse(path)
             except DatasetError as error:
-                strangers[path] = error
+                unexpected_files[path] = error
                 continue
             except Exception as error:
-                # Of one odd name, a KeyError or ValueError in somebody's own parser.
-                strangers[path] = _not_parsed(self.name, path, error)
+                # An odd name may raise KeyError or ValueError in a user's parser.
+                unexpected_files[path] = _not_parsed(self.name, path, error)
                 continue
             if isinstance(utterance, str):
                 left_out[path] = utterance
@@ -281,14 +291,19 @@ class Corpus:
         utterances.sort(key=lambda utterance: utterance.path)
         if self.complete is not None and utterances:
             utterances = self.complete(root, utterances)
-        return Scan(utterances=utterances, left_out=left_out, copies=copies, strangers=strangers)
+        return Scan(
+            utterances=utterances,
+            left_out=left_out,
+            copies=copies,
+            unexpected_files=unexpected_files,
+        )
 
     def utterances(self, root: str | os.PathLike[str]) -> list[Utterance]:
         """Read the recordings below a folder, as `scan` does, and log what is left out.
 
-        A file whose name is not of the corpus does not stop the others: the library's logger,
-        ``logging.getLogger("emotionrecog")``, warns with the number of such files and the first of
-        them, and so it does with copies.
+        A file whose name does not fit the corpus does not stop the others: the library's logger,
+        ``logging.getLogger("emotionrecog")``, warns with the number of such files and the first
+        three, and likewise of copies.
 
         Parameters
         ----------
@@ -310,26 +325,29 @@ class Corpus:
             If no recording of the corpus lies below `root`, or a table of the owners is damaged.
         """
         root = Path(root)
-        found = self.scan(root)
-        if not found.utterances:
-            first = found.strangers[min(found.strangers)] if found.strangers else None
-            raise DatasetError(self._nothing_found(root, found)) from first
-        for reason, paths in _by_reason(found.left_out).items():
-            _logger.info("%s: skipped %s %s", self.name, _count(paths, root), reason)
-        if found.copies:
+        scan = self.scan(root)
+        unexpected = scan.unexpected_files
+        if not scan.utterances:
+            first = unexpected[min(unexpected)] if unexpected else None
+            raise DatasetError(self._no_recording(root, scan)) from first
+        for reason, paths in _by_reason(scan.left_out).items():
+            _logger.info("%s: skipped %s %s", self.name, count_files(paths, root), reason)
+        if scan.copies:
             _logger.warning(
-                "%s: left out %s: copies of other files", self.name, _count(found.copies, root)
+                "%s: left out %s: copies of other files", self.name, count_files(scan.copies, root)
             )
-        if found.strangers:
-            _logger.warning("%s: left out %s", self.name, _refused(found.strangers, root))
-        return found.utterances
+        if unexpected:
+            _logger.warning("%s: left out %s", self.name, _describe_unexpected(unexpected, root))
+        return scan.utterances
 
-    def _nothing_found(self, root: Path, scan: Scan) -> str:
-        if scan.strangers:
-            found = _refused(scan.strangers, root)
+    def _no_recording(self, root: Path, scan: Scan) -> str:
+        if scan.unexpected_files:
+            found = _describe_unexpected(scan.unexpected_files, root)
         elif scan.left_out:
             reasons = _by_reason(scan.left_out).items()
-            found = "only " + ", ".join(f"{_count(paths, root)} {why}" for why, paths in reasons)
+            found = "only " + ", ".join(
+                f"{count_files(paths, root)} {why}" for why, paths in reasons
+            )
         else:
             found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
         return (
@@ -340,16 +358,16 @@ class Corpus:
 
 
 def _not_parsed(corpus: str, path: Path, error: Exception) -> DatasetError:
-    stranger = DatasetError(
+    unexpected = DatasetError(
         f"`parse` of corpus {corpus!r} must return an Utterance or a reason, or raise "
         f"DatasetError, and raised {type(error).__name__}: {error} for {str(path)!r}"
     )
-    stranger.__cause__ = error
-    return stranger
+    unexpected.__cause__ = error
+    return unexpected
 
 
 def require_code(file_name: str, part: str, code: str, known: Collection[str]) -> None:
-    """Raise `DatasetError` where a part of a file's name is none of the codes of its corpus."""
+    """Raise `DatasetError` if a part of a file name is not a code of its corpus."""
     if code not in known:
         raise DatasetError(
             f"{part} of {file_name!r} must be one of {', '.join(known)}, got {code!r}"
@@ -363,7 +381,8 @@ def _by_reason(left_out: Mapping[Path, str]) -> dict[str, list[Path]]:
     }
 
 
-def _audio_files(root: Path) -> Iterator[Path]:
+def audio_files(root: Path) -> Iterator[Path]:
+    """Yield the audio files below a folder, at any depth; warn of folders that cannot be read."""
     if not root.exists():
         raise FileNotFoundError(
             f"no such folder: {str(root)!r}; name the one that holds the corpus"
@@ -380,16 +399,17 @@ def _warn_unreadable(error: OSError) -> None:
     _logger.warning("left out a folder that cannot be read: %s", error)
 
 
-def _by_preference(path: Path) -> tuple[int, int, Path]:
+def by_preference(path: Path) -> tuple[int, int, Path]:
+    """Return a sort key by which the copy of a recording to be kept comes first."""
     return audio.AUDIO_EXTENSIONS.index(path.suffix.lower()), len(path.parts), path
 
 
-def _refused(errors: Mapping[Path, DatasetError], root: Path) -> str:
-    return f"{_count(list(errors), root)} of other names; of the first: {errors[min(errors)]}"
+def _describe_unexpected(errors: Mapping[Path, DatasetError], root: Path) -> str:
+    return f"{count_files(list(errors), root)} of other names; of the first: {errors[min(errors)]}"
 
 
-def _count(paths: Sequence[Path], root: Path) -> str:
-    """Say how many files, and name the first: ``2 files (such as 'a.wav', 'b.wav')``."""
+def count_files(paths: Sequence[Path], root: Path) -> str:
+    """Return how many files there are, and the first: ``2 files (such as 'a.wav', 'b.wav')``."""
     # repr, because a name that is not valid text cannot be written as it is.
-    first = ", ".join(repr(path.relative_to(root).as_posix()) for path in sorted(paths)[:3])
-    return f"{len(paths)} file{'s' if len(paths) != 1 else ''} (such as {first})"
+    names = [repr(files.relative_name(path, root)) for path in sorted(paths)]
+    return count_with_examples(names, "file")

@@ -1,4 +1,4 @@
-"""Utterances as tables, and recordings of one's own: from a table, or from a folder per emotion."""
+"""Tables of utterances: as pandas frames, as CSV files, and tables of other people's recordings."""
 
 from __future__ import annotations
 
@@ -8,82 +8,76 @@ import io
 import logging
 import os
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotionrecog.datasets.corpus import (
-    _INTENSITIES,
-    _SEXES,
-    _STYLES,
-    EMOTIONS,
-    Utterance,
-    _audio_files,
-)
+from emotionrecog import files
 from emotionrecog.datasets.labels import read_words, unknown_words
+from emotionrecog.datasets.rows import (
+    FACTS,
+    FIELDS,
+    UNWANTED,
+    VOTES,
+    LeftOut,
+    Row,
+    describe,
+    filled,
+    read_fact,
+    to_utterance,
+    with_speakers,
+)
 from emotionrecog.errors import DatasetError, EmotionRecogError
+from emotionrecog.text import count_with_examples, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import pandas
 
-__all__ = ["COLUMNS", "from_folders", "from_table", "to_frame", "write_csv"]
+    from emotionrecog.datasets.corpus import Utterance
 
-_VOTES = tuple(f"votes_{emotion}" for emotion in EMOTIONS)
-_FIELDS = tuple(field.name for field in dataclasses.fields(Utterance) if field.name != "votes")
+__all__ = ["COLUMNS", "from_table", "to_frame", "write_csv"]
 
-COLUMNS = (*_FIELDS, *_VOTES)
+COLUMNS = (*FIELDS, *VOTES)
 """The columns of a table of utterances: one for each field of `Utterance`, and instead of
 ``votes`` one for the votes of each emotion, ``votes_neutral`` to ``votes_surprised``."""
 
-_NUMBERS = ("age", *_VOTES)
-
-# What a user's table may leave unsaid of a recording, besides its votes.
-_FACTS = tuple(name for name in _FIELDS if name not in ("path", "emotion", "corpus", "speaker"))
-
-_SEX_WORDS = {"f": "female", "m": "male", "woman": "female", "man": "male"}
-
-_KNOWN = {"sex": _SEXES, "intensity": _INTENSITIES, "style": _STYLES}
+_NUMBERS = ("age", *VOTES)
 
 _SEPARATORS = (",", ";", "\t", "|")
 
-# What people and programs write where a speaker is not known. Taken for names, each would be one
-# more person, and a split by speaker would claim to keep apart whom nobody has told apart.
-_NO_SPEAKER = ("", "unknown", "n/a", "na", "nan", "<na>", "none", "null", "-", "?")
-
-# So many columns are listed in an error.
+# Columns that an error lists.
 _LISTED = 20
 
 _logger = logging.getLogger("emotionrecog")
 
 
 def to_frame(utterances: Iterable[Utterance]) -> pandas.DataFrame:
-    """Make a table of utterances for pandas.
+    """Return utterances as a pandas table.
 
-    `from_table` makes the same utterances of it, except that it takes space around a text away.
+    `from_table` reads the same utterances from it, except that it strips space around texts.
 
     Parameters
     ----------
     utterances : iterable of Utterance
-        Of any corpora.
+        Utterances of any corpora.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each utterance, in the given order, and the columns `COLUMNS`; just the
-        columns where there are no utterances. Ages and votes are whole numbers (``Int64``), the
-        rest is text, paths with forward slashes; what is not known is missing.
+        One row for each utterance, in the given order, and the columns `COLUMNS`; only the columns
+        if there are no utterances. Ages and votes are whole numbers (``Int64``), the rest is text,
+        paths with forward slashes; unknown values are missing.
 
     Raises
     ------
     EmotionRecogError
         If pandas is not installed.
     DatasetError
-        If an utterance holds an empty text, which a table cannot tell from a missing one.
+        If an utterance has an empty text, which a table cannot distinguish from a missing one.
 
     Examples
     --------
@@ -99,11 +93,11 @@ def to_frame(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     except ImportError as error:
         raise EmotionRecogError(
             f"`to_frame` needs pandas, which is not installed here ({error}): "
-            f"pip install 'emotionrecog[tables]'; `write_csv` does without"
+            f"pip install 'emotionrecog[tables]'; `write_csv` works without it"
         ) from error
     rows = [_cells(utterance, utterance.path.as_posix()) for utterance in utterances]
     columns = zip(*rows, strict=True) if rows else ((),) * len(COLUMNS)
-    # Objects, because pandas' own type for text refuses the names of files that are not text.
+    # Objects, because pandas' type for text does not take file names that are not valid text.
     return pandas.DataFrame(
         {
             name: pandas.Series(cells, dtype="Int64" if name in _NUMBERS else object)
@@ -120,27 +114,26 @@ def write_csv(
 ) -> None:
     """Write utterances to a CSV file.
 
-    `from_table` reads them back: the same recordings in the same order and everything that is
-    known of them, space around a text aside. The file is UTF-8, separated by commas, with a
-    header. It is written beside its place and moved there, so that it is never seen half-written;
-    one already there is replaced.
+    `from_table` reads back the same recordings in the same order with all their fields, except for
+    space around texts. The file is UTF-8, separated by commas, with a header. It is written
+    atomically; an existing file is replaced.
 
     Parameters
     ----------
     utterances : iterable of Utterance
-        Of any corpora.
+        Utterances of any corpora.
     path : str or path-like
-        The file. Its parents are made.
+        The file. Missing parent folders are created.
     root : str or path-like, optional
         Recordings below this folder are written relative to it, with forward slashes, so that
-        folder and table can be moved together; others in full. By default the folder of the CSV
-        file; if another, `from_table` has to be told as well.
+        folder and table can be moved together; others with their absolute paths. By default the
+        folder of the CSV file; pass any other folder to `from_table` as well.
 
     Raises
     ------
     DatasetError
-        If an utterance holds an empty text, which a table cannot tell from a missing one, or
-        text that UTF-8 cannot express, such as a file name in another encoding.
+        If an utterance has an empty text, which a table cannot distinguish from a missing one, or
+        a text that UTF-8 cannot express, such as a file name in another encoding.
 
     Examples
     --------
@@ -159,15 +152,13 @@ def write_csv(
     True
     """
     target = Path(path)
-    base = (Path(root) if root is not None else target.parent).absolute()
+    base = target.parent if root is None else Path(root)
     text = io.StringIO(newline="")
     # Carriage returns within a cell are quoted only where the end of a line has one.
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for utterance in utterances:
-        full = utterance.path.absolute()
-        near = full.relative_to(base) if full.is_relative_to(base) else full
-        writer.writerow(_cells(utterance, near.as_posix()))
+        writer.writerow(_cells(utterance, files.relative_name(utterance.path.absolute(), base)))
     try:
         content = text.getvalue().encode("utf-8")
     except UnicodeEncodeError as error:
@@ -176,22 +167,18 @@ def write_csv(
             f"{str(target)!r} cannot be written: expected text that UTF-8 can express, found "
             f"{around!r}; rename the file, or leave the utterance out"
         ) from error
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
-        new = Path(beside, "new")
-        new.write_bytes(content)
-        new.replace(target)
+    files.write_bytes(target, content)
 
 
 def _cells(utterance: Utterance, path: str) -> list[str | int | None]:
-    """Return what stands in the columns for an utterance."""
-    fields = (getattr(utterance, name) for name in _FIELDS if name != "path")
-    cells = [path, *fields, *(utterance.votes or (None,) * len(_VOTES))]
+    """Return the cells of an utterance, one for each column."""
+    fields = (getattr(utterance, name) for name in FIELDS if name != "path")
+    cells = [path, *fields, *(utterance.votes or (None,) * len(VOTES))]
     for name, cell in zip(COLUMNS, cells, strict=True):
         if isinstance(cell, str) and not cell.strip():
             raise DatasetError(
                 f"`{name}` of {str(utterance.path)!r} is the empty text {cell!r}, which a table "
-                f"cannot tell from a missing one; expected a text that says something, or None"
+                f"cannot distinguish from a missing one; expected a text, or None"
             )
     return cells
 
@@ -207,46 +194,44 @@ def from_table(
     columns: Mapping[str, str | None] | None = None,
     emotions: Mapping[str, str | None] | None = None,
 ) -> list[Utterance]:
-    """Read utterances from a table: one of `to_frame` or `write_csv`, or one of your own.
+    """Read utterances from a table: one of `to_frame` or `write_csv`, or any other.
 
-    A table needs a column of paths and one of emotions. Whatever could give a recording a wrong
-    label or a wrong speaker is an error; what only makes a recording unusable leaves that
-    recording out. The library's logger, ``logging.getLogger("emotionrecog")``, warns of
-    everything left out, with its number, the reason and the first few, and names all of them at
-    level ``DEBUG``.
+    A table needs a column of paths and one of emotions. Anything that could give a recording a
+    wrong label or a wrong speaker is an error; a recording that merely cannot be used is left out.
+    The library's logger, ``logging.getLogger("emotionrecog")``, warns of everything left out, with
+    its number, the reason and the first three, and lists all of it at level ``DEBUG``.
 
-    Left out and counted are rows without path or emotion, rows without speaker where others of
-    their corpus have one, rows with another number of cells than the header, files that do not
-    exist, styles other than speech and song, and rows that occur again. Where a cell for age, sex,
-    intensity or votes holds something else, that fact counts as unknown.
+    Left out are rows without path or emotion, rows without speaker if others of their corpus have
+    one, rows with another number of cells than the header, files that do not exist, styles other
+    than speech and song, and repeated rows. A cell for age, sex, intensity or votes that cannot be
+    read counts as unknown.
 
     Parameters
     ----------
     source : str, path-like or pandas.DataFrame
-        A text file in UTF-8 with a header, its cells separated by commas, semicolons, tabs or
-        bars; or a table of pandas. Reading a file needs no pandas.
+        A text file in UTF-8 with a header, with cells separated by commas, semicolons, tabs or
+        bars; or a pandas table. Reading a file does not need pandas.
     root : str or path-like, optional
-        What relative paths are relative to: by default the folder of the file, for a table of
-        pandas the current folder. Where no file is found under a path as it stands, backslashes
-        in it are taken for the separators of Windows.
+        The folder that relative paths start from: by default the folder of the file, for a pandas
+        table the current folder. If there is no file at a path, backslashes in it are read as the
+        separators of Windows.
     corpus : str, optional
-        What to call the corpus. By default what the column ``corpus`` says, and ``"mine"`` where
-        there is none.
+        Name of the corpus. By default the one in the column ``corpus``, or ``"mine"`` without such
+        a column.
     path, emotion, speaker : str
-        What these columns are called; upper and lower case are the same where no column has the
-        very name. Speakers get the name of their corpus in front; ``unknown``, ``NA``, ``N/A``,
-        ``nan``, ``None``, ``null``, ``-`` and ``?`` are the same as an empty cell. Without a
-        column `speaker`, or with None, all recordings count as one speaker, called
-        ``"mine/unknown"`` in corpus ``"mine"``, so that no split can claim to keep speakers apart;
-        a warning says so.
+        Names of these columns; case is ignored if no column has exactly that name. The name of the
+        corpus is prefixed to speakers; ``unknown``, ``NA``, ``N/A``, ``nan``, ``None``, ``null``,
+        ``-`` and ``?`` mean the same as an empty cell. Without a column `speaker`, or with None,
+        all recordings count as one speaker, called ``"mine/unknown"`` in corpus ``"mine"``, so that
+        no split can claim to keep speakers apart; a warning says so.
     columns : mapping of str to str or None, optional
-        What other columns are called that hold a field of `Utterance`, such as
-        ``{"sentence": "text id"}``; by default they are called like the field. None: not read.
+        Names of other columns that hold a field of `Utterance`, such as
+        ``{"sentence": "text id"}``; by default they have the name of the field. None: not read.
         Votes are always read from ``votes_neutral`` to ``votes_surprised``.
     emotions : mapping of str to str or None, optional
-        What the words in the table stand for among the library's `EMOTIONS`, such as
-        ``{"wut": "angry", "bored": None}``; None leaves the rows out. The words of
-        `SPELLINGS`, ``anger`` and ``joy`` among them, need not be explained.
+        The meaning of words in the table among the library's `EMOTIONS`, such as
+        ``{"wut": "angry", "bored": None}``; None leaves the rows out. The words in `SPELLINGS`,
+        such as ``anger`` and ``joy``, need not be listed.
 
     Returns
     -------
@@ -258,13 +243,13 @@ def from_table(
     FileNotFoundError
         If `source` does not exist.
     DatasetError
-        If the table is empty, not UTF-8, malformed or lacks a column; if it has an emotion that is
-        neither known nor explained; if rows of one recording contradict each other; if names of
-        speakers differ in upper and lower case only; or if no recording is left.
+        If the table is empty, not UTF-8, malformed or lacks a column; if it has an emotion of no
+        known meaning; if rows of one recording contradict each other; if names of speakers differ
+        in upper and lower case only; or if no recording is left.
     ValueError
-        If `columns` names something that is no field.
+        If `columns` has a key that is not a field.
     TypeError
-        If `source` is neither a path nor a table of pandas.
+        If `source` is neither a path nor a pandas table.
 
     Examples
     --------
@@ -278,26 +263,27 @@ speaker='mine/bob', ...)]
     asked = _columns_asked(path, emotion, speaker, columns or {}, corpus)
     table = _read(source, asked)
     base = table.folder if root is None else Path(root)
-    left_out = _LeftOut(table.name, "rows")
+    left_out = LeftOut(table.name, "row")
 
     rows = left_out.keep(
         table.rows, "with another number of cells than the header", lambda row: not row.ragged
     )
     rows = left_out.keep(rows, "without a path", lambda row: "path" in row.cells)
     rows = left_out.keep(rows, "without an emotion", lambda row: "emotion" in row.cells)
-    known = read_words((row.cells["emotion"] for row in rows), emotions)
-    unknown = Counter(row.cells["emotion"] for row in rows if row.cells["emotion"] not in known)
+    emotion_of = read_words((row.cells["emotion"] for row in rows), emotions)
+    words = (row.cells["emotion"] for row in rows)
+    unknown = Counter(word for word in words if word not in emotion_of)
     if unknown:
         raise DatasetError(
             f"{table.name} has emotions in column {emotion!r} that are not known: "
             f"{unknown_words(unknown)}"
         )
     for row in rows:
-        row.emotion = known[row.cells["emotion"]]
+        row.emotion = emotion_of[row.cells["emotion"]]
         row.file = _locate(row.cells["path"], base)
     _require_one_emotion_each(table.name, rows)
 
-    rows = left_out.keep(rows, _UNWANTED, lambda row: row.emotion is not None)
+    rows = left_out.keep(rows, UNWANTED, lambda row: row.emotion is not None)
     rows = left_out.keep(
         rows,
         f"without a file of that name (looked for in {str(base)!r}; `root` names another folder)",
@@ -306,249 +292,33 @@ speaker='mine/bob', ...)]
     rows = left_out.keep(
         rows,
         "of a style that is neither speech nor song",
-        lambda row: "style" not in row.cells or _fact("style", row.cells["style"]) is not None,
+        lambda row: "style" not in row.cells or read_fact("style", row.cells["style"]) is not None,
     )
     if any("corpus" in row.cells for row in rows):
         rows = left_out.keep(
             rows, "without a corpus, where others have one", lambda row: "corpus" in row.cells
         )
-    rows = _with_speakers(rows, corpus or "mine", left_out)
+    rows = with_speakers(rows, corpus or "mine", left_out)
     unread: dict[str, list[str]] = {}
-    utterances = _once_each(rows, [_utterance(row, unread) for row in rows], left_out)
+    utterances = _once_each(rows, [to_utterance(row, unread) for row in rows], left_out)
     left_out.report(utterances, "rows whose files exist")
     for field, cells in unread.items():
         _logger.warning(
-            "%s: %s of %s say nothing that the library knows, and count as unknown",
-            *(table.name, _such_as("cells", cells), field),
+            "%s: %s of %s cannot be read: counted as unknown",
+            table.name,
+            count_with_examples(cells, "cell"),
+            field,
         )
     return utterances
 
 
-def from_folders(
-    root: str | os.PathLike[str],
-    *,
-    corpus: str = "mine",
-    emotions: Mapping[str, str | None] | None = None,
-    speaker: Callable[[Path], str | None] | None = None,
-) -> list[Utterance]:
-    """Read recordings that lie in a folder for each emotion.
-
-    The folders may lie deeper, below one for each speaker for example, and have folders of their
-    own: what counts is the nearest folder above a recording, and below `root`, that is called like
-    an emotion. Only names are read; no recording is opened. Recordings that lie beside the folders
-    of emotions are left out; the library's logger, ``logging.getLogger("emotionrecog")``, warns
-    with their number and the first of them, and names all of them at level ``DEBUG``.
-
-    Parameters
-    ----------
-    root : str or path-like
-        The folder that holds the folders.
-    corpus : str, optional
-        What to call the corpus.
-    emotions : mapping of str to str or None, optional
-        What folder names stand for among the library's `EMOTIONS`, such as
-        ``{"wut": "angry", "bored": None}``; None leaves the folder out. The words of
-        `SPELLINGS`, ``anger`` and ``joy`` among them, need not be explained.
-    speaker : callable, optional
-        Takes the path of a recording and returns the speaker's name, to which the name of the
-        corpus is prefixed, or None where it is unknown, as the words that say so in `from_table`
-        do; such recordings are left out where others have a speaker. By default all recordings
-        count as one speaker, called ``"mine/unknown"`` in corpus ``"mine"``, so that no split can
-        claim to keep speakers apart; a warning says so.
-
-    Returns
-    -------
-    list of Utterance
-        Ordered by path.
-
-    Raises
-    ------
-    FileNotFoundError
-        If `root` does not exist.
-    NotADirectoryError
-        If `root` is not a folder.
-    DatasetError
-        If recordings lie in a folder whose name is neither known nor explained, if a link gives a
-        recording two emotions, if names of speakers differ in upper and lower case only, or if
-        there is no recording in a folder of an emotion.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from emotionrecog.datasets import from_folders
-    >>> with tempfile.TemporaryDirectory() as root:
-    ...     for name in ("joy/bob_1.wav", "joy/eve_1.wav", "Anger/bob_2.wav"):
-    ...         Path(root, name).parent.mkdir(exist_ok=True)
-    ...         Path(root, name).touch()
-    ...     utterances = from_folders(root, speaker=lambda path: path.stem.split("_")[0])
-    >>> [(utterance.emotion, utterance.speaker) for utterance in utterances]
-    [('angry', 'mine/bob'), ('happy', 'mine/bob'), ('happy', 'mine/eve')]
-    """
-    root = Path(root)
-    files = sorted(_audio_files(root))
-    folders = [_parts_below(root, file) for file in files]
-    linked = [_parts_below(root.resolve(), file.resolve()) for file in files]
-    twice = _folders_twice(root)
-    entered = [folder.parts for pair in twice for folder in pair]
-    known = read_words(
-        (name for parts in (*folders, *linked, *entered) for name in parts), emotions
-    )
-    _require_one_emotion_each_folder(root, twice, known)
-    rows = []
-    first: dict[Path, _Row] = {}
-    above: set[tuple[str, ...]] = {()}
-    for file, parts, real in zip(files, folders, linked, strict=True):
-        row = _Row(repr(file.relative_to(root).as_posix()), {}, file=file)
-        depth = _nearest(parts, known)
-        if depth is not None:
-            row.cells = {"emotion": parts[depth]}
-            row.emotion = known[parts[depth]]
-            above.update(parts[:n] for n in range(depth + 1))
-        other = _nearest(real, known)
-        if other is not None and (depth is None or known[real[other]] != row.emotion):
-            raise DatasetError(
-                f"{row.place} is a link to {str(file.resolve())!r}, which gives one recording two "
-                f"places; keep one of them, in the folder of its emotion"
-            )
-        if row.cells:
-            same = first.setdefault(file.resolve(), row)
-            if same.emotion != row.emotion:
-                raise DatasetError(
-                    f"{same.place} and {row.place} are both {str(file.resolve())!r}, which gives "
-                    f"one recording two emotions; keep one of them, in the folder of its emotion"
-                )
-        rows.append(row)
-
-    unknown: Counter[str] = Counter()
-    for row, parts in zip(rows, folders, strict=True):
-        if not row.cells and parts not in above:
-            unknown[next(parts[n] for n in range(len(parts)) if parts[: n + 1] not in above)] += 1
-    if unknown:
-        raise DatasetError(
-            f"expected a folder for each emotion in {str(root)!r}; recordings lie in folders "
-            f"whose names are not known: {unknown_words(unknown)}"
-        )
-    left_out = _LeftOut(repr(str(root)), "files")
-    rows = left_out.keep(rows, "outside a folder of an emotion", lambda row: bool(row.cells))
-    rows = left_out.keep(rows, _UNWANTED, lambda row: row.emotion is not None)
-    if speaker is not None:
-        for row in rows:
-            assert row.file is not None  # for the type checker
-            row.cells |= _filled({"speaker": speaker(row.file)})
-    rows = _with_speakers(rows, corpus, left_out)
-    left_out.report(rows, "audio files in folders called like an emotion")
-    return [_utterance(row, {}) for row in rows]
-
-
-def _folders_twice(root: Path) -> list[tuple[Path, Path]]:
-    """Return the folders below `root`, relative to it, that links make one: first and further."""
-    entered = {root.resolve(): Path()}
-    twice = []
-    for here, folders, _ in os.walk(root, followlinks=True):
-        kept = []
-        for name in sorted(folders):
-            if name.startswith(".") or name == "__MACOSX":  # as `audio.find` does
-                continue
-            folder = Path(here, name)
-            first = entered.setdefault(folder.resolve(), folder.relative_to(root))
-            if first == folder.relative_to(root):
-                kept.append(name)
-            else:
-                twice.append((first, folder.relative_to(root)))
-        folders[:] = kept
-    return twice
-
-
-def _require_one_emotion_each_folder(
-    root: Path, twice: list[tuple[Path, Path]], known: Mapping[str, str | None]
-) -> None:
-    for first, other in twice:
-        n, m = _nearest(first.parts, known), _nearest(other.parts, known)
-        if n is None or m is None or known[first.parts[n]] == known[other.parts[m]]:
-            continue
-        raise DatasetError(
-            f"{first.as_posix()!r} and {other.as_posix()!r} are both "
-            f"{str((root / other).resolve())!r}, for one is a link to the other's place, which "
-            f"gives one recording two emotions; keep one of them, in the folder of its emotion"
-        )
-
-
-def _parts_below(root: Path, file: Path) -> tuple[str, ...]:
-    """Return the folders from `root` to a file; none where it lies elsewhere."""
-    return file.relative_to(root).parent.parts if file.is_relative_to(root) else ()
-
-
-def _nearest(folders: Sequence[str], known: Mapping[str, str | None]) -> int | None:
-    """Return the position of the last folder that is called like an emotion."""
-    return max((n for n, name in enumerate(folders) if name in known), default=None)
-
-
-@dataclasses.dataclass(slots=True)
-class _Row:
-    """A row of a table, or a file: where it stands, its cells by field, and what they say."""
-
-    place: str
-    cells: dict[str, str]  # those that are empty are not there
-    ragged: bool = False
-    emotion: str | None = None
-    file: Path | None = None
-    corpus: str = ""
-    speaker: str = ""
-
-
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """A table as it was found, and the folder that its paths are relative to."""
+    """The rows of a table, and the folder that its paths are relative to."""
 
     name: str
     folder: Path
-    rows: list[_Row]
-
-
-_UNWANTED = "of emotions that are to be left out"
-
-
-class _LeftOut:
-    """What is left out of a table or a folder, by reason."""
-
-    def __init__(self, name: str, things: str) -> None:
-        self.name, self.things = name, things
-        self.rows: dict[str, list[_Row]] = {}
-
-    def keep(self, rows: list[_Row], reason: str, test: Callable[[_Row], bool]) -> list[_Row]:
-        """Return the rows that pass, and remember the others."""
-        kept: list[_Row] = []
-        for row in rows:
-            (kept if test(row) else self.rows.setdefault(reason, [])).append(row)
-        return kept
-
-    def report(self, left: Sequence[object], expected: str) -> None:
-        """Log what was left out; raise `DatasetError` where that was everything."""
-        said = {
-            reason: f"{_such_as(self.things, list(map(_describe, rows)))} {reason}"
-            for reason, rows in self.rows.items()
-        }
-        if not left:
-            raise DatasetError(
-                f"no recording in {self.name}: expected {expected}, found "
-                f"{'; '.join(said.values()) or f'no {self.things}'}"
-            )
-        for reason, rows in self.rows.items():
-            level = logging.INFO if reason == _UNWANTED else logging.WARNING
-            _logger.log(level, "%s: left out %s", self.name, said[reason])
-            for row in rows:
-                _logger.debug("%s: left out %s", self.name, _describe(row))
-
-
-def _describe(row: _Row) -> str:
-    return f"{row.place}: {row.cells['path']!r}" if "path" in row.cells else row.place
-
-
-def _such_as(things: str, described: Sequence[str]) -> str:
-    """Say how many, and which are the first: ``2 rows (such as line 3: 'a.wav', line 5)``."""
-    named = things if len(described) != 1 else things.removesuffix("s")
-    return f"{len(described)} {named} (such as {', '.join(described[:3])})"
+    rows: list[Row]
 
 
 def _columns_asked(
@@ -558,13 +328,13 @@ def _columns_asked(
     columns: Mapping[str, str | None],
     corpus: str | None,
 ) -> dict[str, str | None]:
-    """Return which column each field is read from; None for fields that are not read."""
-    asked: dict[str, str | None] = {name: name for name in ("corpus", *_FACTS)}
-    strange = [repr(field) for field in columns if field not in asked]
-    if strange:
+    """Return the column of each field; None for fields that are not read."""
+    asked: dict[str, str | None] = {name: name for name in ("corpus", *FACTS)}
+    unknown = [repr(field) for field in columns if field not in asked]
+    if unknown:
         raise ValueError(
-            f"`columns` must name fields out of {', '.join(asked)} (for the others there are "
-            f"`path`, `emotion` and `speaker`), got {', '.join(strange)}"
+            f"`columns` must have keys among {', '.join(asked)} (for the others there are "
+            f"`path`, `emotion` and `speaker`), got {', '.join(unknown)}"
         )
     asked |= columns
     if corpus is not None:
@@ -577,7 +347,7 @@ def _read(
 ) -> _Table:
     if isinstance(source, str | os.PathLike):
         return _read_text(Path(source), asked)
-    pandas = sys.modules.get("pandas")  # whoever has a table of pandas has loaded it
+    pandas = sys.modules.get("pandas")  # loaded by whoever passes a pandas table
     if pandas is None or not isinstance(source, pandas.DataFrame):
         raise TypeError(
             f"`source` must be the path of a table or a pandas.DataFrame, got {type(source)!r}"
@@ -589,14 +359,14 @@ def _read(
         for field, n in positions.items()
     }
     rows = [
-        _Row(f"row {number}", _filled(dict(zip(columns, cells, strict=True))))
+        Row(f"row {number}", filled(dict(zip(columns, cells, strict=True))))
         for number, cells in enumerate(zip(*columns.values(), strict=True))
     ]
     return _Table(name, Path(), rows)
 
 
 def _as_text(cell: object) -> str:
-    # Where a value is missing, pandas turns whole numbers into 1.0.
+    # In a column with missing values, pandas turns whole numbers into floats.
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
     return str(cell)
@@ -643,7 +413,7 @@ def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
                 cells.pop()
             ragged = len(cells) != len(header)
             fields = {} if ragged else {field: cells[n] for field, n in positions.items()}
-            rows.append(_Row(f"line {reader.line_num}", _filled(fields), ragged=ragged))
+            rows.append(Row(f"line {reader.line_num}", filled(fields), ragged=ragged))
     except csv.Error as error:
         raise DatasetError(
             f"{name} is damaged in or before line {reader.line_num}: {error}; expected quotes "
@@ -653,7 +423,7 @@ def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
 
 
 def _header(text: str, separator: str) -> list[str]:
-    """Return the cells of the first line that has any; none where it cannot be read so."""
+    """Return the cells of the first line that has any; none if it cannot be read."""
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
             if any(cell.strip() for cell in cells):
@@ -663,15 +433,11 @@ def _header(text: str, separator: str) -> list[str]:
     return []
 
 
-def _filled(cells: Mapping[str, str | None]) -> dict[str, str]:
-    return {field: cell for field, cell in cells.items() if cell is not None and cell.strip()}
-
-
 def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) -> dict[str, int]:
-    """Return which column, from 0, each field and each emotion's votes stand in."""
+    """Return the column, counted from 0, of each field and of the votes for each emotion."""
     wanted = {field: column for field, column in asked.items() if column is not None}
-    wanted |= {votes: votes for votes in _VOTES}
-    # In other letters a name will do that no column has as it stands; one meant otherwise will not.
+    wanted |= {votes: votes for votes in VOTES}
+    # A name in other case is accepted if no column has exactly that name and none else means it.
     alike: dict[str, list[str]] = {}
     for written in header:
         if written not in wanted.values():
@@ -681,7 +447,7 @@ def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) ->
         if len(near) > 1:
             raise DatasetError(
                 f"{name} must have one column {column!r}, found {', '.join(map(repr, near))}; "
-                f"rename those that are not meant"
+                f"rename the others"
             )
         wanted[field] = near[0] if near else column
     missing = [
@@ -692,21 +458,20 @@ def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) ->
     if missing:
         raise DatasetError(
             f"{name} has no column {', '.join(map(repr, missing))}; its columns are "
-            f"{', '.join(map(repr, header[:_LISTED]))}"
-            f"{f' and {len(header) - _LISTED} more' if len(header) > _LISTED else ''}. Say what "
-            f"they are called there, such as from_table(..., path='file', emotion='label')"
+            f"{listing(header, n_shown=_LISTED, quoted=True)}. Name the columns to read, such as "
+            f"from_table(..., path='file', emotion='label')"
         )
     for column in wanted.values():
         if header.count(column) > 1:
             raise DatasetError(
                 f"{name} must have one column {column!r}, found {header.count(column)}; rename "
-                f"those that are not meant"
+                f"the others"
             )
     return {field: header.index(column) for field, column in wanted.items() if column in header}
 
 
 def _locate(text: str, base: Path) -> Path | None:
-    """Return the file that a path in a table means; None where there is none."""
+    """Return the file that a path in a table points to; None if there is none."""
     for written in (text, text.strip(), text.strip().replace("\\", "/")):
         path = base / written
         try:
@@ -718,139 +483,48 @@ def _locate(text: str, base: Path) -> Path | None:
 
 
 def _identity(path: Path) -> str:
-    # By name, not by what links lead to: stores that keep equal files once link from many names.
+    # Without following links: a store that keeps equal files once has many links to one file.
     return os.path.normcase(os.path.normpath(path.absolute()))
 
 
-def _require_one_emotion_each(name: str, rows: list[_Row]) -> None:
-    first: dict[str, _Row] = {}
+def _require_one_emotion_each(name: str, rows: list[Row]) -> None:
+    first: dict[str, Row] = {}
     contradictions = []
     for row in rows:
         if row.file is not None:
             other = first.setdefault(_identity(row.file), row)
             if other.emotion != row.emotion:
-                contradictions.append(f"{other.place} and {_describe(row)}")
+                contradictions.append(f"{other.place} and {describe(row)}")
     if contradictions:
         raise DatasetError(
             f"{name} gives one recording two emotions in "
-            f"{_such_as('row pairs', contradictions)}. Keep one row for each recording; of "
-            f"several listeners' judgements, make the columns {_VOTES[0]} to {_VOTES[-1]}"
+            f"{count_with_examples(contradictions, 'row pair')}. Keep one row for each recording; "
+            f"put the judgements of several listeners into columns {VOTES[0]} to {VOTES[-1]}"
         )
 
 
-def _with_speakers(rows: list[_Row], corpus: str, left_out: _LeftOut) -> list[_Row]:
-    """Name the corpus and the speaker of each row, and leave out what must not be guessed."""
-    for row in rows:
-        named, speaker = row.cells.get("corpus", corpus), row.cells.pop("speaker", "")
-        row.corpus = named.strip()
-        if speaker.startswith(f"{named}/"):
-            speaker = speaker.removeprefix(f"{named}/").strip()
-        else:
-            speaker = speaker.strip().removeprefix(f"{row.corpus}/").strip()
-        if speaker.casefold().removeprefix(f"{row.corpus}/".casefold()) not in _NO_SPEAKER:
-            row.cells["speaker"] = speaker
-    known = {row.corpus for row in rows if "speaker" in row.cells}
-    rows = left_out.keep(
-        rows,
-        "without a speaker, where others of their corpus have one",
-        lambda row: "speaker" in row.cells or row.corpus not in known,
-    )
-    for row in rows:
-        row.speaker = f"{row.corpus}/{row.cells.get('speaker', 'unknown')}"
-    _require_one_spelling_each(left_out.name, {row.speaker for row in rows})
-    for named, n_rows in Counter(row.corpus for row in rows if row.corpus not in known).items():
-        _logger.warning(
-            "%s: the speakers of corpus %r are not known, so its %d recordings count as one "
-            "speaker, %r: no split can keep its speakers apart, and no figure measured within it "
-            "tells how well new voices are recognised; name the speakers with `speaker`",
-            *(left_out.name, named, n_rows, f"{named}/unknown"),
-        )
-    return rows
-
-
-def _require_one_spelling_each(name: str, speakers: set[str]) -> None:
-    """Refuse `Bob` beside `bob`: of one person under two names, a split makes two."""
-    spellings: dict[str, list[str]] = {}
-    for speaker in sorted(speakers):
-        spellings.setdefault(speaker.casefold(), []).append(speaker)
-    alike = [" and ".join(map(repr, group)) for group in spellings.values() if len(group) > 1]
-    if alike:
-        raise DatasetError(
-            f"{name} has {_such_as('speakers', alike)} whose names differ in upper and lower case "
-            f"only, so that one person could count as two; write the name of a person in one way, "
-            f"and give different people names that differ in more"
-        )
-
-
-def _utterance(row: _Row, unread: dict[str, list[str]]) -> Utterance:
-    """Make an utterance; facts that cannot be read are unknown, and added to `unread`."""
-    assert row.file is not None  # for the type checker: rows without are left out before
-    assert row.emotion is not None
-    facts: dict[str, Any] = {}
-    for field in _FACTS:
-        if field in row.cells:
-            facts[field] = _fact(field, row.cells[field])
-            if facts[field] is None:
-                unread.setdefault(field, []).append(f"{row.place}: {row.cells[field]!r}")
-    if any(column in row.cells for column in _VOTES):
-        # A table need not have a column for emotions that nobody could choose.
-        votes = [_whole(row.cells.get(column, "0")) for column in _VOTES]
-        if all(number is not None and number >= 0 for number in votes):
-            facts["votes"] = tuple(votes)
-        else:
-            unread.setdefault("votes", []).append(row.place)
-    return Utterance(row.file, row.emotion, corpus=row.corpus, speaker=row.speaker, **facts)
-
-
-def _fact(field: str, cell: str) -> str | int | None:
-    """Return what a cell says about a recording; None where it cannot be read."""
-    word = cell.strip().casefold()
-    if field == "age":
-        age = _whole(cell)
-        return age if age is not None and 0 < age < 130 else None
-    if field == "sex":
-        word = _SEX_WORDS.get(word, word)
-    if field in _KNOWN:
-        return word if word in _KNOWN[field] else None
-    return cell.strip()
-
-
-def _whole(cell: str) -> int | None:
-    try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        number = float(cell)  # 27.0 is what spreadsheets and pandas make of 27
-    except ValueError:
-        return None
-    return int(number) if number.is_integer() else None
-
-
-def _once_each(
-    rows: list[_Row], utterances: list[Utterance], left_out: _LeftOut
-) -> list[Utterance]:
-    """Leave out rows that say again what another says; refuse those that say otherwise."""
-    first: dict[str, tuple[_Row, Utterance]] = {}
-    repeated: list[_Row] = []
+def _once_each(rows: list[Row], utterances: list[Utterance], left_out: LeftOut) -> list[Utterance]:
+    """Leave out rows that repeat another; raise `DatasetError` if they contradict it."""
+    first: dict[str, tuple[Row, Utterance]] = {}
+    repeated: list[Row] = []
     contradictions = []
     for row, utterance in zip(rows, utterances, strict=True):
-        other_row, other = first.setdefault(_identity(utterance.path), (row, utterance))
+        first_row, other = first.setdefault(_identity(utterance.path), (row, utterance))
         differing = [
             name
-            for name in (*_FIELDS, "votes")
+            for name in (*FIELDS, "votes")
             if name != "path" and getattr(utterance, name) != getattr(other, name)
         ]
         if differing:
             contradictions.append(
-                f"{other_row.place} and {_describe(row)} in {' and '.join(differing)}"
+                f"{first_row.place} and {describe(row)} in {' and '.join(differing)}"
             )
         elif other is not utterance:
             repeated.append(row)
     if contradictions:
         raise DatasetError(
             f"{left_out.name} describes one recording in two ways in "
-            f"{_such_as('row pairs', contradictions)}. Keep one row for each recording"
+            f"{count_with_examples(contradictions, 'row pair')}. Keep one row for each recording"
         )
-    left_out.keep(repeated, "that say again what another row says", lambda row: False)
+    left_out.keep(repeated, "repeating another row", lambda row: False)
     return [utterance for _, utterance in first.values()]

@@ -155,7 +155,7 @@ class Gap:
         ]
         lines += [f"{corpus}: left out, {reason}" for corpus, reason in self.left_out.items()]
         if self.n_failed:
-            lines.append(f"{count(self.n_failed, 'clip')} cannot be used and do not count")
+            lines.append(f"left out: {count(self.n_failed, 'clip')} that cannot be used")
         return "\n".join(lines)
 
 

@@ -194,7 +194,7 @@ class Report:
         lines.append(_corpus_table(rows))
         lines.append(f"expected calibration error {percent(self.calibration_error)}")
         if self.n_failed:
-            lines.append(f"{count(self.n_failed, 'clip')} could not be judged and do not count")
+            lines.append(f"left out: {count(self.n_failed, 'clip')} that could not be judged")
         lines += self.notes
         for row in rows:
             if row.per_emotion:

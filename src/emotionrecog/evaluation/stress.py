@@ -7,7 +7,6 @@ counts how often the answer stays the same, and compares that share with pass ma
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import logging
 import math
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotionrecog import audio, parallel
+from emotionrecog.augmentation import generator_for
 from emotionrecog.errors import DatasetError, EmotionRecogError, require_whole
 from emotionrecog.evaluation.conditions import CONDITIONS, Condition
 from emotionrecog.evaluation.intervals import draw, interval
@@ -230,7 +230,7 @@ class StressReport:
                 f"{count(n_refused, 'degraded clip')} had no answer and count as changed and wrong"
             )
         if self.failed:
-            lines.append(f"{count(len(self.failed), 'clip')} could not be judged and do not count")
+            lines.append(f"left out: {count(len(self.failed), 'clip')} that could not be judged")
         return "\n".join(lines)
 
 
@@ -423,7 +423,7 @@ def _judge_degraded(
     source = utterance.recording or sha256(utterance.path)
     versions, not_applied = [original], []
     for condition in conditions:
-        rng = _generator(seed, condition.name, utterance.corpus, source)
+        rng = generator_for(condition.name, utterance.corpus, source, seed=seed)
         reason = None
         try:
             versions.append(condition.apply(original, rng))
@@ -445,11 +445,6 @@ def _judge_degraded(
                 row = answer
         rows.append(row)
     return _Answers(np.stack(rows), not_applied)
-
-
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    digest = hashlib.sha256("/".join(names).encode()).digest()
-    return np.random.default_rng((seed, int.from_bytes(digest[:16], "big")))
 
 
 # --- metrics ------------------------------------------------------------------------------------

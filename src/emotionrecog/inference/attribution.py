@@ -118,6 +118,15 @@ class Explanation:
         The measures of the voice.
     reference : str
         The neutral speech that they are compared with.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> explanation = EmotionRecognizer().explain("examples/clip.wav", "angry")
+    >>> explanation.sentences[0]
+    'angry has 67 %'
+    >>> explanation.parts[0].probability < explanation.probabilities["angry"]
+    True
     """
 
     recognizer: str

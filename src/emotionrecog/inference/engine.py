@@ -1,7 +1,7 @@
 """The engine: decode a recording, cut it into windows, run the network, judge the answer.
 
-Each step is a method of its own, so that whatever explains or measures a recogniser takes the same
-steps as a prediction does.
+Each step is a public method, so that explanations and measurements of a recogniser take the same
+steps as a prediction.
 """
 
 from __future__ import annotations
@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 import numpy as np
 
 from emotionrecog import audio
-from emotionrecog.artifact import Artifact
-from emotionrecog.audio import Waveform
-from emotionrecog.errors import (
-    AudioError,
-    EmotionRecogError,
-    ModelError,
-    require_one_of,
-    require_share,
-)
+from emotionrecog.errors import AudioError, ModelError, require_one_of, require_share
 from emotionrecog.features import Extractor
 from emotionrecog.inference.prediction import Prediction
 from emotionrecog.inference.reliability import (
@@ -37,13 +29,16 @@ from emotionrecog.inference.reliability import (
 )
 from emotionrecog.inference.session import Session
 from emotionrecog.inference.windows import drop_silent, split_windows, trim_silence
+from emotionrecog.parallel import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from emotionrecog.audio import AudioSource
+    from emotionrecog.artifact import Artifact
+    from emotionrecog.audio import AudioSource, Waveform
+    from emotionrecog.errors import EmotionRecogError
 
 __all__ = ["Engine", "Recording"]
 
@@ -68,6 +63,13 @@ class Recording:
         The samples between the silence before and after.
     window_length
         Length of a window in samples.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> recording = EmotionRecognizer().engine.load("examples/clip.wav")
+    >>> len(recording.samples) == recording.part.stop - recording.part.start
+    True
     """
 
     waveform: Waveform
@@ -255,7 +257,15 @@ class Engine:
         )
 
     def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Check the arguments of `predict` of these names, and raise what it raises."""
+        """Check the arguments of `predict` of these names, and raise what it raises.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().engine.validate_threshold(0.5, 0.3)
+        Traceback (most recent call last):
+        ValueError: `coverage` must be from 0.5 to 0.99, got 0.3
+        """
         if min_confidence is not None:
             require_share("min_confidence", min_confidence)
         if coverage is None:
@@ -347,21 +357,12 @@ class Engine:
                 "use `predict` for one"
             )
         self.validate_threshold(min_confidence, coverage)
-        predict = functools.partial(self._attempt, min_confidence=min_confidence, coverage=coverage)
+        predict = functools.partial(self.predict, min_confidence=min_confidence, coverage=coverage)
         return _in_order(predict, iter(sources), n_jobs, keep_errors=on_error == "keep")
-
-    def _attempt(
-        self, source: AudioSource, *, min_confidence: float | None, coverage: float | None
-    ) -> Prediction | EmotionRecogError | OSError:
-        try:
-            return self.predict(source, min_confidence=min_confidence, coverage=coverage)
-        except (EmotionRecogError, OSError) as error:
-            # The frames of the traceback would keep the samples in memory as long as the error.
-            return error.with_traceback(None)
 
 
 def _in_order(
-    predict: functools.partial[Prediction | EmotionRecogError | OSError],
+    predict: Callable[[AudioSource], Prediction],
     sources: Iterator[AudioSource],
     n_jobs: int,
     *,
@@ -375,7 +376,7 @@ def _in_order(
     ) as parallel:
         n_ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
         while chunk := list(itertools.islice(sources, n_ahead)):
-            for answer in parallel(joblib.delayed(predict)(source) for source in chunk):
+            for answer in parallel(joblib.delayed(attempt)(predict, source) for source in chunk):
                 if isinstance(answer, Exception) and not keep_errors:
                     raise answer
                 yield answer

@@ -1,4 +1,4 @@
-"""The answer of a recogniser, and what everything that gives such answers has in common."""
+"""The answer of a recogniser, and the interface of recognisers."""
 
 from __future__ import annotations
 
@@ -92,9 +92,18 @@ class Prediction:
 
 
 class Recognizer(Protocol):
-    """What evaluation needs of a recogniser: `Engine` has it, and so has `EmotionRecognizer`.
+    """The interface that evaluation and the like need; `Engine` and `EmotionRecognizer` have it.
 
     The methods are those of `emotionrecog.inference.Engine`.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> def most_probable(recognizer: Recognizer, path: str) -> str:
+    ...     return recognizer.predict(path).emotion
+    >>> recognizer = EmotionRecognizer()
+    >>> most_probable(recognizer, "examples/clip.wav") in recognizer.labels
+    True
     """
 
     @property

@@ -269,6 +269,15 @@ class Reference:
     ------
     ValueError
         If the arrays do not fit together, or a number is not finite or not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> sounds = [Sound(2.0, -30.0, 0.01, 7.0, 0.9, 3.0, rng.normal(size=28)) for _ in range(100)]
+    >>> reference = Reference.of(sounds, ["mine"] * 100, ["mine/1", "mine/2"] * 50)
+    >>> reference.durations, reference.distance(sounds[0]) < reference.limit
+    ((2.0, 2.0), True)
     """
 
     mean: Array

@@ -29,6 +29,14 @@ class Session:
     ModelError
         If ONNX Runtime cannot load the network, or its inputs and outputs differ from those that
         the artefact describes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotionrecog import artifact, pretrained
+    >>> session = Session(artifact.read(pretrained.fetch("english-8")))
+    >>> session.run(np.zeros((2, 256, 104), dtype=np.float32)).shape
+    (2, 8)
     """
 
     def __init__(self, artifact: Artifact) -> None:

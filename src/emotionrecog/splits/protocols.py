@@ -1,18 +1,18 @@
-"""Named ways to divide utterances into training, validation and test data.
+"""Divide utterances into training, validation and test data under published protocols.
 
-A figure says how a recogniser does on new voices only if no voice of the test was heard before.
-Each protocol carries two labels: whether it is speaker-disjoint, so that no speaker is in two parts
-of a fold, and whether it is text-disjoint, so that no sentence is. `get` makes a protocol of its
-name, and `Protocol.folds` divides utterances.
+A result holds for new speakers only if no test speaker was seen in training. Each protocol states
+whether it is speaker-disjoint, so that no speaker is in two parts of a fold, and whether it is
+text-disjoint, so that no sentence is. `get` returns a protocol by name, and `Protocol.folds`
+divides utterances.
 
-Rules of all protocols:
+All protocols follow these rules:
 
-- Utterances stay in the given order, and the same utterances are always divided alike.
-- Utterances of one `recording`, such as a clip and copies that were made of it, stay together.
-- Where a corpus has both speech and song among the utterances, its song is never tested on, since
-  published figures are of speech; the song of a test speaker is out of training as well.
-- The speakers that are validated on are those that the next fold tests, with their song where it is
-  given. With two folds, nothing would be left to train on, and validation is empty.
+- Utterances keep their order, and the same utterances are always divided in the same way.
+- Utterances of one `recording`, such as a clip and its augmented copies, stay together.
+- If a corpus has both speech and song among the utterances, its song is never tested, since
+  published results are for speech; the song of a test speaker is left out of training as well.
+- The validation speakers are the test speakers of the next fold, with their song if present. With
+  two folds, nothing would be left to train on, and validation is empty.
 
 Examples
 --------
@@ -26,14 +26,24 @@ Examples
 
 from __future__ import annotations
 
-import difflib
+import itertools
 import logging
 import warnings
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from emotionrecog.errors import DatasetError
+from emotionrecog.errors import DatasetError, require_one_of, require_whole
+from emotionrecog.splits.published import (
+    CREMA_D_EMOSUPERB5,
+    RAVDESS_EMOBOX6,
+    RAVDESS_LOSO,
+    RAVDESS_SUBJECT5,
+    SAVEE_EMOBOX4,
+    TESS_SPEAKER2,
+    actors,
+)
+from emotionrecog.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,6 +55,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FIXED",
     "NAMES",
+    "NOT_SPEAKER_DISJOINT",
+    "NOT_TEXT_DISJOINT",
     "Fold",
     "LeakyProtocolWarning",
     "Protocol",
@@ -57,26 +69,26 @@ _logger = logging.getLogger("emotionrecog")
 
 
 class LeakyProtocolWarning(UserWarning):
-    """Utterances are divided so that a speaker's voice is in training and in the test."""
+    """A protocol puts the same speakers into training and test."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Hold one division of utterances.
+    """One division of utterances.
 
     Parameters
     ----------
     name : str
-        The protocol's name, a slash, and the fold's number, counted from 1, or what it tests on:
-        ``"ravdess/subject5/1"``, ``"cross-corpus/tess"``. The one fold of a protocol that has no
-        other is called like the protocol.
+        Name of the protocol, a slash, and the number of the fold, counted from 1, or what it tests:
+        ``"ravdess/subject5/1"``, ``"cross-corpus/tess"``. A protocol with a single fold and the
+        fold have the same name.
     train : list of Utterance
-        To learn from.
+        Utterances to train on.
     validation : list of Utterance
-        To choose on; may be empty. Where nothing is chosen, it may be learnt from, which is why
-        song is among it.
+        Utterances to choose on; may be empty. If nothing is chosen, they may be trained on, which
+        is why song is among them.
     test : list of Utterance
-        To measure on, once.
+        Utterances to test on, once.
     """
 
     name: str
@@ -87,26 +99,26 @@ class Fold:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Divide utterances in a way that has a name.
+    """A named way to divide utterances.
 
     Parameters
     ----------
     name : str
-        One of `NAMES`, or that of one's own protocol.
+        One of `NAMES`, or the name of your own protocol.
     title : str
-        What is held out, in words.
+        Short description of what is held out.
     speaker_disjoint : bool
         Whether no speaker is in two parts of a fold.
     text_disjoint : bool
-        Whether no sentence is in two parts of a fold. A sentence is a corpus' own code or text of
-        it: what two corpora both say counts as two sentences.
+        Whether no sentence is in two parts of a fold. A sentence is the code or text that its
+        corpus gives: a sentence that two corpora share counts as two.
     split : callable
-        Makes the folds of a list of utterances that is not empty.
+        Function that returns the folds of a list of utterances, which is not empty.
     held_out : mapping of str to frozenset of str
-        The test speakers of each fold, by the fold's name, where the protocol fixes them; empty
-        where they depend on the utterances.
+        Test speakers of each fold, by its name, if the protocol fixes them; empty if they depend on
+        the utterances.
     warning : str, optional
-        What is said with a `LeakyProtocolWarning` whenever folds are made.
+        Text of the `LeakyProtocolWarning` that is issued whenever folds are made.
     """
 
     name: str
@@ -125,19 +137,19 @@ class Protocol:
         Parameters
         ----------
         utterances
-            Of one corpus or of several together, in any order. A protocol of one corpus uses that
-            corpus' utterances alone, whatever else is given.
+            Utterances of one or more corpora, in any order. A protocol of one corpus uses only the
+            utterances of that corpus.
 
         Returns
         -------
         list of Fold
-            Each with its utterances in the given order.
+            The folds, each with its utterances in the order of `utterances`.
 
         Raises
         ------
         DatasetError
-            If there is no utterance; if a speaker whom the protocol fixes has none; if speakers
-            or sentences are unknown that must be kept apart; if there are fewer of them than folds.
+            If there are no utterances, a speaker of the protocol has none, there are fewer groups
+            than folds, or the speakers or sentences to keep apart are unknown.
 
         Warns
         -----
@@ -160,19 +172,19 @@ class Protocol:
         loso/mine/bob ['bob_1.wav', 'bob_2.wav']
         loso/mine/cem ['cem_1.wav', 'cem_2.wav']
         """
-        given = list(utterances)
-        if not given:
+        utterances = list(utterances)
+        if not utterances:
             raise DatasetError(f"protocol {self.name!r} needs utterances to divide, got none")
         if self.warning:
             warnings.warn(self.warning, LeakyProtocolWarning, stacklevel=2)
-        return self.split(given)
+        return self.split(utterances)
 
 
 # --- from keys to folds -------------------------------------------------------------------------
 
 
 class _Plan(NamedTuple):
-    """Say which keys, such as speakers, go where in a fold; all others are trained on."""
+    """The keys, such as speakers, of each part of a fold; all others are trained on."""
 
     name: str
     test: frozenset[str]
@@ -181,7 +193,7 @@ class _Plan(NamedTuple):
 
 
 def _plans(name: str, tests: Sequence[frozenset[str]], labels: Iterable[str] = ()) -> list[_Plan]:
-    """Validate on the keys that the next fold tests, where a third group is left to train on."""
+    """Validate on the test keys of the next fold, if a third group is left to train on."""
     nothing: frozenset[str] = frozenset()
     nexts = [*tests[1:], tests[0]] if len(tests) > 2 else [nothing] * len(tests)
     endings = list(labels) or [str(number + 1) for number in range(len(tests))]
@@ -189,15 +201,15 @@ def _plans(name: str, tests: Sequence[frozenset[str]], labels: Iterable[str] = (
     return [_Plan(f"{name}/{ending}", test, validation) for ending, test, validation in parts]
 
 
-def _divide(given: list[Utterance], keys: Sequence[str], plans: Iterable[_Plan]) -> list[Fold]:
-    rows = list(zip(given, keys, may_be_tested(given), strict=True))
+def _divide(utterances: list[Utterance], keys: Sequence[str], plans: Iterable[_Plan]) -> list[Fold]:
+    rows = list(zip(utterances, keys, may_be_tested(utterances), strict=True))
     folds = []
     for plan in plans:
-        unheard = plan.test | plan.validation | plan.left_out
+        held_out = plan.test | plan.validation | plan.left_out
         folds.append(
             Fold(
                 name=plan.name,
-                train=[utterance for utterance, key, _ in rows if key not in unheard],
+                train=[utterance for utterance, key, _ in rows if key not in held_out],
                 validation=[utterance for utterance, key, _ in rows if key in plan.validation],
                 test=[utterance for utterance, key, tested in rows if tested and key in plan.test],
             )
@@ -205,9 +217,9 @@ def _divide(given: list[Utterance], keys: Sequence[str], plans: Iterable[_Plan])
     return folds
 
 
-def _with_a_test(plans: Sequence[_Plan], present: Collection[str]) -> list[_Plan]:
-    """Pass over plans that test nobody who is there, as the others' validation does."""
-    # Where song alone is given, there is nothing of the actor who does not sing.
+def _plans_with_tests(plans: Sequence[_Plan], present: Collection[str]) -> list[_Plan]:
+    """Leave out plans whose test keys are absent, and skip them for validation."""
+    # With song alone, there is nothing of the actor who does not sing.
     nexts = {plan.test: plan.validation for plan in plans}
     return [
         plan._replace(validation=nexts[plan.validation])
@@ -218,89 +230,69 @@ def _with_a_test(plans: Sequence[_Plan], present: Collection[str]) -> list[_Plan
     ]
 
 
-def may_be_tested(given: Sequence[Utterance]) -> list[bool]:
-    """Say of each utterance whether it is tested on: song is not where its corpus has speech."""
-    with_speech = {utterance.corpus for utterance in given if utterance.style == "speech"}
-    return [u.style == "speech" or u.corpus not in with_speech for u in given]
+def may_be_tested(utterances: Sequence[Utterance]) -> list[bool]:
+    """Return whether each utterance may be tested: song is not if its corpus has speech.
+
+    Parameters
+    ----------
+    utterances
+        Utterances of any corpora.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.datasets import Utterance
+    >>> may_be_tested(
+    ...     [
+    ...         Utterance(Path(f"{i}.wav"), "sad", corpus="mine", speaker="mine/ann", style=style)
+    ...         for i, style in enumerate(["speech", "song"])
+    ...     ]
+    ... )
+    [True, False]
+    """
+    with_speech = {utterance.corpus for utterance in utterances if utterance.style == "speech"}
+    return [u.style == "speech" or u.corpus not in with_speech for u in utterances]
 
 
-def _testable(given: list[Utterance], keys: Sequence[str]) -> list[str]:
-    return [key for key, tested in zip(keys, may_be_tested(given), strict=True) if tested]
+def _testable(utterances: list[Utterance], keys: Sequence[str]) -> list[str]:
+    return list(itertools.compress(keys, may_be_tested(utterances)))
 
 
 def _groups(
     keys: Sequence[str], splits: Iterator[tuple[NDArray[Any], NDArray[Any]]]
 ) -> list[frozenset[str]]:
-    """Return the keys that each of scikit-learn's splits tests."""
+    """Return the test keys of each of scikit-learn's splits."""
     return [frozenset(keys[i] for i in test) for _, test in splits]
 
 
 # --- protocols whose speakers are fixed ---------------------------------------------------------
 
 
-def _speakers(corpus: str, codes: Iterable[object]) -> frozenset[str]:
-    return frozenset(f"{corpus}/{code}" for code in codes)
-
-
-def _actors(*numbers: int) -> frozenset[str]:
-    return _speakers("ravdess", (f"{number:02d}" for number in numbers))
-
-
-# Luna-Jiménez et al., "Multimodal emotion recognition on RAVDESS dataset using transfer learning",
-# Sensors 21(22), 2021.
-_RAVDESS_SUBJECT5 = (
-    _actors(2, 5, 14, 15, 16),
-    _actors(3, 6, 7, 13, 18),
-    _actors(10, 11, 12, 19, 20),
-    _actors(8, 17, 21, 23, 24),
-    _actors(1, 4, 9, 22),
-)
-
-# Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark",
-# Interspeech 2024.
-_RAVDESS_EMOBOX6 = (
-    _actors(1, 11, 20, 21),
-    _actors(4, 10, 12, 14),
-    _actors(8, 9, 19, 23),
-    _actors(3, 5, 7, 24),
-    _actors(2, 15, 16, 18),
-    _actors(6, 13, 17, 22),
-)
-_SAVEE_EMOBOX4 = tuple(_speakers("savee", [code]) for code in ("JE", "KL", "DC", "JK"))
-
-_RAVDESS_LOSO = tuple(_actors(number) for number in range(1, 25))
-
-# Wu et al., "EMO-SUPERB: an in-depth look at speech emotion recognition", 2024.
-_CREMA_D_EMOSUPERB5 = (
-    _speakers("crema_d", range(1037, 1055)),
-    _speakers("crema_d", range(1001, 1019)),
-    _speakers("crema_d", range(1073, 1092)),
-    _speakers("crema_d", range(1055, 1073)),
-    _speakers("crema_d", range(1019, 1037)),
-)
-
-_TESS_SPEAKER2 = (_speakers("tess", ["OAF"]), _speakers("tess", ["YAF"]))
-
-_JOINT_TEST = _RAVDESS_SUBJECT5[0] | _CREMA_D_EMOSUPERB5[4] | _SAVEE_EMOBOX4[1] | _TESS_SPEAKER2[1]
+_JOINT_TEST = RAVDESS_SUBJECT5[0] | CREMA_D_EMOSUPERB5[4] | SAVEE_EMOBOX4[1] | TESS_SPEAKER2[1]
 _JOINT_VALIDATION = (
-    _RAVDESS_SUBJECT5[1] | _CREMA_D_EMOSUPERB5[3] | _SAVEE_EMOBOX4[3] | _TESS_SPEAKER2[0]
+    RAVDESS_SUBJECT5[1] | CREMA_D_EMOSUPERB5[3] | SAVEE_EMOBOX4[3] | TESS_SPEAKER2[0]
 )
 
 
 def _joint_plans() -> list[_Plan]:
-    """Hold out fold k of each corpus together; a corpus that has no fold k is trained on."""
+    """Hold out fold k of all corpora together; a corpus without a fold k is trained on."""
     corpora = [
         _plans("joint", tests)
-        for tests in (_RAVDESS_SUBJECT5, _CREMA_D_EMOSUPERB5, _SAVEE_EMOBOX4, _TESS_SPEAKER2)
+        for tests in (
+            RAVDESS_SUBJECT5,
+            CREMA_D_EMOSUPERB5,
+            SAVEE_EMOBOX4,
+            TESS_SPEAKER2,
+        )
     ]
     joined = []
     for number in range(max(map(len, corpora))):
-        own = [plans[number] for plans in corpora if number < len(plans)]
+        parts = [plans[number] for plans in corpora if number < len(plans)]
         joined.append(
             _Plan(
-                own[0].name,
-                frozenset().union(*(plan.test for plan in own)),
-                frozenset().union(*(plan.validation for plan in own)),
+                parts[0].name,
+                frozenset().union(*(plan.test for plan in parts)),
+                frozenset().union(*(plan.validation for plan in parts)),
             )
         )
     return joined
@@ -309,14 +301,14 @@ def _joint_plans() -> list[_Plan]:
 def _fixed(name: str, title: str, plans: Sequence[_Plan], only: str | None = None) -> Protocol:
     speakers = frozenset().union(*(plan.test | plan.validation | plan.left_out for plan in plans))
 
-    def split(given: list[Utterance]) -> list[Fold]:
-        own = [u for u in given if only is None or u.corpus == only]
-        if len(own) < len(given):
-            n_others = len(given) - len(own)
+    def split(utterances: list[Utterance]) -> list[Fold]:
+        used = [u for u in utterances if only is None or u.corpus == only]
+        if len(used) < len(utterances):
+            n_others = len(utterances) - len(used)
             _logger.info("%s: left out %d utterances of other corpora", name, n_others)
-        _require_speakers(name, speakers, own)
-        keys = [utterance.speaker for utterance in own]
-        return _divide(own, keys, _with_a_test(plans, set(keys)))
+        _require_speakers(name, speakers, used)
+        keys = [utterance.speaker for utterance in used]
+        return _divide(used, keys, _plans_with_tests(plans, set(keys)))
 
     return Protocol(
         name=name,
@@ -328,22 +320,16 @@ def _fixed(name: str, title: str, plans: Sequence[_Plan], only: str | None = Non
     )
 
 
-def _require_speakers(name: str, speakers: frozenset[str], given: list[Utterance]) -> None:
-    styles = {utterance.style for utterance in given if utterance.corpus == "ravdess"}
-    silent = _actors(18) if styles == {"song"} else frozenset()  # the one who does not sing
-    missing = speakers - silent - set(_testable(given, [u.speaker for u in given]))
+def _require_speakers(name: str, speakers: frozenset[str], utterances: list[Utterance]) -> None:
+    styles = {utterance.style for utterance in utterances if utterance.corpus == "ravdess"}
+    silent = actors(18) if styles == {"song"} else frozenset()  # the one who does not sing
+    missing = speakers - silent - set(_testable(utterances, [u.speaker for u in utterances]))
     if missing:
         raise DatasetError(
             f"`utterances` must hold all speakers of protocol {name!r}; missing are "
-            f"{_some(missing)}. Give the complete corpora, or use 'loso' or 'grouped_kfold'"
+            f"{listing(sorted(missing), n_shown=30)}. Pass the complete corpora, or use 'loso' or "
+            "'grouped_kfold'"
         )
-
-
-def _some(names: Collection[str]) -> str:
-    first = sorted(names)[:30]
-    n_more = len(names) - len(first)
-    more = f" and {n_more} other{'s' if n_more > 1 else ''}" if n_more else ""
-    return ", ".join(first) + more
 
 
 def _of_corpus(name: str, title: str, corpus: str, tests: Sequence[frozenset[str]]) -> Protocol:
@@ -353,21 +339,21 @@ def _of_corpus(name: str, title: str, corpus: str, tests: Sequence[frozenset[str
 _FIXED: Mapping[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        _of_corpus("ravdess/subject5", "five groups of actors", "ravdess", _RAVDESS_SUBJECT5),
-        _of_corpus("ravdess/emobox6", "six groups of four actors", "ravdess", _RAVDESS_EMOBOX6),
-        _of_corpus("ravdess/loso", "each actor in turn", "ravdess", _RAVDESS_LOSO),
-        _of_corpus("savee/emobox4", "each man in turn", "savee", _SAVEE_EMOBOX4),
-        _of_corpus("cremad/emosuperb5", "five groups of actors", "crema_d", _CREMA_D_EMOSUPERB5),
-        _of_corpus("tess/speaker2", "each woman in turn", "tess", _TESS_SPEAKER2),
+        _of_corpus("ravdess/subject5", "five groups of actors", "ravdess", RAVDESS_SUBJECT5),
+        _of_corpus("ravdess/emobox6", "six groups of four actors", "ravdess", RAVDESS_EMOBOX6),
+        _of_corpus("ravdess/loso", "each actor in turn", "ravdess", RAVDESS_LOSO),
+        _of_corpus("savee/emobox4", "each man in turn", "savee", SAVEE_EMOBOX4),
+        _of_corpus("cremad/emosuperb5", "five groups of actors", "crema_d", CREMA_D_EMOSUPERB5),
+        _of_corpus("tess/speaker2", "each woman in turn", "tess", TESS_SPEAKER2),
         _fixed("joint", "fold by fold of four corpora together", _joint_plans()),
         _fixed(
             "joint-test",
-            "speakers of four corpora, for final figures",
+            "speakers of four corpora, for final results",
             [_Plan("joint-test", test=_JOINT_TEST, validation=_JOINT_VALIDATION)],
         ),
         _fixed(
             "joint-validation",
-            "other speakers of them, to compare recipes on",
+            "other speakers of these corpora, to compare recipes on",
             [_Plan("joint-validation", test=_JOINT_VALIDATION, left_out=_JOINT_TEST)],
         ),
     )
@@ -378,9 +364,9 @@ _FIXED: Mapping[str, Protocol] = {
 
 
 def _loso() -> Protocol:
-    def split(given: list[Utterance]) -> list[Fold]:
-        _require_known_speakers("loso", given)
-        return _leave_one_out("loso", "speakers", given, [u.speaker for u in given])
+    def split(utterances: list[Utterance]) -> list[Fold]:
+        _require_known_speakers("loso", utterances)
+        return _leave_one_out("loso", "speakers", utterances, [u.speaker for u in utterances])
 
     return Protocol(
         name="loso",
@@ -392,37 +378,41 @@ def _loso() -> Protocol:
 
 
 def _cross_corpus() -> Protocol:
-    def split(given: list[Utterance]) -> list[Fold]:
-        return _leave_one_out("cross-corpus", "corpora", given, [u.corpus for u in given])
+    def split(utterances: list[Utterance]) -> list[Fold]:
+        corpora = [utterance.corpus for utterance in utterances]
+        return _leave_one_out("cross-corpus", "corpora", utterances, corpora)
 
     return Protocol(
         name="cross-corpus",
         title="each corpus in turn",
         speaker_disjoint=True,
-        text_disjoint=False,  # nobody knows what one's own speakers say
+        text_disjoint=False,  # corpora may share sentences
         split=split,
     )
 
 
-def _leave_one_out(name: str, what: str, given: list[Utterance], keys: list[str]) -> list[Fold]:
+def _leave_one_out(
+    name: str, noun: str, utterances: list[Utterance], keys: list[str]
+) -> list[Fold]:
     from sklearn.model_selection import LeaveOneGroupOut
 
-    own = _testable(given, keys)
-    _require_groups(name, what, set(own), 2)
-    tests = _groups(own, LeaveOneGroupOut().split(own, groups=own))
-    return _divide(given, keys, _plans(name, tests, ["".join(test) for test in tests]))
+    testable = _testable(utterances, keys)
+    _require_groups(name, noun, set(testable), 2)
+    tests = _groups(testable, LeaveOneGroupOut().split(testable, groups=testable))
+    return _divide(utterances, keys, _plans(name, tests, ["".join(test) for test in tests]))
 
 
 def _grouped_kfold(k: int = 5) -> Protocol:
-    _require_number("k", k, 2)
+    require_whole("k", k, 2)
 
-    def split(given: list[Utterance]) -> list[Fold]:
-        _require_known_speakers("grouped_kfold", given)
-        return _grouped("grouped_kfold", "speakers", given, [u.speaker for u in given], k)
+    def split(utterances: list[Utterance]) -> list[Fold]:
+        _require_known_speakers("grouped_kfold", utterances)
+        speakers = [utterance.speaker for utterance in utterances]
+        return _grouped("grouped_kfold", "speakers", utterances, speakers, k)
 
     return Protocol(
         name="grouped_kfold",
-        title=f"{k} groups of speakers, of about as many clips each",
+        title=f"{k} groups of speakers with about equally many clips",
         speaker_disjoint=True,
         text_disjoint=False,
         split=split,
@@ -431,13 +421,13 @@ def _grouped_kfold(k: int = 5) -> Protocol:
 
 def _sentence_disjoint(k: int | None = None) -> Protocol:
     if k is not None:
-        _require_number("k", k, 2)
+        require_whole("k", k, 2)
 
-    def split(given: list[Utterance]) -> list[Fold]:
-        _require_known_sentences(given)
-        keys = [f"{u.corpus}/{_plain(u.sentence)}" for u in given]
-        n_folds = k or max(2, min(5, len(set(_testable(given, keys)))))
-        return _grouped("sentence-disjoint", "sentences", given, keys, n_folds)
+    def split(utterances: list[Utterance]) -> list[Fold]:
+        _require_known_sentences(utterances)
+        keys = [f"{u.corpus}/{_normalised(u.sentence)}" for u in utterances]
+        n_folds = k or max(2, min(5, len(set(_testable(utterances, keys)))))
+        return _grouped("sentence-disjoint", "sentences", utterances, keys, n_folds)
 
     return Protocol(
         name="sentence-disjoint",
@@ -448,39 +438,38 @@ def _sentence_disjoint(k: int | None = None) -> Protocol:
     )
 
 
-def _plain(sentence: str | None) -> str:
-    """Return a sentence or its code as it is compared, whatever its case and spaces."""
+def _normalised(sentence: str | None) -> str:
+    """Return a sentence, or its code, without differences of case and spaces."""
     return " ".join((sentence or "").casefold().split())
 
 
 def _grouped(
-    name: str, what: str, given: list[Utterance], keys: list[str], n_folds: int
+    name: str, noun: str, utterances: list[Utterance], keys: list[str], n_folds: int
 ) -> list[Fold]:
     from sklearn.model_selection import GroupKFold
 
-    own = _testable(given, keys)
-    _require_groups(name, what, set(own), n_folds)
-    return _divide(
-        given, keys, _plans(name, _groups(own, GroupKFold(n_folds).split(own, groups=own)))
-    )
+    testable = _testable(utterances, keys)
+    _require_groups(name, noun, set(testable), n_folds)
+    tests = _groups(testable, GroupKFold(n_folds).split(testable, groups=testable))
+    return _divide(utterances, keys, _plans(name, tests))
 
 
 def _random(k: int = 5, seed: int = 0) -> Protocol:
-    _require_number("k", k, 2)
-    _require_number("seed", seed, 0)
+    require_whole("k", k, 2)
+    require_whole("seed", seed)
 
-    def split(given: list[Utterance]) -> list[Fold]:
+    def split(utterances: list[Utterance]) -> list[Fold]:
         from sklearn.model_selection import KFold
 
-        # Copies of a recording go where it goes.
+        # Copies of a recording stay with it.
         keys = [
             f"{u.corpus}/{u.recording}" if u.recording else str(position)
-            for position, u in enumerate(given)
+            for position, u in enumerate(utterances)
         ]
-        own = list(dict.fromkeys(_testable(given, keys)))
-        _require_groups("random", "utterances", set(own), k)
-        splits = KFold(k, shuffle=True, random_state=seed).split(own)
-        return _divide(given, keys, _plans("random", _groups(own, splits)))
+        testable = list(dict.fromkeys(_testable(utterances, keys)))
+        _require_groups("random", "utterances", set(testable), k)
+        splits = KFold(k, shuffle=True, random_state=seed).split(testable)
+        return _divide(utterances, keys, _plans("random", _groups(testable, splits)))
 
     return Protocol(
         name="random",
@@ -489,43 +478,39 @@ def _random(k: int = 5, seed: int = 0) -> Protocol:
         text_disjoint=False,
         split=split,
         warning=(
-            "a random split has the same speakers in training and in the test: figures will not "
-            "tell how a recogniser does on new voices. Use 'loso' or 'grouped_kfold' for those"
+            "a random split has the same speakers in training and test, so that results do not "
+            "hold for new speakers; use 'loso' or 'grouped_kfold' for those"
         ),
     )
 
 
-def _require_number(name: str, value: object, lowest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"`{name}` must be a whole number from {lowest} on, got {value!r}")
-
-
-def _require_groups(name: str, what: str, found: Collection[str], n_groups: int) -> None:
-    if len(found) < n_groups:
-        those = f" ({_some(found)})" if what != "utterances" else ""
+def _require_groups(name: str, noun: str, groups: Collection[str], n_groups: int) -> None:
+    if len(groups) < n_groups:
+        names = f" ({listing(sorted(groups))})" if groups and noun != "utterances" else ""
         raise DatasetError(
-            f"protocol {name!r} needs at least {n_groups} {what} to make folds of, found "
-            f"{len(found)}{those}; give utterances of more, or ask for fewer folds"
+            f"protocol {name!r} needs at least {n_groups} {noun} for its folds, found "
+            f"{len(groups)}{names}; pass utterances of more, or choose fewer folds"
         )
 
 
-def _require_known_speakers(name: str, given: list[Utterance]) -> None:
-    unknown = {u.corpus for u in given if u.speaker == f"{u.corpus}/unknown"}
+def _require_known_speakers(name: str, utterances: list[Utterance]) -> None:
+    unknown = {u.corpus for u in utterances if u.speaker == f"{u.corpus}/unknown"}
     if unknown:
         raise DatasetError(
-            f"protocol {name!r} keeps speakers apart, but who speaks is unknown in "
-            f"{_some(unknown)}. Name the speakers, leave these utterances out, or hold the whole "
-            "corpus out with 'cross-corpus'"
+            f"protocol {name!r} keeps speakers apart, but those of {listing(sorted(unknown))} are "
+            "unknown. Name the speakers, leave these utterances out, or hold the whole corpus out "
+            "with 'cross-corpus'"
         )
 
 
-def _require_known_sentences(given: list[Utterance]) -> None:
+def _require_known_sentences(utterances: list[Utterance]) -> None:
     # SAVEE numbers its sentences within each emotion, and some numbers stand for one sentence.
-    unknown = {u.corpus for u in given if not _plain(u.sentence) or u.corpus == "savee"}
+    unknown = {u.corpus for u in utterances if not _normalised(u.sentence) or u.corpus == "savee"}
     if unknown:
         raise DatasetError(
-            f"protocol 'sentence-disjoint' keeps sentences apart, but what is said is unknown in "
-            f"{_some(unknown)}. Say the sentence of each utterance, or leave these out"
+            "protocol 'sentence-disjoint' keeps sentences apart, but those of "
+            f"{listing(sorted(unknown))} are unknown. State the sentence of each utterance, or "
+            "leave these out"
         )
 
 
@@ -542,7 +527,7 @@ _MADE: Mapping[str, Callable[..., Protocol]] = {
 _OPTIONS = {"grouped_kfold": ("k",), "sentence-disjoint": ("k",), "random": ("k", "seed")}
 
 FIXED = tuple(_FIXED)
-"""Names of the protocols that say themselves which speakers each fold tests on."""
+"""Names of the protocols that fix the test speakers of each fold."""
 
 NAMES = (*FIXED, *_MADE)
 """Names of all protocols."""
@@ -562,8 +547,8 @@ def get(name: str, **options: int) -> Protocol:
     name
         One of `NAMES`.
     **options
-        ``k``, the number of folds, of ``"grouped_kfold"`` (default: 5), ``"sentence-disjoint"``
-        (default: 5, or as many as there are sentences) and ``"random"`` (default: 5); ``seed`` of
+        ``k``, the number of folds: for ``"grouped_kfold"`` and ``"random"`` (default: 5) and
+        ``"sentence-disjoint"`` (default: 5, or as many as there are sentences); ``seed``, for
         ``"random"`` (default: 0).
 
     Returns
@@ -579,30 +564,25 @@ def get(name: str, **options: int) -> Protocol:
     --------
     >>> from emotionrecog.splits import protocols
     >>> protocols.get("grouped_kfold", k=3)
-    Protocol(name='grouped_kfold', title='3 groups of speakers, of about as many clips each', \
+    Protocol(name='grouped_kfold', title='3 groups of speakers with about equally many clips', \
 speaker_disjoint=True, text_disjoint=False)
     >>> protocols.get("ravdess/subject")
     Traceback (most recent call last):
         ...
-    ValueError: `name` must be one of ravdess/subject5, ... random, got 'ravdess/subject'; \
-did you mean 'ravdess/subject5'?
+    ValueError: `name` must be one of ravdess/subject5, ... random; did you mean \
+'ravdess/subject5'? Got 'ravdess/subject'
     """
-    if name not in NAMES:
-        near = difflib.get_close_matches(str(name).lower(), NAMES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"`name` must be one of {', '.join(NAMES)}, got {name!r}{hint}")
-    known = _OPTIONS.get(name, ())
-    unknown = sorted(options.keys() - set(known))
+    require_one_of("name", name, NAMES)
+    accepted = _OPTIONS.get(name, ())
+    unknown = sorted(options.keys() - set(accepted))
     if unknown:
-        raise ValueError(
-            f"options of protocol {name!r} must be among {', '.join(known) or 'none'}, "
-            f"got {', '.join(unknown)}"
-        )
+        options_text = f"the options {', '.join(accepted)}" if accepted else "no options"
+        raise ValueError(f"protocol {name!r} takes {options_text}, got {', '.join(unknown)}")
     return _FIXED[name] if name in _FIXED else _MADE[name](**options)
 
 
 def held_out(fold: str) -> frozenset[str]:
-    """Return the test speakers of a fold, by its name; none where no protocol fixes them.
+    """Return the test speakers of a fold by its name; none if no protocol fixes them.
 
     Examples
     --------

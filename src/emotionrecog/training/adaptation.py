@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from emotionrecog import models
+from emotionrecog.artifact import artifact_of
 from emotionrecog.errors import DatasetError, LeakageError
-from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.evaluation import evaluate
+from emotionrecog.inference import Engine, Recognizer
 from emotionrecog.splits import leakage
 from emotionrecog.splits.dividing import hold_out_recordings, hold_out_speakers
+from emotionrecog.training.card import adaptation_card, describe_data, versions
 from emotionrecog.training.data import read_clips
 from emotionrecog.training.recipe import Recipe
-from emotionrecog.training.record import describe, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from emotionrecog.artifact import Artifact, HasArtifact
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
 
@@ -37,32 +40,40 @@ BATCH_SIZE = 16
 _FIXED = ("architecture", "features", "labels")
 
 
+R = TypeVar("R", bound=Recognizer)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Adaptation:
-    """A recogniser that was adapted, and what it brought.
+class Adaptation(Generic[R]):
+    """An adapted recogniser, and its metrics before and after.
 
     Parameters
     ----------
     recognizer
-        The new one. Its ``artifact.training["adaptations"]`` says from what it was adapted, on
-        what, and how.
+        The adapted recogniser. Its ``artifact.training["adaptations"]`` records what it was adapted
+        from, on which clips, and how.
     before, after
-        Figures of the old and of the new recogniser on the clips that were held out.
+        Reports of the original and of the adapted recogniser on the held-out clips.
     speakers_apart
-        Whether neither recogniser had heard the voices of these clips. If not, the figures tell
-        how well voices that are known are recognised, and the reports say so.
+        Whether the speakers of these clips were seen in neither training. If not, the metrics apply
+        to known speakers only, and the reports say so.
     """
 
-    recognizer: EmotionRecognizer
+    recognizer: R
     before: Report
     after: Report
     speakers_apart: bool
 
+    @property
+    def artifact(self) -> Artifact:
+        """The artefact of the adapted recogniser."""
+        return self.recognizer.artifact
+
     def __str__(self) -> str:
-        """Lay the figures out beside each other, in per cent."""
-        voices = "voices never heard" if self.speakers_apart else "voices that are known by now"
+        """Lay out the metrics side by side, in per cent."""
+        voices = "not seen in training" if self.speakers_apart else "seen in training"
         lines = [
-            f"on clips held out, {voices}",
+            f"on held-out clips of speakers {voices}",
             f"{'corpus':<14}{'clips':>6}{'UAR before':>12}{'after':>7}"
             f"{'WA before':>12}{'after':>7}",
         ]
@@ -74,27 +85,27 @@ class Adaptation:
         return "\n".join(lines)
 
 
-def continued(recognizer: EmotionRecognizer, **changes: Any) -> Recipe:
+def continued(recognizer: Artifact | HasArtifact, **changes: Any) -> Recipe:
     """Return the recipe to go on training a recogniser with, for ``train(start=recogniser)``.
 
     Parameters
     ----------
     recognizer
-        What to go on from.
+        The recogniser to continue from, or its artefact.
     **changes
-        Fields of `Recipe` that shall differ from those it was trained with: ``epochs``,
+        Fields of `Recipe` that differ from those it was trained with: ``epochs``,
         ``learning_rate`` and others, but not its architecture, features, emotions or crop.
 
     Returns
     -------
     Recipe
-        All weights learn, those of a pretrained trunk too. Varied waveforms are not taken over:
-        name them again in `changes`.
+        All weights are trained, including those of a pretrained trunk. Variations of waveforms are
+        not inherited: pass them again in `changes`.
 
     Raises
     ------
     ValueError
-        If a change is none of a recipe's fields, or of those that must stay.
+        If a change is not a field of a recipe, or is one of those that must stay.
 
     Examples
     --------
@@ -103,7 +114,7 @@ def continued(recognizer: EmotionRecognizer, **changes: Any) -> Recipe:
     >>> recipe.architecture, recipe.crop_frames, recipe.epochs
     ('mobilenet', 256, 5)
     """
-    artifact = recognizer.artifact
+    artifact = artifact_of(recognizer)
     fixed = {
         **{name: getattr(artifact, name) for name in _FIXED},
         "crop_frames": artifact.window_frames,
@@ -130,7 +141,7 @@ def continued(recognizer: EmotionRecognizer, **changes: Any) -> Recipe:
 
 
 def adapt(
-    recognizer: EmotionRecognizer,
+    recognizer: Artifact | HasArtifact,
     utterances: Sequence[Utterance],
     held_out: Sequence[Utterance] | None = None,
     *,
@@ -140,34 +151,36 @@ def adapt(
     pull: float = 0.3,
     seed: int = 0,
     n_jobs: int = -1,
-) -> Adaptation:
-    """Fit the last layers of a recogniser to a user's few clips.
+    build: Callable[[Artifact], R] = Engine,  # type: ignore[assignment]
+) -> Adaptation[R]:
+    """Fit the last layers of a recogniser to a few clips of the user's own.
 
-    Only the layers called ``logits`` learn; what is heard before them, and what batch
-    normalisation knows, stay as they are. Emotions that the clips lack take part in the loss with
-    the weight that they had for corpora that lack them (``Recipe.absent_weight``), which spares
-    them.
+    Only the layers called ``logits`` are trained; the layers before them and the statistics of
+    batch normalisation are frozen. Emotions that the clips lack take part in the loss with the
+    weight they had for corpora that lack them (``Recipe.absent_weight``), which preserves them.
 
     Parameters
     ----------
     recognizer
-        What to start from; it stays as it is.
+        The recogniser to adapt, or its artefact; it is not modified.
     utterances
         Clips of two emotions or more, of one speaker or several.
     held_out
-        Clips to measure on. Without, about a third is set aside: of the speakers, where there
-        are two or more, otherwise of the clips of each emotion.
+        Clips to evaluate on. By default about a third is held out: of the speakers if there are
+        two or more, otherwise of the clips of each emotion.
     name
-        What to call the new recogniser; by default the old name with ``-adapted`` after it.
+        Name of the new recogniser; by default the old name with the suffix ``-adapted``.
     epochs, learning_rate
-        Passes over the clips, largest learning rate.
+        Passes over the clips, and the largest learning rate.
     pull
-        How strongly the weights are held at what they were, against forgetting other voices: half
-        of what the square of their distance costs.
+        Strength of the L2 penalty on the distance of the weights from their original values, which
+        limits forgetting of other voices: half the cost of the squared distance.
     seed
-        Of what is set aside, and of the order of the clips and where they are cut.
+        Random seed of the held-out clips, the order of the clips and the position of crops.
     n_jobs
         Number of workers that read recordings, as joblib counts them.
+    build
+        Builds ``recognizer`` of the result from the adapted artefact.
 
     Returns
     -------
@@ -187,14 +200,14 @@ def adapt(
     from emotionrecog.models import export
     from emotionrecog.training.loop import Start, fit
 
-    start = recognizer.artifact
+    start = artifact_of(recognizer)
     if held_out is None:
         learnt, held_out = _set_aside(utterances, seed)
     else:
         learnt = list(utterances)
     _require_other_recordings(learnt, held_out, n_jobs)
     recipe = continued(
-        recognizer,
+        start,
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,
@@ -217,28 +230,28 @@ def adapt(
     begin = Start(
         name=start.name, network=export.restore(start), sizes=start.sizes, frozen=True, pull=pull
     )
-    before = recognizer.evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
+    before = evaluate(build(start), held_out, allow_leakage=True, n_jobs=n_jobs)
     network, _, history = fit(clips, recipe, start=begin)
-    heard = set(start.training.get("speakers", ()))
-    own = {utterance.speaker for utterance in used}
-    told: dict[str, Any] = {
+    seen = set(start.training.get("speakers", ()))
+    speakers = {utterance.speaker for utterance in used}
+    record: dict[str, Any] = {
         "from": start.name,
-        "corpora": describe(used),
+        "corpora": describe_data(used),
         "emotions": [start.labels[i] for i in np.unique(clips.emotions)],
-        "speakers": sorted(own),
+        "speakers": sorted(speakers),
         "recipe": recipe.to_dict(),
         "pull": pull,
         "history": history,
-        "held_out": {"corpora": describe(held_out), "speakers": sorted(_speakers(held_out))},
+        "held_out": {"corpora": describe_data(held_out), "speakers": sorted(_speakers(held_out))},
     }
     adapted = dataclasses.replace(
         start,
         name=name or f"{start.name}-adapted",
         training={
             **start.training,
-            "corpora": [*start.training.get("corpora", ()), *told["corpora"]],
-            "speakers": sorted(heard | own),
-            "adaptations": [*start.training.get("adaptations", ()), told],
+            "corpora": [*start.training.get("corpora", ()), *record["corpora"]],
+            "speakers": sorted(seen | speakers),
+            "adaptations": [*start.training.get("adaptations", ()), record],
         },
         metrics={},
         versions=versions(),
@@ -247,12 +260,12 @@ def adapt(
         onnx=export.to_onnx(network, start.temperature),
         weights=export.weights_of(network),
     )
-    after = EmotionRecognizer(adapted).evaluate(held_out, allow_leakage=True, n_jobs=n_jobs)
-    apart = not _speakers(held_out) & (heard | own)
-    told["held_out"] |= {"speakers_apart": apart, "figures": _figures(before, after)}
-    card = _card(adapted.name, told) + start.card
+    after = evaluate(build(adapted), held_out, allow_leakage=True, n_jobs=n_jobs)
+    apart = not _speakers(held_out) & (seen | speakers)
+    record["held_out"] |= {"speakers_apart": apart, "figures": _figures(before, after)}
+    card = adaptation_card(adapted.name, record) + start.card
     return Adaptation(
-        recognizer=EmotionRecognizer(dataclasses.replace(adapted, card=card)),
+        recognizer=build(dataclasses.replace(adapted, card=card)),
         before=before,
         after=after,
         speakers_apart=apart,
@@ -288,27 +301,3 @@ def _figures(before: Report, after: Report) -> list[dict[str, Any]]:
         {"corpus": old.corpus, "n_clips": old.n_clips, "uar": [old.uar, new.uar]}
         for old, new in zip(before.corpora, after.corpora, strict=True)
     ]
-
-
-def _card(name: str, told: dict[str, Any]) -> str:
-    """Say what became of the recogniser that the card below is about."""
-    held = told["held_out"]
-    voices = "never heard before" if held["speakers_apart"] else "that it knows by now"
-    learnt = ", ".join(f"{row['n_clips']} clips of {row['corpus']}" for row in told["corpora"])
-    figures = "\n".join(
-        f"| {row['corpus']} | {row['n_clips']} | {100 * row['uar'][0]:.1f} "
-        f"| {100 * row['uar'][1]:.1f} |"
-        for row in held["figures"]
-    )
-    return f"""\
-# {name}
-
-The recogniser `{told["from"]}`, whose card is below, with its last layers adapted to {learnt}
-({", ".join(told["emotions"])}). The figures of the card below are not its own. On clips that were
-held out, of voices {voices}, UAR in per cent:
-
-| corpus | clips | before | after |
-|---|---|---|---|
-{figures}
-
-"""

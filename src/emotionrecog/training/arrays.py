@@ -19,21 +19,19 @@ Examples
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from emotionrecog import evaluation, models
+from emotionrecog import datasets, evaluation, models
 from emotionrecog.datasets import EMOTIONS, LABEL_SETS
 from emotionrecog.errors import DatasetError
 from emotionrecog.features import FeatureSpec, Statistics, as_spec
 from emotionrecog.features.extraction import extract_corpus
-from emotionrecog.models.targets import class_weights
-from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.splits.dividing import hold_out_speakers
 from emotionrecog.training.data import require_apart, statistics_of
+from emotionrecog.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
     from emotionrecog.evaluation import Report
 
 __all__ = ["Part", "Parts", "evaluate_model", "preprocess_data", "train_model"]
-
-_logger = logging.getLogger("emotionrecog")
 
 # Features whose bands share a mean and a deviation; some networks take no others.
 _ON_ONE_SCALE = (("log_mel",), ("mel_db",))
@@ -155,7 +151,7 @@ def preprocess_data(
             "dataclasses.replace(spec, n_frames=87), or with `functionals`"
         )
     if isinstance(dataset_path, str | os.PathLike):
-        utterances = EmotionRecognizer.load_corpus(dataset_path, corpus)
+        utterances = datasets.read(dataset_path, corpus)
     else:
         utterances = list(dataset_path)
     if label_set is not None:
@@ -257,7 +253,8 @@ def train_model(
     """
     models.require_tensorflow()
     import keras
-    from tqdm import tqdm
+
+    from emotionrecog.training.loop import fit_arrays
 
     require_apart(train.utterances, validation.utterances)
     keras.utils.set_random_seed(seed)
@@ -269,31 +266,27 @@ def train_model(
     else:
         network = model
     probable = _answers_probabilities(network, train)
-    if not network.compiled:
-        network.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not probable),
-            metrics=["accuracy"],
-        )
-    stopping = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
-    with tqdm(total=epochs, desc="training", unit="epoch", disable=None) as progress:
-
-        def tell(epoch: int, logs: dict[str, float]) -> None:
-            figures = {name: f"{value:.3f}" for name, value in logs.items()}
-            _logger.info("epoch %d/%d: %s", epoch + 1, epochs, figures)
-            progress.set_postfix(figures, refresh=False)
-            progress.update()
-
-        network.fit(
-            train.features,
-            train.labels,
-            validation_data=(validation.features, validation.labels),
-            epochs=epochs,
-            batch_size=batch_size,
-            class_weight=dict(enumerate(class_weights(train.labels, n_emotions).tolist())),
-            callbacks=[stopping, keras.callbacks.LambdaCallback(on_epoch_end=tell)],
-            verbose=0,
-        )
+    recipe = Recipe.of(
+        "cnn1d",
+        labels=train.emotions if len(train.emotions) > 1 else EMOTIONS,
+        epochs=epochs,
+        batch_size=min(batch_size, len(train)),
+        patience=patience,
+        learning_rate=learning_rate,
+        optimizer="adam",
+        seed=seed,
+    )
+    rows = fit_arrays(
+        network,
+        (train.features, train.labels),
+        (validation.features, validation.labels),
+        n_emotions,
+        recipe,
+        answers_probabilities=probable,
+    )
+    network.history = keras.callbacks.History()
+    network.history.epoch = [int(row["epoch"]) - 1 for row in rows]
+    network.history.history = {name: [row[name] for row in rows] for name in rows[0]}
     return network
 
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotionrecog import evaluation
+from emotionrecog.artifact import Artifact, artifact_of
 from emotionrecog.datasets import Utterance
-from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
+from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.evaluation import Predictions, calibration_error
 from emotionrecog.evaluation.predictions import collect
+from emotionrecog.inference import Engine
 from emotionrecog.inference.reliability import LabelSets, Reference
-from emotionrecog.recognizer import EmotionRecognizer
+from emotionrecog.parallel import over_recordings
 from emotionrecog.splits.dividing import sample_each_speaker, speaker_parts
 from emotionrecog.version import __version__
 
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from emotionrecog.artifact import Artifact
-    from emotionrecog.inference.reliability import Sound
+    from emotionrecog.artifact import HasArtifact
 
     Array = NDArray[np.float64]
 
@@ -67,39 +68,40 @@ _LEAST = float(np.finfo(np.float64).tiny)
 
 
 def calibrate(
-    recognizer: EmotionRecognizer,
-    heard: Sequence[Utterance] | Predictions | Sequence[Predictions],
+    recognizer: Artifact | HasArtifact,
+    clips: Sequence[Utterance] | Predictions | Sequence[Predictions],
     *,
     train_set: Sequence[Utterance] = (),
     protocol: str | None = None,
     n_jobs: int = -1,
-) -> EmotionRecognizer:
-    """Make a recogniser's probabilities frequencies, as far as other voices allow.
+) -> Artifact:
+    """Calibrate the confidence of a recogniser on speakers it was not trained on.
 
-    The logits are divided by the temperature whose mean log-loss is least, corpora of at least
-    `MINIMUM_SPEAKERS` speakers counting equally. The most probable emotion of a window stays what
-    it was. Needs TensorFlow, for the network is converted anew.
+    The logits are divided by the temperature that minimises the mean log-loss; corpora of at least
+    `MINIMUM_SPEAKERS` speakers have equal weight, smaller ones are excluded. The most probable
+    emotion of a window does not change. Needs TensorFlow, since the network is exported again.
 
     Parameters
     ----------
     recognizer
-        It stays as it is.
-    heard
-        Utterances of speakers that the recogniser was not trained on. Where it was trained on
-        everybody: what other networks of the same recipe, of temperature 1, answered to speakers
-        that they had not heard.
+        The recogniser, or its artefact; it is not modified.
+    clips
+        Utterances of speakers not seen in training. If the recogniser was trained on all speakers:
+        the predictions of other networks of the same recipe, with temperature 1, for speakers that
+        those were not trained on.
     train_set
-        Utterances that the recogniser was trained on, from which is learnt as well what its
-        recordings are like. Those of `heard` always count; at most 40 of each speaker are read.
+        Utterances that the recogniser was trained on, which describe the recordings of its
+        training as well. Those of `clips` are always used; at most 40 of each speaker are read.
     protocol
-        Name of the fold, or folds, that the utterances are the test speakers of; it is kept.
+        Name of the fold, or folds, whose test speakers the utterances are; recorded only.
     n_jobs
         Number of workers, as joblib counts them.
 
     Returns
     -------
-    EmotionRecognizer
-        Where its temperature comes from is in ``artifact.calibration``; see `summary`.
+    Artifact
+        The calibrated recogniser. ``calibration`` records where its temperature comes from; see
+        `summary`.
 
     Raises
     ------
@@ -110,23 +112,24 @@ def calibrate(
     ModelError
         If TensorFlow is missing, or the Keras network of the recogniser cannot be rebuilt.
     ValueError
-        If the predictions are about other emotions than those of the recogniser.
+        If the predictions have other emotions than the recogniser.
     """
     from emotionrecog.models import export
 
-    artifact = recognizer.artifact
-    given = [heard] if isinstance(heard, Predictions) else list(heard)
-    if not given:
-        raise DatasetError("there is nothing to calibrate by: expected utterances, found none")
-    own = [item for item in given if isinstance(item, Utterance)]
-    is_own = len(own) == len(given)
-    told: list[Any] = [_asked(recognizer, own, n_jobs)] if is_own else given
-    table = _Table.of(told, recognizer.labels)
+    artifact = artifact_of(recognizer)
+    engine = Engine(artifact)
+    items = [clips] if isinstance(clips, Predictions) else list(clips)
+    if not items:
+        raise DatasetError("no clips to calibrate on: expected utterances, found none")
+    utterances = [item for item in items if isinstance(item, Utterance)]
+    is_own = len(utterances) == len(items)
+    predictions: list[Any] = [_predictions_for(engine, utterances, n_jobs)] if is_own else items
+    table = _Table.of(predictions, artifact.labels)
     relative = fit_temperature(table.probabilities, table.acted, table.weights())
     temperature = relative * artifact.temperature if is_own else relative
     sets = fit_label_sets(sharpened(table.probabilities, relative), table.acted, table.speakers)
-    known = list({u.path: u for one in told for u in one.utterances}.values())
-    reference = _reference(recognizer, [*known, *train_set], n_jobs)
+    judged = list({u.path: u for one in predictions for u in one.utterances}.values())
+    reference = _reference(engine, [*judged, *train_set], n_jobs)
     record: dict[str, Any] = {
         "version": __version__,
         "protocol": protocol,
@@ -138,13 +141,12 @@ def calibrate(
         "label_sets": sets.to_dict(),
         "reference": reference.to_dict(),
     }
-    calibrated = dataclasses.replace(
+    return dataclasses.replace(
         artifact,
         temperature=record["temperature"],
         onnx=export.to_onnx(export.restore(artifact), record["temperature"]),
         calibration=record,
     )
-    return EmotionRecognizer(calibrated)
 
 
 def summary(artifact: Artifact) -> str:
@@ -324,11 +326,11 @@ class _Table:
         return weights
 
     @classmethod
-    def of(cls, told: Sequence[Any], labels: tuple[str, ...]) -> _Table:
-        for one in told:
+    def of(cls, predictions: Sequence[Any], labels: tuple[str, ...]) -> _Table:
+        for one in predictions:
             if not isinstance(one, Predictions):
                 raise ValueError(
-                    f"`heard` must be utterances, or predictions, got {one!r:.60} among them"
+                    f"`clips` must be utterances, or predictions, got {one!r:.60} among them"
                 )
             if one.labels != labels:
                 raise ValueError(
@@ -336,16 +338,18 @@ class _Table:
                     f"{', '.join(one.labels)}"
                 )
         return cls(
-            probabilities=np.concatenate([one.probabilities for one in told]),
-            acted=np.concatenate([one.acted for one in told]),
-            corpora=np.array([corpus for one in told for corpus in one.corpora]),
-            speakers=np.array([u.speaker for one in told for u in one.utterances]),
+            probabilities=np.concatenate([one.probabilities for one in predictions]),
+            acted=np.concatenate([one.acted for one in predictions]),
+            corpora=np.array([corpus for one in predictions for corpus in one.corpora]),
+            speakers=np.array([u.speaker for one in predictions for u in one.utterances]),
         )
 
 
-def _asked(recognizer: EmotionRecognizer, heard: Sequence[Utterance], n_jobs: int) -> Predictions:
+def _predictions_for(
+    recognizer: Engine, utterances: Sequence[Utterance], n_jobs: int
+) -> Predictions:
     shared = sorted(
-        set(recognizer.artifact.training.get("speakers", ())) & {u.speaker for u in heard}
+        set(recognizer.artifact.training.get("speakers", ())) & {u.speaker for u in utterances}
     )
     if shared:
         raise LeakageError(
@@ -354,8 +358,8 @@ def _asked(recognizer: EmotionRecognizer, heard: Sequence[Utterance], n_jobs: in
             "whom it has not heard; one that was trained on all, by the predictions of networks "
             "of the same recipe that had not heard these"
         )
-    evaluation.predictions.require_labels(heard, recognizer.labels)
-    return collect(recognizer, recognizer.labels, heard, None, n_jobs)
+    evaluation.predictions.require_labels(utterances, recognizer.labels)
+    return collect(recognizer, recognizer.labels, utterances, None, n_jobs)
 
 
 def _checked(table: _Table) -> list[dict[str, Any]]:
@@ -407,34 +411,17 @@ def _checked(table: _Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _reference(
-    recognizer: EmotionRecognizer, utterances: Sequence[Utterance], n_jobs: int
-) -> Reference:
+def _reference(recognizer: Engine, utterances: Sequence[Utterance], n_jobs: int) -> Reference:
     """Measure recordings of each speaker, evenly from all that it has."""
-    import joblib
-    from tqdm import tqdm
-
     recordings = {u.path: u for u in utterances if u.style == "speech"}
     chosen = sample_each_speaker(list(recordings.values()), _OF_A_SPEAKER)
-
-    def measure(utterance: Utterance) -> Sound | str:
-        try:
-            return recognizer.sound(utterance.path)
-        except (EmotionRecogError, OSError) as error:
-            return str(error)
-
-    found = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-        joblib.delayed(measure)(utterance) for utterance in chosen
+    results = over_recordings(
+        lambda utterance: recognizer.sound(utterance.path),
+        chosen,
+        activity="measuring",
+        n_jobs=n_jobs,
     )
-    sounds, measured = [], []
-    for utterance, sound in zip(
-        chosen, tqdm(found, "listening", total=len(chosen), unit="clip", disable=None), strict=True
-    ):
-        if isinstance(sound, str):
-            _logger.warning("left out %s: %s", utterance.path, sound)
-        else:
-            sounds.append(sound)
-            measured.append(utterance)
+    sounds, measured = results.values, results.items
     if len({u.speaker for u in measured}) < 2:
         raise DatasetError(
             f"what training is like needs speech of two speakers or more, and of {len(chosen)} "

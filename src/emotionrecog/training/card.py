@@ -1,22 +1,36 @@
-"""The model card of a recogniser: what it learnt from, how good it is, what it is not for."""
+"""Model cards and training records: the data, the metrics, and what a recogniser is not for."""
 
 from __future__ import annotations
 
 import dataclasses
+import platform
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from emotionrecog.datasets import CORPORA
 from emotionrecog.splits.protocols import held_out
+from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from emotionrecog.artifact import Artifact
+    from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation import Report
 
-__all__ = ["figures", "merge", "with_calibration", "with_figures"]
+__all__ = [
+    "adaptation_card",
+    "describe_data",
+    "merge",
+    "summarize",
+    "versions",
+    "with_calibration",
+    "with_metrics",
+]
 
-_FIGURES = ("uar", "wa", "uar_open", "wa_open")
+_PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnxruntime", "numpy")
+
+_METRICS = ("uar", "wa", "uar_open", "wa_open")
 
 _LIMITS = """\
 ## Limits
@@ -42,7 +56,7 @@ agreed to it. Inferring emotions at work or in schools is prohibited in the Euro
 """
 
 
-def with_figures(
+def with_metrics(
     artifact: Artifact, metrics: Mapping[str, Any], *, robustness: Sequence[str] = ()
 ) -> Artifact:
     """Return the artefact with these figures in it, and with the model card that tells them.
@@ -52,7 +66,7 @@ def with_figures(
     artifact
         A trained recogniser.
     metrics
-        As `figures` makes them, or empty where nobody was held out.
+        As `summarize` returns them, or empty where nobody was held out.
     robustness
         Lines about how answers stay where recordings are worse, of one of the same networks.
     """
@@ -79,8 +93,8 @@ def with_figures(
             f"{artifact.training['leakage']}. Figures on those tell what it remembers.**"
         )
     tested = held_out(metrics.get("protocol", ""))
-    heard = not tested.isdisjoint(artifact.training["speakers"])
-    parts += ["## Figures on voices never heard in training", _figures(metrics, heard)]
+    is_seen = not tested.isdisjoint(artifact.training["speakers"])
+    parts += ["## Figures on voices never heard in training", _metrics_section(metrics, is_seen)]
     if "temperature" in artifact.calibration:
         parts.append(_calibration(artifact))
     if robustness:
@@ -146,7 +160,7 @@ def _calibration(artifact: Artifact) -> str:
     return "\n".join(lines)
 
 
-def figures(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
+def summarize(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
     """Put the reports of several runs of one recipe together.
 
     Parameters
@@ -170,14 +184,14 @@ def figures(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
     _require_same("reports", [[row.corpus for row in report.corpora] for report in reports])
     rows = []
     for runs in zip(*(report.corpora for report in reports), strict=True):
-        values = {name: [getattr(run, name) for run in runs] for name in _FIGURES}
+        values = {name: [getattr(run, name) for run in runs] for name in _METRICS}
         rows.append({"corpus": runs[0].corpus, "n_clips": runs[0].n_clips, **values})
     errors = [report.calibration_error for report in reports]
     return {"protocol": protocol, "corpora": rows, "calibration_error": errors}
 
 
 def merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put figures of several recognisers, as `figures` made them, behind one another.
+    """Put figures of several recognisers, as `summarize` returns them, behind one another.
 
     Raises
     ------
@@ -193,7 +207,7 @@ def merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     _require_same("runs", [[row["corpus"] for row in run["corpora"]] for run in runs])
     rows = []
     for same in zip(*(run["corpora"] for run in runs), strict=True):
-        values = {name: [value for row in same for value in row[name]] for name in _FIGURES}
+        values = {name: [value for row in same for value in row[name]] for name in _METRICS}
         rows.append({**same[0], **values})
     errors = [value for run in runs for value in run["calibration_error"]]
     return {"protocol": runs[0]["protocol"], "corpora": rows, "calibration_error": errors}
@@ -223,10 +237,10 @@ def _data(corpora: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, "", note, "", *(f"- {citation}" for citation in citations)])
 
 
-def _figures(metrics: Mapping[str, Any], heard: bool) -> str:
+def _metrics_section(metrics: Mapping[str, Any], is_seen: bool) -> str:
     if not metrics:
         return "None were measured: no speakers were left out of training."
-    if heard:
+    if is_seen:
         who = (
             "Of other networks of the same recipe, trained with different seeds and without the "
             f"test speakers of `{metrics['protocol']}`; the network described here has heard them."
@@ -255,3 +269,54 @@ def _figures(metrics: Mapping[str, Any], heard: bool) -> str:
 def _mean_and_runs(values: Sequence[float]) -> str:
     runs = ", ".join(f"{100 * value:.1f}" for value in values)
     return f"{100 * sum(values) / len(values):.1f} ({runs})"
+
+
+def adaptation_card(name: str, record: Mapping[str, Any]) -> str:
+    """Say what became of the recogniser that the card below is about."""
+    held = record["held_out"]
+    voices = "never heard before" if held["speakers_apart"] else "that it knows by now"
+    learnt = ", ".join(f"{row['n_clips']} clips of {row['corpus']}" for row in record["corpora"])
+    figures = "\n".join(
+        f"| {row['corpus']} | {row['n_clips']} | {100 * row['uar'][0]:.1f} "
+        f"| {100 * row['uar'][1]:.1f} |"
+        for row in held["figures"]
+    )
+    return f"""\
+# {name}
+
+The recogniser `{record["from"]}`, whose card is below, with its last layers adapted to {learnt}
+({", ".join(record["emotions"])}). The figures of the card below are not its own. On clips that were
+held out, of voices {voices}, UAR in per cent:
+
+| corpus | clips | before | after |
+|---|---|---|---|
+{figures}
+
+"""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and the packages that train and export."""
+    return {
+        "python": platform.python_version(),
+        "emotionrecog": __version__,
+        **{package: metadata.version(package) for package in _PACKAGES},
+    }
+
+
+def describe_data(utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+    """Return a row for each corpus and style: licence, clips, speakers."""
+    rows = []
+    for corpus, style in dict.fromkeys((u.corpus, u.style) for u in utterances):
+        clips = [u for u in utterances if (u.corpus, u.style) == (corpus, style)]
+        facts = CORPORA.get(corpus)
+        rows.append(
+            {
+                "corpus": corpus,
+                "style": style,
+                "licence": facts.licence if facts else "",
+                "n_clips": len(clips),
+                "n_speakers": len({utterance.speaker for utterance in clips}),
+            }
+        )
+    return rows

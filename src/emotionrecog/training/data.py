@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
-from tqdm import tqdm
 
-from emotionrecog import audio
 from emotionrecog.augmentation import fit_length
-from emotionrecog.errors import DatasetError, EmotionRecogError, LeakageError
+from emotionrecog.errors import DatasetError, LeakageError
 from emotionrecog.features import Extractor
+from emotionrecog.features.extraction import read_recordings
 from emotionrecog.features.mel import relative_to_voice
 from emotionrecog.inference.windows import pad_with_silence
-from emotionrecog.models.targets import (
-    balanced_weights,
-    loss_targets,
-    soft_targets,
-    voted_targets,
-)
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -35,8 +27,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 __all__: list[str] = []
-
-_logger = logging.getLogger("emotionrecog")
 
 _LOWEST_POWER = 1e-12  # under which the logarithm of mel power is cut off
 
@@ -77,36 +67,40 @@ class Clips:
 
 
 def read_clips(
-    utterances: Sequence[Utterance], recipe: Recipe, n_jobs: int, *, varied: bool = True
+    utterances: Sequence[Utterance],
+    recipe: Recipe,
+    n_jobs: int,
+    *,
+    varied: bool = True,
+    cache: str | os.PathLike[str] | None = None,
 ) -> tuple[Clips, list[Utterance]]:
-    """Read recordings into memory; return the clips and the utterances they are of.
+    """Read recordings into memory; return the clips and their utterances.
 
-    Without `varied`, there are no copies.
+    Recordings that cannot be used are left out with a warning. Copies are made only if `varied`.
+    Frames of the recordings themselves are kept in `cache`, if it is given, and found there again.
     """
-    strangers = {u.emotion for u in utterances} - set(recipe.labels)
-    if strangers:
+    from emotionrecog.models.losses import voted_targets
+
+    unknown = {u.emotion for u in utterances} - set(recipe.labels)
+    if unknown:
         raise DatasetError(
-            f"the emotions to tell apart are {', '.join(recipe.labels)}, but there are utterances "
-            f"that are {', '.join(sorted(strangers))}; take them as others or leave them out with "
-            "a LabelSet (emotionrecog.datasets), or name more `labels`"
+            f"the emotions to distinguish are {', '.join(recipe.labels)}, but some utterances are "
+            f"{', '.join(sorted(unknown))}; map or leave them out with a LabelSet "
+            "(emotionrecog.datasets), or add them to `labels`"
         )
     n_copies = recipe.copies if varied and recipe.waveforms is not None else 0
-    extract = Extractor(recipe.features)
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results = parallel(
-        joblib.delayed(_read)(extract, utterance, number, recipe, n_copies)
-        for number, utterance in enumerate(utterances)
+    measurement = TrainingFrames(recipe, n_copies)
+    results = read_recordings(
+        measurement,
+        utterances,
+        sampling_rate=recipe.features.sampling_rate,
+        cache=None if n_copies else cache,  # copies depend on the order of the recordings as well
+        description=measurement.description,
+        n_jobs=n_jobs,
     )
-    used, read = [], []
-    progress = tqdm(results, "reading", total=len(utterances), unit="clip", disable=None)
-    for utterance, result in zip(utterances, progress, strict=True):
-        if isinstance(result, Exception):
-            _logger.warning("left out %s: %s", utterance.path, result)
-        else:
-            used.append(utterance)
-            read.append(result)
-    if not used:
+    if not results:
         raise DatasetError(f"none of the {len(utterances)} recordings to train on can be used")
+    used = results.items
     names = [(utterance.corpus, utterance.style) for utterance in used]
     order = list(dict.fromkeys(names))
     labels = recipe.labels
@@ -115,48 +109,60 @@ def read_clips(
     present = np.zeros((len(order), len(labels)), dtype=np.float32)
     present[groups, emotions] = 1.0
     clips = Clips(
-        frames=[versions[0] for versions in read],
+        frames=[versions[0] for versions in results.values],
         emotions=emotions,
         groups=groups,
         present=present,
         votes=voted_targets([utterance.votes for utterance in used], labels),
-        copies=[[versions[1 + copy] for versions in read] for copy in range(n_copies)],
+        copies=[[versions[copy] for versions in results.values] for copy in range(1, n_copies + 1)],
     )
     return clips, used
 
 
-def _read(
-    extract: Extractor, utterance: Utterance, number: int, recipe: Recipe, n_copies: int
-) -> list[NDArray[Any]] | Exception:
-    """Return the frames of a recording and of its copies, or why there are none."""
-    rate = recipe.features.sampling_rate
-    try:
-        samples = audio.load(utterance.path, sampling_rate=rate).samples
+class TrainingFrames:
+    """Computes the frames of a recording that training works on, and those of varied copies.
+
+    With features that spectral augmentation varies, frames are the logarithms of mel power relative
+    to the voice, as float16. Otherwise they are features of the recording, padded with silence if
+    it is short, so that the crop can move: the middle is what the recogniser cuts, and each part of
+    ``recipe.crop_frames`` contains the whole of a shorter clip.
+    """
+
+    def __init__(self, recipe: Recipe, n_copies: int = 0) -> None:
+        self.recipe, self.n_copies = recipe, n_copies
+        self._extract = Extractor(recipe.features)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Everything that the frames of a recording depend on, for the cache."""
+        is_mel = self.recipe.varies_spectra
+        return {
+            "training_frames": "relative log-mel" if is_mel else "features",
+            "spec": self.recipe.features.to_dict(),
+            "crop_frames": None if is_mel else self.recipe.crop_frames,
+        }
+
+    def __call__(self, samples: Array, number: int) -> NDArray[Any]:
+        """Return the frames, shape (1 + n_copies, n_frames, n_features)."""
+        recipe = self.recipe
         if recipe.varies_spectra:
-            power = extract.relative_mel(samples)
-            return [np.log(np.maximum(power, _LOWEST_POWER)).astype(np.float16)]
-        versions = [samples]
-        for copy in range(1, n_copies + 1):
+            power = self._extract.relative_mel(samples)
+            return np.log(np.maximum(power, _LOWEST_POWER)).astype(np.float16)[np.newaxis]
+        versions = [self._measured(samples)]
+        for copy in range(1, self.n_copies + 1):
             assert recipe.waveforms is not None
             rng = np.random.default_rng((recipe.seed, copy, number))
-            versions.append(recipe.waveforms(samples, rate, rng))
-        return [_measure(extract, version, recipe) for version in versions]
-    except (EmotionRecogError, OSError) as error:
-        return error
+            varied = recipe.waveforms(samples, recipe.features.sampling_rate, rng)
+            versions.append(self._measured(varied))
+        return np.stack(versions)
 
-
-def _measure(extract: Extractor, samples: Array, recipe: Recipe) -> Array:
-    """Return features of a clip, with as much silence around a short one as lets it move.
-
-    The middle is what the recogniser cuts; and each part of ``recipe.crop_frames`` holds all of a
-    clip that is shorter.
-    """
-    spec = recipe.features
-    if spec.functionals:
-        return extract.measure(samples)[np.newaxis]
-    length = (recipe.crop_frames - 1) * spec.hop_length
-    around = max(0, length - len(samples)) // 2 // spec.hop_length * spec.hop_length
-    return extract.measure(np.pad(pad_with_silence(samples, length), around))
+    def _measured(self, samples: Array) -> Array:
+        spec = self.recipe.features
+        if spec.functionals:
+            return self._extract.measure(samples)[np.newaxis]
+        length = (self.recipe.crop_frames - 1) * spec.hop_length
+        margin = max(0, length - len(samples)) // 2 // spec.hop_length * spec.hop_length
+        return self._extract.measure(np.pad(pad_with_silence(samples, length), margin))
 
 
 class Batches:
@@ -177,6 +183,8 @@ class Batches:
     def __init__(
         self, clips: Clips, recipe: Recipe, pooled: NDArray[np.float16] | None = None
     ) -> None:
+        from emotionrecog.models.losses import balanced_weights
+
         self.clips, self.recipe, self.pooled = clips, recipe, pooled
         self.targets = _targets(clips, recipe)
         self.weights = balanced_weights(clips.groups, clips.emotions, clips.present)
@@ -238,6 +246,46 @@ class Batches:
         return rng.permutation(shuffled[drawn])
 
 
+class ArrayBatches:
+    """Batches of equally long clips in an array, each emotion with the same total weight.
+
+    Parameters
+    ----------
+    features
+        float32, shape (n_clips, n_frames, n_features).
+    emotions
+        Index of the emotion of each clip, shape (n_clips,).
+    n_emotions
+        How many emotions there are.
+    recipe
+        Its ``batch_size`` and ``seed`` are used.
+    """
+
+    def __init__(
+        self, features: Array, emotions: NDArray[np.intp], n_emotions: int, recipe: Recipe
+    ) -> None:
+        from emotionrecog.models.losses import class_weights, loss_targets
+
+        self.features, self.recipe = features, recipe
+        targets = np.eye(n_emotions, dtype=np.float32)[emotions]
+        self.targets = loss_targets(targets, np.ones_like(targets))
+        self.weights = class_weights(emotions, n_emotions)[emotions].astype(np.float32)
+        self.order = functools.lru_cache(maxsize=2)(self._draw)
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return len(self.features) // self.recipe.batch_size
+
+    def batch(self, epoch: int, index: int) -> tuple[Array, Array, Array]:
+        """Return inputs, targets as the losses take them, and the weight of each clip."""
+        size = self.recipe.batch_size
+        rows = self.order(epoch)[index * size : (index + 1) * size]
+        return self.features[rows], self.targets[rows], self.weights[rows]
+
+    def _draw(self, epoch: int) -> NDArray[np.intp]:
+        return np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.features))
+
+
 def windowed(
     frames: NDArray[Any],
     recipe: Recipe,
@@ -263,6 +311,8 @@ def windowed(
 
 def _targets(clips: Clips, recipe: Recipe) -> Array:
     """Return targets and the weight of each emotion in the softmax, side by side."""
+    from emotionrecog.models.losses import loss_targets, soft_targets
+
     present = clips.present[clips.groups]
     targets = np.eye(present.shape[1], dtype=np.float32)[clips.emotions]
     if recipe.soft_targets and clips.votes is not None:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from emotionrecog import models
 from emotionrecog.models import mobilenet
 from emotionrecog.models.losses import by_name, joined
-from emotionrecog.training.data import Batches, Clips, statistics
+from emotionrecog.training.data import ArrayBatches, Batches, Clips, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _logger = logging.getLogger("emotionrecog")
+
+_SMALLEST_PROBABILITY = 1e-7  # of an emotion, in the loss of a network that ends in a softmax
 
 _CLIPS_AT_ONCE = 32  # that a pretrained trunk is asked about
 
@@ -129,6 +131,42 @@ def fit(
     return network, sizes, history
 
 
+def fit_arrays(
+    model: keras.Model,
+    train: tuple[Array, NDArray[np.intp]],
+    validation: tuple[Array, NDArray[np.intp]],
+    n_emotions: int,
+    recipe: Recipe,
+    *,
+    answers_probabilities: bool,
+) -> list[dict[str, float]]:
+    """Fit any Keras model to arrays of equally long clips; return the metrics of each epoch.
+
+    Emotions count equally, however many clips each has. A compiled model keeps its optimiser and
+    its loss, which must take the index of an emotion; otherwise these are as in `recipe`.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    optimizer = loss = None
+    if model.compiled:
+        optimizer, compiled_loss = model.optimizer, keras.losses.get(model.loss)
+
+        def loss(targets: Any, answers: Any) -> Any:
+            emotions = ops.argmax(targets[:, :n_emotions], axis=-1)
+            if isinstance(compiled_loss, keras.losses.Loss):
+                return compiled_loss.call(emotions, answers)
+            return compiled_loss(emotions, answers)
+
+    elif answers_probabilities:
+        on_logits = by_name(recipe.loss, gamma=recipe.focal_gamma)
+
+        def loss(targets: Any, answers: Any) -> Any:
+            return on_logits(targets, ops.log(ops.maximum(answers, _SMALLEST_PROBABILITY)))
+
+    batches = ArrayBatches(*train, n_emotions, recipe)
+    watched = validation[0], ArrayBatches(*validation, n_emotions, recipe).targets
+    return _Loop(model, batches, watched, recipe, optimizer=optimizer, loss=loss).run()
+
+
 @contextlib.contextmanager
 def _precision(recipe: Recipe) -> Iterator[None]:
     """Build layers that compute in bfloat16, if so wished."""
@@ -202,17 +240,21 @@ class _Loop:
     def __init__(
         self,
         model: keras.Model,
-        batches: Batches,
+        batches: Batches | ArrayBatches,
         validation: tuple[Array, Array] | None,
         recipe: Recipe,
-        state: _State | None,
-        strategy: tf.distribute.Strategy,
+        state: _State | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        loss: Callable[[Any, Any], Any] | None = None,
     ) -> None:
+        strategy = strategy or tf.distribute.get_strategy()
         self.model, self.batches, self.validation = model, batches, validation
         self.recipe, self.state, self.strategy = recipe, state, strategy
-        self.optimizer = _optimizer(recipe, len(batches))
+        self.optimizer = optimizer or _optimizer(recipe, len(batches))
         self.optimizer.build(model.trainable_variables)
-        self.loss = by_name(recipe.loss, gamma=recipe.focal_gamma)
+        self.loss = loss or by_name(recipe.loss, gamma=recipe.focal_gamma)
         self.history: list[dict[str, float]] = []
         self.best: list[Any] | None = None
         self.best_score, self.best_epoch, self.waited = _NO_SCORE, 0, 0

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
+    from emotionrecog.artifact import Artifact, HasArtifact
     from emotionrecog.augmentation import Chain, SpectrogramAugmentation
     from emotionrecog.datasets import Utterance
     from emotionrecog.features import FeatureSpec, PresetName
     from emotionrecog.models import ArchitectureName
-    from emotionrecog.recognizer import EmotionRecognizer
     from emotionrecog.training.recipe import Recipe
 
 __all__ = ["LossName", "RecipeOptions", "TrainOptions", "choose_recipe"]
@@ -64,7 +64,9 @@ class TrainOptions(RecipeOptions, total=False):
 
     Parameters
     ----------
-    name, initial_weights, checkpoints, test_set, allow_leakage, compare_audio, strategy, n_jobs
+    name, initial_weights, checkpoints, test_set, allow_leakage, compare_audio
+        As in `emotionrecog.training.train`.
+    strategy, cache, n_jobs
         As in `emotionrecog.training.train`.
     """
 
@@ -75,6 +77,7 @@ class TrainOptions(RecipeOptions, total=False):
     allow_leakage: bool
     compare_audio: bool
     strategy: tf.distribute.Strategy | None
+    cache: str | os.PathLike[str] | None
     n_jobs: int
 
 
@@ -82,7 +85,7 @@ def choose_recipe(
     options: TrainOptions,
     *,
     recipe: Recipe | None = None,
-    start: EmotionRecognizer | None = None,
+    start: Artifact | HasArtifact | None = None,
 ) -> tuple[Recipe, dict[str, Any]]:
     """Return the recipe that options describe, and the options that are not part of a recipe.
 

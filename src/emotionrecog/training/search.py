@@ -21,9 +21,8 @@ import numpy as np
 from emotionrecog import models
 from emotionrecog.errors import DatasetError, EmotionRecogError
 from emotionrecog.splits.dividing import fold_indices
-from emotionrecog.training.config import TABLES, changed, require_sizes
 from emotionrecog.training.data import Clips, read_clips
-from emotionrecog.training.recipe import Recipe
+from emotionrecog.training.recipe import TABLES, Recipe, changed, require_sizes
 
 if TYPE_CHECKING:
     import os
