@@ -8,6 +8,7 @@ import numpy as np
 
 from emotionrecog import models
 from emotionrecog.errors import DatasetError
+from emotionrecog.models.regression import fit_regression
 from emotionrecog.training.data import Batches, statistics_of
 
 if TYPE_CHECKING:
@@ -18,19 +19,12 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-# Inverse strength of the regression's penalty: for some hundred scaled features that depend on
-# each other, and not tuned.
-REGULARISATION = 0.01
-
 # Logit of an emotion that nobody acted in training.
 _UNKNOWN = -30.0
 
 
 def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
     """Fit a logistic regression; return it as a network, its sizes, and no history."""
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
     learnt = np.unique(clips.emotions)
     if len(learnt) < 2:
         raise DatasetError(
@@ -42,10 +36,7 @@ def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list
     weights = None if recipe.balance == "none" else Batches(clips, recipe).weights
     if weights is not None:
         weights = weights / weights.mean()
-    # In double precision and one thread, so that every machine finds the same optimum.
-    with threadpool_limits(1):
-        model = LogisticRegression(C=REGULARISATION, tol=1e-6, max_iter=1000)
-        model.fit(scaled, clips.emotions, sample_weight=weights)
+    model = fit_regression(scaled, clips.emotions, weights)
     coefficients = np.zeros((len(recipe.labels), rows.shape[1]))
     intercepts = np.full(len(recipe.labels), _UNKNOWN)
     if len(learnt) == 2:  # scikit-learn keeps the difference of two logits
