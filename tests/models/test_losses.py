@@ -1,6 +1,7 @@
 """Losses against their formulas, their gradients and those of Keras; targets and weights."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from emotionrecog.datasets import EMOTIONS
 from emotionrecog.models.losses import (
+    NAMES,
     Crossentropy,
     Focal,
     balanced_weights,
@@ -25,6 +27,7 @@ from emotionrecog.models.losses import (
     soft_targets,
     voted_targets,
 )
+from emotionrecog.training.recipe import LossName
 
 pytestmark = pytest.mark.tensorflow
 
@@ -297,3 +300,7 @@ def test_targets_that_no_loss_can_use_are_refused() -> None:
     for name in ("smoothing", "absent_weight"):
         with pytest.raises(ValueError, match=rf"`{name}` must be a number from 0 to 1, got 1\.5"):
             loss_targets([[1, 0]], [[1, 1]], **{name: 1.5})
+
+
+def test_losses_are_those_of_recipes() -> None:
+    assert get_args(LossName) == NAMES

@@ -76,9 +76,9 @@ def test_chain_survives_its_file() -> None:
     ("transform", "message"),
     [
         (lambda samples, rate: samples, "`waveforms` must be made of AddNoise"),
-        (augmentation.AddNoise(noises=(Path("babble.wav"),)), "a file can hold numbers, texts"),
+        (augmentation.AddNoise(noises=(Path("babble.wav"),)), "a file can contain numbers, texts"),
     ],
 )
-def test_chain_that_no_file_can_hold_is_an_error(transform: Any, message: str) -> None:
+def test_chain_that_a_file_cannot_express_raises(transform: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe.of("gru", waveforms=Chain((transform,))).to_toml()

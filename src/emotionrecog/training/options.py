@@ -1,8 +1,8 @@
-"""The options that training takes by name, and the recipe that they make."""
+"""The options of training by name, and the recipe that results from them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from emotionrecog.features import as_spec
 
@@ -17,18 +17,16 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.features import FeatureSpec, PresetName
     from emotionrecog.models import ArchitectureName
-    from emotionrecog.training.recipe import Recipe
+    from emotionrecog.training.recipe import LossName, Recipe
 
-__all__ = ["LossName", "RecipeOptions", "TrainOptions", "choose_recipe"]
-
-LossName = Literal["crossentropy", "focal"]
+__all__ = ["RecipeOptions", "TrainOptions", "choose_recipe"]
 
 # Varied copies of each clip if waveforms are varied.
 _COPIES = 4
 
 
 class RecipeOptions(TypedDict, total=False):
-    """The fields of a recipe that are chosen most often; None means the default.
+    """The most common fields of a recipe; None means the default.
 
     Parameters
     ----------

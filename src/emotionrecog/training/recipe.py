@@ -7,30 +7,56 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from emotionrecog import augmentation as augmentations
 from emotionrecog import models
 from emotionrecog.augmentation import Chain, SpectrogramAugmentation
 from emotionrecog.datasets import EMOTIONS
+from emotionrecog.errors import require_number, require_one_of, require_whole
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.features.spec import SAVED_AS
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Collection
 
-__all__ = ["Recipe", "changed", "require_sizes"]
+    from emotionrecog.models import ArchitectureName
 
-LOSSES = ("crossentropy", "focal")
-BALANCES = ("sampling", "weights", "none")
-OPTIMIZERS = ("adamw", "adam")
-SCHEDULES = ("cosine", "constant")
+__all__ = [
+    "BALANCES",
+    "LOSSES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "BalanceName",
+    "LossName",
+    "OptimizerName",
+    "Recipe",
+    "ScheduleName",
+    "changed",
+    "require_sizes",
+]
+
+LossName = Literal["crossentropy", "focal"]
+"""The names in `LOSSES`, for type checkers and editors."""
+BalanceName = Literal["sampling", "weights", "none"]
+"""The names in `BALANCES`, for type checkers and editors."""
+OptimizerName = Literal["adamw", "adam"]
+"""The names in `OPTIMIZERS`, for type checkers and editors."""
+ScheduleName = Literal["cosine", "constant"]
+"""The names in `SCHEDULES`, for type checkers and editors."""
+
+LOSSES: tuple[LossName, ...] = get_args(LossName)
+BALANCES: tuple[BalanceName, ...] = get_args(BalanceName)
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
 # Entries of a recipe that are tables.
 TABLES = ("sizes", "features", "augmentation")
 
-# What an architecture that has no recipe of its own is trained with, besides what its features say.
-_ANY: Mapping[str, Any] = {
+# Defaults of the architectures that have none of their own, besides those that follow from the
+# features.
+_COMMON_DEFAULTS: Mapping[str, Any] = {
     "epochs": 80,
     "batch_size": 32,
     "averaging": 0.0,
@@ -38,78 +64,81 @@ _ANY: Mapping[str, Any] = {
     "patience": 10,
     "schedule": "constant",
 }
-_OWN: Mapping[str, Mapping[str, Any]] = {
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "mobilenet": {"crop_frames": 256},
     "crnn": {"crop_frames": 256, "copies": 0},
     "linear": {"copies": 0, "crop_frames": 1001},
 }
 
-# Length in s of what other networks are given at once.
-_CROP = 2.0
+# Length of the training crops of the other networks, in s.
+_CROP_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that training depends on besides the recordings.
 
-    The defaults are those of the recogniser that comes with the package; `of` has those of other
-    architectures, and `from_toml` reads a file.
+    The defaults are those of the bundled recogniser; `of` returns those of other architectures, and
+    `from_toml` reads a file.
 
     Parameters
     ----------
     architecture, sizes
         Name and arguments for `emotionrecog.models.build`.
     features
-        What the network is fed. Networks normalise their input themselves, so that normalisation
-        is ``"none"`` or ``"utterance"``.
+        Input of the network. Networks normalise their input themselves, so the normalisation of
+        the features is ``"none"`` or ``"utterance"``.
     labels
-        The emotions to tell apart, some of `emotionrecog.datasets.EMOTIONS` in their order; by
+        The emotions to distinguish, some of `emotionrecog.datasets.EMOTIONS` in their order; by
         default all of them.
     augmentation
-        How spectra are varied; `None` for not at all. Of features other than ``log_mel``, only its
-        masks and its mixup are used.
+        Augmentation of spectra, or `None`. For features other than ``log_mel``, only its masks and
+        its mixup are used.
     waveforms
-        How the waveforms of the copies are varied, for features other than ``log_mel`` alone.
+        Augmentation of the waveforms of the copies, only for features other than ``log_mel``.
     copies
-        How many varied copies of each clip there are, besides the clip itself. Those of features
-        other than ``log_mel`` come from `waveforms`; those of ``log_mel`` from `augmentation`
-        where a pretrained trunk keeps its weights and its heads are trained. Otherwise spectra are
-        varied anew each time.
+        Number of augmented copies of each clip, besides the clip itself. For features other than
+        ``log_mel`` they are made by `waveforms`. For ``log_mel`` they are made by `augmentation` if
+        the trunk is pretrained and frozen; otherwise, spectra are augmented anew each time.
     epochs, batch_size, crop_frames
-        Passes over as many clips as there are, clips in a step, frames of a training crop.
+        Number of passes over the training clips, of clips in a step and of frames in a training
+        crop.
     loss, focal_gamma
-        ``"crossentropy"``, or ``"focal"`` with its exponent, which makes what is easy count less.
+        ``"crossentropy"``, or ``"focal"`` with its exponent, which reduces the weight of easy
+        clips.
     balance
-        ``"sampling"`` draws corpora as the roots of their sizes and their emotions equally;
-        ``"weights"`` takes every clip once and weighs it so; ``"none"`` takes all as they come.
+        ``"sampling"`` samples corpora in proportion to the square root of their sizes, and their
+        emotions equally; ``"weights"`` uses every clip once, with such a weight; ``"none"`` uses
+        every clip once.
     soft_targets
-        Share of the target that follows the votes of listeners, where there are any.
+        Share of the target that follows the votes of listeners, for clips that have votes.
     optimizer, schedule, learning_rate, weight_decay
-        ``"adamw"`` or ``"adam"``. The rate rises for a tenth of the steps; then it falls as a
-        cosine to zero, or is constant.
+        ``"adamw"`` or ``"adam"``. The learning rate rises for a tenth of the steps; then it falls
+        to zero as a cosine, or is constant.
     averaging
-        Momentum of the moving average of the weights, which is what is kept; 0 for none. It is
-        lowered where it would reach further back than a tenth of all steps.
+        Momentum of the moving average of the weights, which replaces the weights in the end; 0 for
+        none. It is reduced if the average would cover more than a tenth of all steps.
     patience
-        Stop after so many epochs without a higher UAR on validation speakers (of equal ones, the
-        lower loss is better), and keep the best weights; `None` runs all epochs and keeps the last.
+        Number of epochs without a higher UAR on validation speakers (or an equal one at a lower
+        loss) after which training stops early; the best weights are kept. `None` trains for all
+        epochs and keeps the last weights.
     validation_share
-        Share of the speakers of each corpus that `patience` watches where no validation set is
-        given.
+        Share of the speakers of each corpus that is held out for early stopping if no validation
+        set is given.
     label_smoothing
         Share of the target spread over the emotions that the clip's corpus contains.
     absent_weight
         Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips teach
-        nothing about them, and the network is free to answer them to any voice of that corpus.
+        nothing about them, and the network may predict them for any voice of that corpus.
     mixed_precision
         Compute in bfloat16 where that is safe; for GPUs.
     seed
-        Of everything drawn.
+        Random seed of the whole training.
 
     Raises
     ------
     ValueError
-        If a value is none of those named, or out of its bounds.
+        If a value is not one of the choices, or out of its bounds.
 
     Examples
     --------
@@ -120,7 +149,7 @@ class Recipe:
     Recipe(architecture='gru', ...deltas=1...)
     """
 
-    architecture: str = "mobilenet"
+    architecture: ArchitectureName = "mobilenet"
     sizes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)
     labels: tuple[str, ...] = EMOTIONS
@@ -132,12 +161,12 @@ class Recipe:
     epochs: int = 40
     batch_size: int = 64
     crop_frames: int = 256
-    loss: str = "crossentropy"
+    loss: LossName = "crossentropy"
     focal_gamma: float = 2.0
-    balance: str = "sampling"
+    balance: BalanceName = "sampling"
     soft_targets: float = 0.0
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "cosine"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     averaging: float = 0.998
@@ -149,78 +178,87 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        for name, expected in (
+        """Validate the fields."""
+        for name, choices in (
             ("architecture", models.ARCHITECTURES),
             ("loss", LOSSES),
             ("balance", BALANCES),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
         ):
-            if getattr(self, name) not in expected:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(expected)}, got {getattr(self, name)!r}"
-                )
-        for name, lowest in (("copies", 0), ("epochs", 1), ("batch_size", 1), ("crop_frames", 2)):
-            _require_whole(name, getattr(self, name), lowest)
-        if self.patience is not None:
-            _require_whole("patience", self.patience, 1)
-        for name, low, high in _BOUNDS:
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
-                raise ValueError(f"`{name}` must be from {low:g} to {high:g}, got {value!r}")
-        if self.learning_rate == 0:
-            raise ValueError("`learning_rate` must be above 0")
-        chosen = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
-        if self.labels != chosen or len(chosen) < 2:
+            require_one_of(name, getattr(self, name), choices)
+        # Numbers of NumPy become those of Python, which JSON can express.
+        for name, minimum in _MINIMA.items():
+            if name != "patience" or self.patience is not None:
+                value = require_whole(name, getattr(self, name), minimum)
+                object.__setattr__(self, name, value)
+        for name, (low, high) in _BOUNDS.items():
+            number = require_number(
+                name, getattr(self, name), low, high, open_low=name == "learning_rate"
+            )
+            object.__setattr__(self, name, number)
+        in_order = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
+        if self.labels != in_order or len(in_order) < 2:
             raise ValueError(
                 f"`labels` must be two or more of {', '.join(EMOTIONS)}, in this order, got "
                 f"{self.labels!r}"
             )
         if self.features.normalization == "corpus":
             raise ValueError(
-                "`features` must not be normalised by corpus: the network does that itself, with "
-                "statistics of the training data; use normalization 'none'"
+                "`features` must not be normalised by corpus, because the network normalises them "
+                "with statistics of the training data; use normalization 'none'"
             )
         if self.waveforms is not None and self.varies_spectra:
             raise ValueError(
-                "`waveforms` are for features other than log_mel alone, whose spectra "
-                "`augmentation` varies; to train on varied recordings, write them with "
+                "`waveforms` cannot be used with the features log_mel, whose spectra are varied by "
+                "`augmentation`; to train on varied recordings, write them with "
                 "emotionrecog.augmentation.augment_corpus"
             )
 
     @property
     def varies_spectra(self) -> bool:
-        """Whether the clips are kept as mel power, which `augmentation` works on."""
+        """Whether the clips are kept as mel power, which `augmentation` varies."""
         return _varies_spectra(self.features)
 
     @classmethod
     def of(cls, architecture: str, **changes: Any) -> Self:
-        """Return what an architecture is trained with unless told otherwise.
+        """Return the default recipe of an architecture.
 
         Parameters
         ----------
         architecture
             One of `emotionrecog.models.ARCHITECTURES`.
         **changes
-            Fields that shall differ.
+            Values of fields that differ from the default.
+
+        Raises
+        ------
+        ValueError
+            If the architecture is unknown or a value is out of bounds.
+
+        Examples
+        --------
+        >>> Recipe.of("gru").epochs, Recipe.of("gru", epochs=5).epochs
+        (80, 5)
         """
-        if architecture not in models.ARCHITECTURES:
-            known = ", ".join(models.ARCHITECTURES)
-            raise ValueError(f"`architecture` must be one of {known}, got {architecture!r}")
+        require_one_of("architecture", architecture, models.ARCHITECTURES)
         spec = changes.get("features", PRESETS[models.ARCHITECTURES[architecture].features])
-        chosen = {
-            "crop_frames": 1 + int(_CROP * spec.sampling_rate / spec.hop_length),
+        defaults = {
+            "crop_frames": 1 + int(_CROP_SECONDS * spec.sampling_rate / spec.hop_length),
             "augmentation": SpectrogramAugmentation() if _varies_spectra(spec) else None,
-            **_OWN.get(architecture, _ANY),
+            **_DEFAULTS.get(architecture, _COMMON_DEFAULTS),
         }
-        return cls(**{"architecture": architecture, "features": spec, **chosen, **changes})
+        return cls(**{"architecture": architecture, "features": spec, **defaults, **changes})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values under their names, ready for JSON.
 
-        `waveforms` become the text that would make them.
+        `waveforms` become their Python expression as text.
+
+        Examples
+        --------
+        >>> Recipe().to_dict()["learning_rate"]
+        0.001
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
@@ -233,45 +271,60 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make a recipe of plain values, as a TOML file has them.
+        """Build a recipe from plain values, such as those of a TOML file.
 
         Parameters
         ----------
         values
-            Fields by name; what is missing is as in `of`. ``features`` is the name of a preset, or
-            a table of fields of `FeatureSpec` with or without a ``preset`` to start from;
-            ``augmentation`` is a table of fields of `SpectrogramAugmentation`, or false;
+            Fields by name; missing ones have the defaults of `of`. ``features`` is the name of a
+            preset, or a table of fields of `FeatureSpec` with an optional ``preset`` to start
+            from; ``augmentation`` is a table of fields of `SpectrogramAugmentation`, or false;
             ``waveforms`` is an array of tables, each with the name of a ``transform``, its
-            arguments and, if wanted, its ``probability``; ``patience`` may be false for `None`.
+            arguments and optionally its ``probability``; ``patience`` may be false for `None`.
 
         Raises
         ------
         ValueError
             If an entry is unknown, of the wrong type or out of bounds.
+
+        Examples
+        --------
+        >>> Recipe.from_dict({"architecture": "lstm", "epochs": 5}) == Recipe.of("lstm", epochs=5)
+        True
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        _require_known("a recipe", values, known)
-        given = dict(values)
-        if "features" in given:
-            given["features"] = _features(given["features"])
-        if "labels" in given:
-            given["labels"] = tuple(given["labels"])
-        if "augmentation" in given:
-            given["augmentation"] = _augmentation(given["augmentation"])
-        if "waveforms" in given:
-            given["waveforms"] = _waveforms(given["waveforms"])
-        if given.get("patience") is False:  # TOML has no None
-            given["patience"] = None
-        return cls.of(given.pop("architecture", cls.architecture), **given)
+        _require_entries("recipe", values, [field.name for field in dataclasses.fields(cls)])
+        fields = dict(values)
+        if "features" in fields:
+            fields["features"] = _features(fields["features"])
+        if "labels" in fields:
+            fields["labels"] = tuple(fields["labels"])
+        if "augmentation" in fields:
+            fields["augmentation"] = _augmentation(fields["augmentation"])
+        if "waveforms" in fields:
+            fields["waveforms"] = _waveforms(fields["waveforms"])
+        if fields.get("patience") is False:  # TOML has no None
+            fields["patience"] = None
+        return cls.of(fields.pop("architecture", cls.architecture), **fields)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a recipe; see `from_dict` for what the file may hold.
+        """Read a recipe from a TOML file; `from_dict` describes its entries.
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ValueError
-            If the file is no TOML, or as in `from_dict`; the message names the file.
+            If the file is not TOML, or as in `from_dict`; the message names the file.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "recipe.toml")
+        ...     _ = path.write_text(Recipe.of("gru").to_toml(), encoding="utf-8")
+        ...     Recipe.from_toml(path) == Recipe.of("gru")
+        True
         """
         try:
             return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
@@ -284,7 +337,7 @@ class Recipe:
         Raises
         ------
         ValueError
-            If `waveforms` hold what a file cannot say: transforms of others, recordings.
+            If `waveforms` cannot be expressed in a file: custom transforms, or recordings.
 
         Examples
         --------
@@ -299,7 +352,7 @@ class Recipe:
             if self.features == spec:
                 values["features"] = name
         values = {name: False if value is None else value for name, value in values.items()}
-        # What is no table comes first, for whatever follows the head of a table is in it.
+        # Tables come last, because the lines after the head of a table belong to it.
         parts = [_toml_lines({k: v for k, v in values.items() if not _is_table(v)})]
         for name, value in values.items():
             if isinstance(value, dict) and value:
@@ -309,16 +362,18 @@ class Recipe:
         return "\n\n".join(parts) + "\n"
 
 
-_BOUNDS = (
-    ("focal_gamma", 0.0, 100.0),
-    ("soft_targets", 0.0, 1.0),
-    ("learning_rate", 0.0, 10.0),
-    ("weight_decay", 0.0, 10.0),
-    ("averaging", 0.0, 0.999999),
-    ("validation_share", 0.01, 0.9),
-    ("label_smoothing", 0.0, 1.0),
-    ("absent_weight", 0.0, 1.0),
-)
+# Minima of the fields that are whole numbers, and bounds of the other numbers.
+_MINIMA = {"copies": 0, "epochs": 1, "batch_size": 1, "crop_frames": 2, "patience": 1}
+_BOUNDS = {
+    "focal_gamma": (0.0, 100.0),
+    "soft_targets": (0.0, 1.0),
+    "learning_rate": (0.0, 10.0),
+    "weight_decay": (0.0, 10.0),
+    "averaging": (0.0, 0.999999),
+    "validation_share": (0.01, 0.9),
+    "label_smoothing": (0.0, 1.0),
+    "absent_weight": (0.0, 1.0),
+}
 
 
 def _varies_spectra(spec: FeatureSpec) -> bool:
@@ -327,73 +382,58 @@ def _varies_spectra(spec: FeatureSpec) -> bool:
     )
 
 
-def _require_whole(name: str, value: object, lowest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"`{name}` must be a whole number from {lowest} on, got {value!r}")
-
-
-def _require_known(what: str, values: object, known: list[str]) -> None:
+def _require_entries(table: str, values: object, names: Collection[str]) -> None:
+    """Raise `ValueError` unless `values` is a table whose entries are among `names`."""
     if not isinstance(values, Mapping):
-        raise ValueError(f"{what} must be a table, got {values!r:.60}")
-    unknown = [name for name in values if name not in known]
-    if unknown:
-        raise ValueError(f"{what} has no entry {unknown[0]!r}; expected some of {', '.join(known)}")
+        raise ValueError(f"`{table}` must be a table, got {values!r:.60}")
+    for name in values:
+        require_one_of(f"{table} entry", name, names)
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
-def _features(given: Any) -> FeatureSpec:
-    fields = {"preset": given} if isinstance(given, str) else given
-    if isinstance(fields, Mapping):  # a saved spec has its own spelling of some fields
+def _features(value: Any) -> FeatureSpec:
+    fields = {"preset": value} if isinstance(value, str) else value
+    if isinstance(fields, Mapping):  # a saved spec spells some fields differently
         field_of = {saved: name for name, saved in SAVED_AS.items()}
         fields = {field_of.get(name, name): value for name, value in fields.items()}
-    known = [field.name for field in dataclasses.fields(FeatureSpec)]
-    _require_known("`features`", fields, ["preset", *known])
-    own = _tuples(fields)
-    preset = own.pop("preset", "log-mel")
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return dataclasses.replace(PRESETS[preset], **own)
+    names = [field.name for field in dataclasses.fields(FeatureSpec)]
+    _require_entries("features", fields, ["preset", *names])
+    changes = _tuples(fields)
+    preset = require_one_of("preset", changes.pop("preset", "log-mel"), PRESETS)
+    return dataclasses.replace(PRESETS[preset], **changes)
 
 
-def _augmentation(given: Any) -> SpectrogramAugmentation | None:
-    if given is False or given is None:
+def _augmentation(value: Any) -> SpectrogramAugmentation | None:
+    if value is False or value is None:
         return None
-    _require_known(
-        "`augmentation`",
-        given,
-        [field.name for field in dataclasses.fields(SpectrogramAugmentation)],
-    )
-    return SpectrogramAugmentation(**_tuples(given))
+    names = [field.name for field in dataclasses.fields(SpectrogramAugmentation)]
+    _require_entries("augmentation", value, names)
+    return SpectrogramAugmentation(**_tuples(value))
 
 
-def _waveforms(given: Any) -> Chain | None:
-    if not given:
+def _waveforms(rows: Any) -> Chain | None:
+    if not rows:
         return None
     transforms, probabilities = [], []
-    for row in given:
+    for row in rows:
         arguments = _tuples(row)
-        name = arguments.pop("transform", None)
-        if name not in _TRANSFORMS:
-            raise ValueError(
-                f"`waveforms` must name a `transform` each, one of {', '.join(_TRANSFORMS)}, "
-                f"got {name!r}"
-            )
+        name = require_one_of("waveforms transform", arguments.pop("transform", None), _TRANSFORMS)
         probabilities.append(arguments.pop("probability", 1.0))
         transforms.append(getattr(augmentations, name)(**arguments))
     return Chain(tuple(transforms), tuple(probabilities))
 
 
 def _rows(chain: Chain) -> list[dict[str, Any]]:
-    """Return what `_waveforms` makes the chain of."""
-    shares = chain.probability
-    if not isinstance(shares, tuple):
-        shares = (shares,) * len(chain.transforms)
+    """Return the plain values from which `_waveforms` builds the chain."""
+    probabilities = chain.probability
+    if not isinstance(probabilities, tuple):
+        probabilities = (probabilities,) * len(chain.transforms)
     rows = []
     transform: Any
-    for transform, share in zip(chain.transforms, shares, strict=True):
+    for transform, probability in zip(chain.transforms, probabilities, strict=True):
         name = type(transform).__name__
         if name not in _TRANSFORMS or type(transform) is not getattr(augmentations, name):
             raise ValueError(
@@ -401,8 +441,8 @@ def _rows(chain: Chain) -> list[dict[str, Any]]:
                 f"got {transform!r}"
             )
         fields = {f.name: getattr(transform, f.name) for f in dataclasses.fields(transform)}
-        own = {k: v for k, v in fields.items() if v is not None}
-        rows.append({"transform": name, **own, "probability": share})
+        arguments = {k: v for k, v in fields.items() if v is not None}
+        rows.append({"transform": name, **arguments, "probability": probability})
     return rows
 
 
@@ -425,12 +465,19 @@ def _toml(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    raise ValueError(f"a file can hold numbers, texts and lists of them, not {value!r}")
+    raise ValueError(f"a file can contain numbers, texts and lists of them, not {value!r}")
 
 
 _TRANSFORMS = (
-    *("AddNoise", "BandLimit", "Clip", "Codec", "Gain"),
-    *("PitchShift", "RoomImpulse", "Shift", "TimeStretch"),
+    "AddNoise",
+    "BandLimit",
+    "Clip",
+    "Codec",
+    "Gain",
+    "PitchShift",
+    "RoomImpulse",
+    "Shift",
+    "TimeStretch",
 )
 
 
@@ -440,7 +487,7 @@ def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     Parameters
     ----------
     values
-        As `Recipe.from_dict` takes them.
+        Plain values, as for `Recipe.from_dict`.
     changes
         New values by name; ``"sizes.units"`` is one entry of a table, and is changed after the
         table itself.
@@ -448,7 +495,7 @@ def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     Raises
     ------
     ValueError
-        If a name with a dot begins with no table of a recipe.
+        If the part of a name before its dot is not a table of a recipe.
 
     Examples
     --------
@@ -466,35 +513,38 @@ def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
             raise ValueError(
                 f"{name!r}: a recipe has no table {table!r}; expected one of {', '.join(TABLES)}"
             )
-        known = result.get(table)
-        if table == "features" and not isinstance(known, Mapping):
-            known = {"preset": known or _preset(result)}
-        result[table] = {**(known if isinstance(known, Mapping) else {}), entry: value}
+        entries = result.get(table)
+        if table == "features" and not isinstance(entries, Mapping):
+            entries = {"preset": entries or _preset(result)}
+        result[table] = {**(entries if isinstance(entries, Mapping) else {}), entry: value}
     return result
 
 
 def _preset(values: Mapping[str, Any]) -> str:
-    about = models.ARCHITECTURES.get(values.get("architecture", Recipe.architecture))
-    return about.features if about else "log-mel"
+    architecture = models.ARCHITECTURES.get(values.get("architecture", Recipe.architecture))
+    return architecture.features if architecture else "log-mel"
 
 
 def require_sizes(architecture: str, sizes: Any) -> None:
-    """Raise `ValueError` where an architecture does not have one of the sizes, or not such a one.
+    """Raise `ValueError` if a size is not one of the architecture, or of another type.
 
-    Only kinds of values are compared; the architecture itself refuses what is out of bounds.
+    Bounds are checked by the architecture itself when it is built.
+
+    Examples
+    --------
+    >>> require_sizes("gru", {"units": "many"})
+    Traceback (most recent call last):
+    ValueError: `sizes`: 'units' of 'gru' must be a value like 64, got 'many'
     """
     if not isinstance(sizes, Mapping):
         raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
-    known = models.default_sizes(architecture)
+    defaults = models.default_sizes(architecture)
     for name, value in sizes.items():
-        if name not in known:
+        require_one_of(f"size of {architecture!r}", name, defaults)
+        if not _is_like(value, defaults[name]) and name not in ("mean", "deviation"):
             raise ValueError(
-                f"`sizes` of {architecture!r} must be some of {', '.join(known)}, got {name!r}"
-            )
-        if not _is_like(value, known[name]) and name not in ("mean", "deviation"):
-            raise ValueError(
-                f"`sizes`: {name!r} of {architecture!r} must be a value like {known[name]!r}, got "
-                f"{value!r}"
+                f"`sizes`: {name!r} of {architecture!r} must be a value like {defaults[name]!r}, "
+                f"got {value!r}"
             )
 
 
