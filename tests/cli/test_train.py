@@ -135,8 +135,8 @@ def test_other_architectures_have_their_own_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--learning-rate", "20"], "--learning-rate: `learning_rate` must be from 0 to 10"),
-        (["--seed", "1", "--averaging", "2"], "--averaging: `averaging` must be from 0"),
+        (["--learning-rate", "20"], "--learning-rate: `learning_rate` must be a number above 0"),
+        (["--seed", "1", "--averaging", "2"], "--averaging: `averaging` must be a number from 0"),
         (["--labels", "sad"], "--labels: `labels` must be two or more"),
         (["--set", "epoch=3"], "--set epoch: a recipe has no entry 'epoch'"),
         (["--set", "epochs=many"], "--set epochs: `epochs` must be a whole number"),

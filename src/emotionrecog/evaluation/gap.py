@@ -20,6 +20,7 @@ from emotionrecog.errors import DatasetError
 from emotionrecog.evaluation.metrics import uar
 from emotionrecog.features import PRESETS
 from emotionrecog.features.extraction import extract_corpus
+from emotionrecog.models.regression import logistic_regression
 from emotionrecog.splits import protocols
 from emotionrecog.text import count, percent, table
 
@@ -44,9 +45,6 @@ SPEAKER_DISJOINT = {
 into five groups, or as many as there are speakers."""
 
 _SPEC = PRESETS["log-mel-functionals"]
-
-# Inverse strength of the penalty, for some hundred correlated and standardised features.
-_INVERSE_PENALTY = 0.01
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -259,7 +257,6 @@ def _score(protocol: protocols.Protocol, clips: list[Utterance], features: Featu
 
 
 def _train_and_test(train: list[Utterance], test: list[Utterance], features: Features) -> float:
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
@@ -270,9 +267,7 @@ def _train_and_test(train: list[Utterance], test: list[Utterance], features: Fea
             "training needs clips of at least two emotions, found "
             f"{emotions[0] if emotions else 'none'}"
         )
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=_INVERSE_PENALTY, tol=1e-6, max_iter=1000)
-    )
+    model = make_pipeline(StandardScaler(), logistic_regression())
     # In double precision and one thread, so that every machine finds the same optimum; for products
     # of this size, threads would cost more than they gain.
     x_train, x_test = (np.array([features[u] for u in part], np.float64) for part in (train, test))
