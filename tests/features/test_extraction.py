@@ -233,7 +233,7 @@ def test_padding_does_not_count_for_statistics(corpus: list[Utterance]) -> None:
     assert long.stack().shape[1] == 90
 
 
-def test_statistics_that_do_not_fit_are_refused_before_the_work(
+def test_statistics_that_do_not_fit_raise_before_the_work(
     corpus: list[Utterance], measured: list[str]
 ) -> None:
     two = Statistics(np.zeros(2, np.float32), np.ones(2, np.float32))
@@ -502,7 +502,7 @@ def test_damaged_entry_is_measured_again(
     assert f"cache {tmp_path}, 1 recording: measured again, entries were damaged" in caplog.text
 
 
-def test_cache_that_is_a_file_is_refused(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_cache_that_is_a_file_raises(corpus: list[Utterance], tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(NotADirectoryError, match="`cache` must be a folder"):

@@ -288,7 +288,7 @@ def test_statistics_of_vectors() -> None:
         ),
     ],
 )
-def test_bad_statistics_are_refused(call: Callable[[], object], message: str) -> None:
+def test_bad_statistics_raise(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 
@@ -367,7 +367,7 @@ def test_functionals_of_f0_are_those_of_voiced_frames() -> None:
         (np.zeros(3), ["mean"], r"shape \(n_frames, n_features\)"),
     ],
 )
-def test_bad_functionals_are_refused(frames: np.ndarray, names: list[str], message: str) -> None:
+def test_bad_functionals_raise(frames: np.ndarray, names: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         features.functionals(frames, names, step=0.01)
 
@@ -410,7 +410,7 @@ def test_any_sound_has_finite_features(name: str) -> None:
         (np.zeros(900, np.complex64), "floating-point, .* got complex64"),
     ],
 )
-def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None:
+def test_what_is_no_signal_raises(samples: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         Extractor(SPEC)(samples)
 
@@ -426,10 +426,10 @@ def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None
         ({"mel_scale": "bark"}, "`mel_scale` must be one of htk, slaney, got 'bark'"),
         ({"normalization": "speaker"}, "`normalization` must be one of none, utterance, spectr"),
         ({"remove_offset": 1}, "`remove_offset` must be True or False, got 1"),
-        ({"deltas": 3}, "`deltas` must be 0, 1 or 2, got 3"),
-        ({"deltas": True}, "`deltas` must be 0, 1 or 2, got True"),
-        ({"n_frames": 0}, "`n_frames` must be a positive int, got 0"),
-        ({"n_mfcc": 0}, "`n_mfcc` must be a positive int, got 0"),
+        ({"deltas": 3}, "`deltas` must be a whole number from 0 to 2, got 3"),
+        ({"deltas": True}, "`deltas` must be a whole number from 0 to 2, got True"),
+        ({"n_frames": 0}, "`n_frames` must be a whole number of at least 1, got 0"),
+        ({"n_mfcc": 0}, "`n_mfcc` must be a whole number of at least 1, got 0"),
         ({"features": ("mfcc",), "n_mfcc": 105}, "`n_mfcc` must be at most n_mels = 104"),
         (
             {"features": ("band_energy_ratio",), "split_frequency": 9_000.0},
@@ -446,12 +446,12 @@ def test_what_is_no_signal_is_refused(samples: np.ndarray, message: str) -> None
         ({"functionals": ("mean",), "normalization": "spectrogram"}, "are not normalised by spec"),
     ],
 )
-def test_spec_refuses(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_spec_raises(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FeatureSpec(**arguments)
 
 
-def test_empty_bands_are_refused() -> None:
+def test_empty_bands_raise() -> None:
     with pytest.raises(ValueError, match="n_mels"):
         Extractor(FeatureSpec(n_mels=200))
 

@@ -244,17 +244,17 @@ def test_silence_between_words_has_no_pitch() -> None:
         ({"y": np.array([0.0, np.nan])}, "`y` must be finite"),
         ({"y": np.ones(4_000, dtype=np.int16)}, "`y` must be floating-point, .* got int16"),
         ({"y": np.zeros(2_047), "center": False}, "at least 2048 samples"),
-        ({"sr": 0}, "`sr` must be a positive number of Hz, got 0"),
+        ({"sr": 0}, "`sr` must be a number above 0 Hz, got 0"),
         ({"fmin": 0.0}, "`fmin` and `fmax` must satisfy 0 < fmin .* got fmin = 0.0"),
         ({"fmin": 500.0}, "got fmin = 500.0 and fmax = 500.0"),
         ({"fmax": 8_001.0}, "= 8000 Hz, the Nyquist frequency, .* fmax = 8001.0"),
         ({"fmax": float("nan")}, "`fmin` and `fmax` must satisfy"),
         ({"fmin": 5.0}, "at least 3202 samples for 5 Hz .*, got 2048; raise it or `fmin`"),
         ({"frame_length": 247}, "at least 248 samples for 65 Hz .*, got 247"),
-        ({"frame_length": 0}, "`frame_length` must be a positive int, got 0"),
-        ({"frame_length": 512.0}, "`frame_length` must be a positive int, got 512.0"),
-        ({"hop_length": 0}, "`hop_length` must be a positive int, got 0"),
-        ({"hop_length": -160}, "`hop_length` must be a positive int, got -160"),
+        ({"frame_length": 0}, "`frame_length` must be a whole number of at least 1, got 0"),
+        ({"frame_length": 512.0}, "`frame_length` must be a whole number of at least 1, got 512.0"),
+        ({"hop_length": 0}, "`hop_length` must be a whole number of at least 1, got 0"),
+        ({"hop_length": -160}, "`hop_length` must be a whole number of at least 1, got -160"),
     ],
 )
 def test_arguments_out_of_bounds_are_named(
@@ -270,10 +270,10 @@ def test_frame_of_one_period_is_enough() -> None:
 
 @pytest.mark.parametrize("estimate", [yin, f0, voicing])
 def test_threshold_must_be_positive(estimate: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="`trough_threshold` must be a positive number, got 0"):
+    with pytest.raises(ValueError, match="`trough_threshold` must be a number above 0, got 0"):
         estimate(y=np.ones(4_000), sr=16_000, trough_threshold=0.0, **SPEECH)
 
 
-def test_other_paddings_are_refused() -> None:
+def test_other_paddings_raise() -> None:
     with pytest.raises(ValueError, match=r"`pad_mode` must be 'constant'.* got 'reflect'"):
         yin(np.ones(4_000), pad_mode="reflect", **SPEECH)

@@ -124,7 +124,7 @@ def in_processes(
             )
             for number, task in enumerate(tasks)
         )
-        with contextlib.closing(parallel(calls)) as finished:
+        with _idle_workers_ended(), contextlib.closing(parallel(calls)) as finished:
             try:
                 for number in finished:
                     yield tasks[number]
@@ -134,6 +134,17 @@ def in_processes(
                     f"a process ended before its task was done, as happens when memory runs out; "
                     f"try fewer jobs. It was one of {', '.join(begun) or 'the first'}. {_RESUME}"
                 ) from error
+
+
+@contextlib.contextmanager
+def _idle_workers_ended() -> Iterator[None]:
+    """End joblib's idle worker processes; they would keep their memory for minutes."""
+    from joblib.externals.loky import get_reusable_executor
+
+    try:
+        yield
+    finally:
+        get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 @contextlib.contextmanager

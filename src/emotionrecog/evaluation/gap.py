@@ -20,7 +20,7 @@ from emotionrecog.errors import DatasetError
 from emotionrecog.evaluation.metrics import uar
 from emotionrecog.features import PRESETS
 from emotionrecog.features.extraction import extract_corpus
-from emotionrecog.models.regression import logistic_regression
+from emotionrecog.models.regression import fit_regression
 from emotionrecog.splits import protocols
 from emotionrecog.text import count, percent, table
 
@@ -257,9 +257,7 @@ def _score(protocol: protocols.Protocol, clips: list[Utterance], features: Featu
 
 
 def _train_and_test(train: list[Utterance], test: list[Utterance], features: Features) -> float:
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
 
     emotions = [utterance.emotion for utterance in train]
     if len(set(emotions)) < 2:
@@ -267,10 +265,8 @@ def _train_and_test(train: list[Utterance], test: list[Utterance], features: Fea
             "training needs clips of at least two emotions, found "
             f"{emotions[0] if emotions else 'none'}"
         )
-    model = make_pipeline(StandardScaler(), logistic_regression())
-    # In double precision and one thread, so that every machine finds the same optimum; for products
-    # of this size, threads would cost more than they gain.
     x_train, x_test = (np.array([features[u] for u in part], np.float64) for part in (train, test))
-    with threadpool_limits(1):
-        answered = model.fit(x_train, emotions).predict(x_test)
+    scaler = StandardScaler().fit(x_train)
+    model = fit_regression(scaler.transform(x_train), np.array(emotions))
+    answered = model.predict(scaler.transform(x_test))
     return uar(np.array([utterance.emotion for utterance in test]), answered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.special
+import scipy  # which loads scipy.special when it is first used: that takes 0.2 s
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

@@ -2,8 +2,8 @@
 
 The functions are drop-in for those of ``librosa.feature`` of the same names: same keyword
 arguments and defaults, same orientation ``(n, n_frames)``, same numbers within float32 rounding.
-Windows are Hann's, and ends are padded with zeros; other windows and paddings are refused. Results
-are float32 throughout, where librosa's are sometimes float64.
+Windows are Hann's, and ends are padded with zeros; other windows and paddings raise `ValueError`.
+Results are float32 throughout, where librosa's are sometimes float64.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
+from emotionrecog.errors import require_number, require_one_of, require_share, require_whole
 from emotionrecog.features import frames
 from emotionrecog.features.frames import as_signal
 from emotionrecog.features.mel import melspectrogram
-from emotionrecog.features.spec import require_fitting_window, require_positive_int
+from emotionrecog.features.spec import require_fitting_window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -54,12 +55,11 @@ def _require_supported(window: str, pad_mode: str) -> None:
 
 
 def _require_rate(sr: float) -> None:
-    if not 0 < sr < math.inf:
-        raise ValueError(f"`sr` must be a positive number of Hz, got {sr!r}")
+    require_number("sr", sr, 0, open_low=True, unit="Hz")
 
 
 def _frames_of(S: ArrayLike) -> NDArray[np.float32]:
-    """Return a spectrogram with frames first, or say why it is none."""
+    """Return a spectrogram with frames first, or raise `ValueError`."""
     spectrum = np.asarray(S)
     if spectrum.ndim != 2 or 0 in spectrum.shape:
         raise ValueError(f"`S` must have the shape (n_bins, n_frames), got {spectrum.shape}")
@@ -88,7 +88,7 @@ def _spectrum(
     """Return |STFT|**power of `y`, or ``S**power``, frames first, and the transform's size."""
     _require_one_of(y, S)
     _require_supported(window, pad_mode)
-    require_positive_int("n_fft", n_fft)
+    require_whole("n_fft", n_fft, 1)
     if S is not None:
         magnitude = _frames_of(S)
         bins = magnitude.shape[1]
@@ -97,8 +97,8 @@ def _spectrum(
     else:
         assert y is not None
         win_length = n_fft if win_length is None else win_length
-        require_positive_int("hop_length", hop_length)
-        require_positive_int("win_length", win_length)
+        require_whole("hop_length", hop_length, 1)
+        require_whole("win_length", win_length, 1)
         require_fitting_window(win_length, n_fft)
         samples = as_signal(y, shortest=1 if center else n_fft)
         if power == 2:
@@ -230,8 +230,8 @@ def rms(
     """
     _require_one_of(y, S)
     _require_supported("hann", pad_mode)
-    require_positive_int("frame_length", frame_length)
-    require_positive_int("hop_length", hop_length)
+    require_whole("frame_length", frame_length, 1)
+    require_whole("hop_length", hop_length, 1)
     if S is not None:
         power = np.square(_frames_of(S))
         if power.shape[1] != 1 + frame_length // 2:
@@ -277,7 +277,7 @@ def zero_crossing_rate(
     pad
         Count the first sample of each frame as a change of sign.
     zero_pos
-        Count zero as positive; otherwise it is a sign of its own.
+        Count zero as positive; otherwise zero is a third sign.
 
     Returns
     -------
@@ -295,10 +295,9 @@ def zero_crossing_rate(
     >>> zero_crossing_rate([1.0, -1.0, 1.0, 1.0], frame_length=4, hop_length=4, center=False)
     array([[0.5]], dtype=float32)
     """
-    require_positive_int("frame_length", frame_length)
-    require_positive_int("hop_length", hop_length)
-    if not 0 <= threshold < math.inf:
-        raise ValueError(f"`threshold` must be at least 0, got {threshold!r}")
+    require_whole("frame_length", frame_length, 1)
+    require_whole("hop_length", hop_length, 1)
+    require_number("threshold", threshold, 0)
     samples = as_signal(y, shortest=1 if center else frame_length)
     if center:
         samples = np.pad(samples, frame_length // 2, mode="edge")
@@ -418,8 +417,7 @@ def spectral_bandwidth(
     >>> spectral_bandwidth(S=[[1.0], [0.0], [1.0]], sr=16000)
     array([[4000.]], dtype=float32)
     """
-    if not 0 < p < math.inf:
-        raise ValueError(f"`p` must be a positive number, got {p!r}")
+    require_number("p", p, 0, open_low=True)
     spectrum, n_fft = _spectrum(
         y=y,
         S=S,
@@ -435,13 +433,13 @@ def spectral_bandwidth(
     if centroid is None:
         middle = frames.centroid(spectrum, total, frequencies)
     else:
-        given = np.asarray(centroid, dtype=np.float32)
-        if given.shape != (1, len(spectrum)) or not np.isfinite(given).all():
+        centroids = np.asarray(centroid, dtype=np.float32)
+        if centroids.shape != (1, len(spectrum)) or not np.isfinite(centroids).all():
             raise ValueError(
                 f"`centroid` must be finite and of the shape (1, {len(spectrum)}), "
-                f"got {given.shape}"
+                f"got {centroids.shape}"
             )
-        middle = given[0]
+        middle = centroids[0]
     divisor = total if norm else np.ones_like(total)
     return _per_frame(frames.bandwidth(spectrum, divisor, frequencies, middle, p))
 
@@ -487,8 +485,7 @@ def spectral_rolloff(
     >>> spectral_rolloff(S=[[1.0], [8.0], [1.0]], sr=16000)
     array([[4000.]], dtype=float32)
     """
-    if not 0 < roll_percent < 1:
-        raise ValueError(f"`roll_percent` must lie between 0 and 1, got {roll_percent!r}")
+    require_share("roll_percent", roll_percent, open_low=True, open_high=True)
     spectrum, n_fft = _spectrum(
         y=y,
         S=S,
@@ -545,8 +542,7 @@ def spectral_flatness(
     array([[1.]], dtype=float32)
     """
     for name, value in (("amin", amin), ("power", power)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"`{name}` must be a positive number, got {value!r}")
+        require_number(name, value, 0, open_low=True)
     spectrum, _ = _spectrum(
         y=y,
         S=S,
@@ -723,11 +719,9 @@ def contrast_of_frames(
 ) -> NDArray[np.float32]:
     """Compute `spectral_contrast` of magnitudes, frames first, shape (n_frames, n_bands + 1)."""
     _require_rate(sr)
-    require_positive_int("n_bands", n_bands)
-    if not 0 < fmin < math.inf:
-        raise ValueError(f"`fmin` must be a positive number of Hz, got {fmin!r}")
-    if not 0 < quantile < 1:
-        raise ValueError(f"`quantile` must lie between 0 and 1, got {quantile!r}")
+    require_whole("n_bands", n_bands, 1)
+    require_number("fmin", fmin, 0, open_low=True, unit="Hz")
+    require_share("quantile", quantile, open_low=True, open_high=True)
     if fmin * 2.0 ** (n_bands - 1) >= sr / 2:
         raise ValueError(
             f"the last band of {n_bands} above {fmin:g} Hz begins at "
@@ -875,16 +869,16 @@ def chroma_of_frames(
 ) -> NDArray[np.float32]:
     """Compute `chroma` of powers, frames first, shape (n_frames, n_chroma)."""
     _require_rate(sr)
-    require_positive_int("n_chroma", n_chroma)
+    require_whole("n_chroma", n_chroma, 1)
     if n_fft < 2:
         raise ValueError("a spectrum of one bin holds no note; make `n_fft` larger")
     if norm is not None and not norm > 0:
         raise ValueError(f"`norm` must be None or above 0 (infinity is the largest), got {norm!r}")
-    if octwidth is not None and not 0 < octwidth < math.inf:
-        raise ValueError(f"`octwidth` must be None or a positive number, got {octwidth!r}")
-    for name, value in (("tuning", tuning), ("ctroct", ctroct)):
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"`{name}` must be a finite number, got {value!r}")
+    if octwidth is not None:
+        require_number("octwidth", octwidth, 0, open_low=True)
+    if tuning is not None:
+        require_number("tuning", tuning)
+    require_number("ctroct", ctroct)
     if tuning is None:
         tuning = _tuning(power, sr, n_chroma)
     bands = _chroma_bands(sr, n_fft, n_chroma, float(tuning), ctroct, octwidth, base_c)
@@ -936,9 +930,9 @@ def _tuning(power: NDArray[np.float32], sr: float, n_chroma: int) -> float:
     """
     n_fft = 2 * (power.shape[1] - 1)
     frequencies = np.fft.rfftfreq(n_fft, 1.0 / sr)
-    heard = np.where(power > 0.1 * power.max(axis=1, keepdims=True), power, 0.0)
+    loud = np.where(power > 0.1 * power.max(axis=1, keepdims=True), power, 0.0)
     peak = np.zeros(power.shape, dtype=bool)
-    peak[:, 1:-1] = (heard[:, 1:-1] > heard[:, :-2]) & (heard[:, 1:-1] >= heard[:, 2:])
+    peak[:, 1:-1] = (loud[:, 1:-1] > loud[:, :-2]) & (loud[:, 1:-1] >= loud[:, 2:])
     peak &= (frequencies >= 150.0) & (frequencies < min(4_000.0, sr / 2))
     row, bin_ = np.nonzero(peak)
     if not len(row):
@@ -994,10 +988,9 @@ def power_to_db(
     >>> power_to_db([1.0, 0.1, 0.0])
     array([  0., -10., -80.], dtype=float32)
     """
-    if not 0 < amin < math.inf:
-        raise ValueError(f"`amin` must be a positive number, got {amin!r}")
+    require_number("amin", amin, 0, open_low=True)
     if top_db is not None and not top_db >= 0:
-        raise ValueError(f"`top_db` must be at least 0, got {top_db!r}")
+        raise ValueError(f"`top_db` must be a number of at least 0, got {top_db!r}")
     powers = np.asarray(S)
     if powers.size == 0 or np.iscomplexobj(powers):
         raise ValueError(
@@ -1064,13 +1057,11 @@ def mfcc(
     (13, 101)
     """
     _require_one_of(y, S)
-    require_positive_int("n_mfcc", n_mfcc)
-    if dct_type not in (1, 2, 3):
-        raise ValueError(f"`dct_type` must be 1, 2 or 3, got {dct_type!r}")
+    require_whole("n_mfcc", n_mfcc, 1)
+    require_one_of("dct_type", dct_type, (1, 2, 3))
     if norm not in ("ortho", None):
         raise ValueError(f"`norm` must be 'ortho' or None, got {norm!r}")
-    if not 0 <= lifter < math.inf:
-        raise ValueError(f"`lifter` must be at least 0, got {lifter!r}")
+    require_number("lifter", lifter, 0)
     if S is not None:
         if kwargs:
             raise ValueError(f"`{next(iter(kwargs))}` has no meaning beside `S`")
@@ -1133,8 +1124,8 @@ def delta(
     >>> delta([[0.0, 2.0, 4.0, 6.0]], width=3)
     array([[2., 2., 2., 2.]], dtype=float32)
     """
-    require_positive_int("width", width)
-    require_positive_int("order", order)
+    require_whole("width", width, 1)
+    require_whole("order", order, 1)
     if width < 3 or width % 2 == 0:
         raise ValueError(f"`width` must be odd and at least 3, got {width}")
     if order >= width:

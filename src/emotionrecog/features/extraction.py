@@ -395,7 +395,7 @@ def read_recordings(
     ...     lambda samples, number: len(samples) / 16_000, [clip], sampling_rate=16_000
     ... )
     >>> results.values
-    [2.0]
+    [4.3139375]
     """
     if cache is not None and description is None:
         raise ValueError(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotionrecog.errors import require_number, require_whole
 from emotionrecog.features.frames import as_signal, power_spectrogram
-from emotionrecog.features.spec import require_fitting_window, require_positive_int
+from emotionrecog.features.spec import require_fitting_window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -100,7 +101,7 @@ def mel_filterbank(
     """Build the matrix that sums the bins of a spectrum into mel bands.
 
     Drop-in for ``librosa.filters.mel``: triangles, linear in Hz, on Slaney's mel scale or on
-    HTK's. Where librosa warns of empty bands or leaves out what is above ``sr / 2``, this refuses.
+    HTK's. Where librosa warns of empty bands or ignores frequencies above ``sr / 2``, this raises.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def mel_filterbank(
     Returns
     -------
     ndarray of float32, shape (n_mels, 1 + n_fft // 2)
-        Read-only, for it is shared between calls.
+        Read-only, because it is shared between calls.
 
     Raises
     ------
@@ -135,12 +136,11 @@ def mel_filterbank(
     >>> mel_filterbank(sr=16000, n_fft=512, n_mels=40).shape
     (40, 257)
     """
-    require_positive_int("n_fft", n_fft)
-    require_positive_int("n_mels", n_mels)
+    require_whole("n_fft", n_fft, 1)
+    require_whole("n_mels", n_mels, 1)
     if norm not in ("slaney", None):
         raise ValueError(f"`norm` must be 'slaney' or None, got {norm!r}")
-    if not 0 < sr < math.inf:
-        raise ValueError(f"`sr` must be a positive number of Hz, got {sr!r}")
+    require_number("sr", sr, 0, open_low=True, unit="Hz")
     top = sr / 2 if fmax is None else fmax
     if top > sr / 2:
         raise ValueError(
@@ -238,8 +238,8 @@ def melspectrogram(
         sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, norm=norm
     )
     win_length = n_fft if win_length is None else win_length
-    require_positive_int("hop_length", hop_length)
-    require_positive_int("win_length", win_length)
+    require_whole("hop_length", hop_length, 1)
+    require_whole("win_length", win_length, 1)
     require_fitting_window(win_length, n_fft)
     samples = as_signal(y, shortest=1 if center else n_fft)
     return bands @ power_spectrogram(samples, n_fft, hop_length, win_length, center).T

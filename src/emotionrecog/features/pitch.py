@@ -1,7 +1,7 @@
-"""How high a voice speaks, and whether it does: the fundamental frequency, by YIN.
+"""Estimate the fundamental frequency of a voice, and whether there is one, by YIN.
 
-`yin` is drop-in for ``librosa.yin`` and needs neither librosa nor numba; `f0` and `voicing` say in
-which frames its answer means something. `pyin` is librosa's own, slower and smoother in time.
+`yin` is drop-in for ``librosa.yin`` and needs neither librosa nor numba; `f0` and `voicing` show in
+which frames its answer is meaningful. `pyin` calls librosa's, which is slower and smoother in time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
 
+from emotionrecog.errors import require_number, require_whole
 from emotionrecog.features.frames import as_signal
-from emotionrecog.features.spec import require_positive_int
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,14 +28,13 @@ _SAMPLES_TOGETHER = 1 << 16
 
 
 def _require_pitch_range(sr: float, fmin: float, fmax: float, frame_length: int) -> None:
-    if not 0 < sr < math.inf:
-        raise ValueError(f"`sr` must be a positive number of Hz, got {sr!r}")
+    require_number("sr", sr, 0, open_low=True, unit="Hz")
     if not 0 < fmin < fmax <= sr / 2:
         raise ValueError(
             f"`fmin` and `fmax` must satisfy 0 < fmin < fmax <= sr / 2 = {sr / 2:g} Hz, the "
             f"Nyquist frequency, got fmin = {fmin!r} and fmax = {fmax!r}"
         )
-    require_positive_int("frame_length", frame_length)
+    require_whole("frame_length", frame_length, 1)
     if sr / fmin >= frame_length - 1:
         raise ValueError(
             f"`frame_length` must hold a period of `fmin`, at least {math.floor(sr / fmin) + 2} "
@@ -220,9 +219,8 @@ def _checked(
 ) -> NDArray[np.float32]:
     """Return `y` as float32, or say which argument is wrong."""
     _require_pitch_range(sr, fmin, fmax, frame_length)
-    require_positive_int("hop_length", hop_length)
-    if not 0 < trough_threshold < math.inf:
-        raise ValueError(f"`trough_threshold` must be a positive number, got {trough_threshold!r}")
+    require_whole("hop_length", hop_length, 1)
+    require_number("trough_threshold", trough_threshold, 0, open_low=True)
     return as_signal(y, shortest=1 if center else frame_length)
 
 
@@ -286,8 +284,8 @@ def voicing(
     """Measure how periodic each frame is: near 1 for a vowel, low for a hiss.
 
     One minus the normalised difference of YIN [1]_ at the period that `yin` chooses. That
-    difference tells how much of the power is not periodic: it is 0 for a sound that repeats itself
-    exactly, and about 1 for noise. librosa has no such function.
+    difference measures how much of the power is not periodic: it is 0 for a sound that repeats
+    itself exactly, and about 1 for noise. librosa has no such function.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a recording is turned into: every number that fixes the features, and ready-made choices."""
+"""The specification of features, `FeatureSpec`, and presets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from emotionrecog.errors import require_one_of
+from emotionrecog.errors import require_number, require_one_of, require_share, require_whole
 from emotionrecog.features.functionals import FUNCTIONALS
 
 __all__ = ["PRESETS", "FeatureSpec", "PresetName", "as_spec"]
@@ -16,7 +16,7 @@ __all__ = ["PRESETS", "FeatureSpec", "PresetName", "as_spec"]
 NORMALIZATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")
 
-# How many columns a feature has: a number, or the entry of the spec that tells.
+# Number of columns of each feature, or the field of the spec that holds it.
 N_COLUMNS: Mapping[str, int | str] = MappingProxyType(
     {
         "rms": 1,
@@ -41,10 +41,10 @@ N_COLUMNS: Mapping[str, int | str] = MappingProxyType(
 _OF_MEL = {"mfcc", "mel", "mel_db", "log_mel"}
 _OF_PITCH = {"f0", "voicing"}
 
-# Entries that are tuples, and lists in JSON.
+# Fields that are tuples, and lists in JSON.
 _SEVERAL = ("features", "functionals", "f0_range")
 
-# Entries that came after version 0.1.0 and may be missing in what it saved.
+# Fields added after version 0.1.0, which files saved by it do not have.
 _LATER = frozenset(
     {
         "features",
@@ -66,11 +66,11 @@ SAVED_AS = MappingProxyType({"normalization": "normalisation"})
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """Everything that fixes the numbers a recording is turned into.
+    """Every parameter of the features of a recording.
 
-    The defaults are what the bundled recogniser is fed. They keep the time and frequency
+    The defaults are the input of the bundled recogniser. They keep the time and frequency
     resolution of the AudioSet networks of Schmid et al. [1]_ (frames of 25 ms every 10 ms; mel
-    bands 27 mel apart), cut at the 8 kHz that 16 kHz recordings hold.
+    bands 27 mel apart), up to the 8 kHz of recordings at 16 kHz.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ class FeatureSpec:
         Subtract the mean of the samples first: some recordings carry a constant offset larger than
         their silence.
     log_offset
-        Of ``log_mel``: added to mel power before the logarithm, the floor below which nothing is
-        heard, as a ratio to the mean power of the voice.
+        Added to mel power before the logarithm of ``log_mel``: a noise floor, as a ratio to the
+        mean power of the voice.
     n_mfcc
         Number of coefficients of ``mfcc``.
     split_frequency
-        Of ``band_energy_ratio``, in Hz.
+        The frequency that divides ``band_energy_ratio``, in Hz.
     f0_range
-        Lowest and highest fundamental frequency looked for, in Hz.
+        Lowest and highest fundamental frequency to detect, in Hz.
     deltas
         1 adds the change of each column over time (`delta` over nine frames, the ends repeated), 2
         the change of the change too.
@@ -119,17 +119,17 @@ class FeatureSpec:
     normalization
         ``"utterance"`` brings each column to mean 0 and deviation 1 over the recording;
         ``"spectrogram"`` does so with all columns together, which keeps the shape of a spectrum and
-        takes its level away, for features of one unit; ``"corpus"`` brings each column there with
-        the mean and deviation of training data (`Statistics`).
+        removes its level, for features of one unit; ``"corpus"`` uses the mean and deviation of
+        each column in training data (`Statistics`).
     n_frames
-        Cut the middle of so many frames out of longer recordings, and put zeros after the end of
-        shorter ones; `None` leaves each as long as it is.
+        Number of frames: longer recordings are cut to their middle, shorter ones padded with zeros
+        at the end; `None` keeps their lengths.
 
     Raises
     ------
     ValueError
-        If a value is of the wrong type or out of its bounds, or two do not go together; the
-        message names it.
+        If a value is of the wrong type or out of bounds, or two values contradict each other; the
+        message names them.
 
     References
     ----------
@@ -166,35 +166,29 @@ class FeatureSpec:
     n_frames: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that no features can be computed with."""
+        """Validate the fields."""
         _require_names("features", self.features, N_COLUMNS, at_least=1)
         _require_names("functionals", self.functionals, FUNCTIONALS, at_least=0)
         for name in ("sampling_rate", "n_fft", "win_length", "hop_length", "n_mels", "n_mfcc"):
-            require_positive_int(name, getattr(self, name))
-        for name in ("fmin", "fmax", "preemphasis", "log_offset", "split_frequency"):
-            _require_number(name, getattr(self, name))
+            object.__setattr__(self, name, require_whole(name, getattr(self, name), 1))
+        for name in ("fmin", "fmax", "split_frequency"):
+            require_number(name, getattr(self, name))
         if not isinstance(self.remove_offset, bool):
             raise ValueError(f"`remove_offset` must be True or False, got {self.remove_offset!r}")
         require_fitting_window(self.win_length, self.n_fft)
         self._check_frequencies()
-        if not 0 <= self.preemphasis < 1:
-            raise ValueError(f"`preemphasis` must be in [0, 1), got {self.preemphasis!r}")
-        if not 0 < self.log_offset < 1:
-            raise ValueError(f"`log_offset` must be in (0, 1), got {self.log_offset!r}")
-        for name, expected in (("mel_scale", MEL_SCALES), ("normalization", NORMALIZATIONS)):
-            if getattr(self, name) not in expected:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(expected)}, got {getattr(self, name)!r}"
-                )
+        require_share("preemphasis", self.preemphasis, open_high=True)
+        require_share("log_offset", self.log_offset, open_low=True, open_high=True)
+        require_one_of("mel_scale", self.mel_scale, MEL_SCALES)
+        require_one_of("normalization", self.normalization, NORMALIZATIONS)
         if "mfcc" in self.features and self.n_mfcc > self.n_mels:
             raise ValueError(
                 f"`n_mfcc` must be at most n_mels = {self.n_mels}, the number of bands that are "
                 f"transformed, got {self.n_mfcc}"
             )
-        if isinstance(self.deltas, bool) or self.deltas not in (0, 1, 2):
-            raise ValueError(f"`deltas` must be 0, 1 or 2, got {self.deltas!r}")
+        object.__setattr__(self, "deltas", require_whole("deltas", self.deltas, 0, 2))
         if self.n_frames is not None:
-            require_positive_int("n_frames", self.n_frames)
+            object.__setattr__(self, "n_frames", require_whole("n_frames", self.n_frames, 1))
         if self.functionals and self.n_frames is not None:
             raise ValueError(
                 "`functionals` leave no frames to cut or pad: `n_frames` must be None beside them"
@@ -221,7 +215,7 @@ class FeatureSpec:
         if not isinstance(f0_range, tuple) or len(f0_range) != 2:
             raise ValueError(f"`f0_range` must be two frequencies in Hz, got {f0_range!r}")
         for value in f0_range:
-            _require_number("f0_range", value)
+            require_number("f0_range", value)
         if not 0 < f0_range[0] < f0_range[1]:
             raise ValueError(
                 f"`f0_range` must be a lower and a higher frequency in Hz, got {f0_range!r}"
@@ -249,9 +243,9 @@ class FeatureSpec:
         """A name for each column: the feature, its number, ``delta``, the functional."""
         plain: list[str] = []
         for feature in self.features:
-            known = N_COLUMNS[feature]
-            n_columns = known if isinstance(known, int) else getattr(self, known)
-            plain += [feature] if known == 1 else [f"{feature}_{i}" for i in range(n_columns)]
+            entry = N_COLUMNS[feature]
+            n_columns = entry if isinstance(entry, int) else getattr(self, entry)
+            plain += [feature] if entry == 1 else [f"{feature}_{i}" for i in range(n_columns)]
         names = list(plain)
         for suffix in ("delta", "delta2")[: self.deltas]:
             names += [f"{name}_{suffix}" for name in plain]
@@ -312,17 +306,6 @@ def _require_names(name: str, value: object, known: Mapping[str, object], *, at_
         )
 
 
-def _require_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"`{name}` must be a number, got {value!r}")
-
-
-def require_positive_int(name: str, value: object) -> None:
-    """Raise `ValueError` with the name of a value that is no int from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be a positive int, got {value!r}")
-
-
 def require_fitting_window(win_length: int, n_fft: int) -> None:
     """Raise `ValueError` if a window is longer than the transform."""
     if win_length > n_fft:
@@ -348,7 +331,12 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
         "log-mel-functionals": FeatureSpec(
             n_mels=40,
             functionals=(
-                *("mean", "std", "percentile10", "percentile50", "percentile90", "step_std"),
+                "mean",
+                "std",
+                "percentile10",
+                "percentile50",
+                "percentile90",
+                "step_std",
             ),
         ),
         "mel-128x87": dataclasses.replace(
@@ -358,8 +346,13 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
         "descriptors": dataclasses.replace(
             _LIBROSA,
             features=(
-                *("rms", "zero_crossing_rate", "band_energy_ratio"),
-                *("spectral_centroid", "spectral_bandwidth", "spectral_rolloff", "mfcc"),
+                "rms",
+                "zero_crossing_rate",
+                "band_energy_ratio",
+                "spectral_centroid",
+                "spectral_bandwidth",
+                "spectral_rolloff",
+                "mfcc",
             ),
         ),
     }
@@ -367,7 +360,7 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
 """Ready-made specs, by name; read-only.
 
 ``log-mel``
-    What the bundled recogniser is fed.
+    The input of the bundled recogniser.
 ``log-mel-functionals``
     Six statistics of 40 log-mel bands, one vector a recording, for classical models.
 ``mel-128x87``

@@ -1,30 +1,51 @@
-"""The logistic regression that serves as the non-neural baseline."""
+"""Logistic regression by scikit-learn, for the model ``linear`` and for measuring splits."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["logistic_regression"]
+__all__ = ["fit_regression"]
 
-# Inverse strength of the penalty, for some hundred correlated and standardised features; not tuned.
+# Inverse strength of the penalty, for some hundred correlated and standardised features. Not tuned.
 _INVERSE_PENALTY = 0.01
 
 
-def logistic_regression() -> LogisticRegression:
-    """Return an untrained logistic regression for standardised features.
+def fit_regression(
+    features: NDArray[np.float64],
+    emotions: NDArray[Any],
+    weights: NDArray[np.floating[Any]] | None = None,
+) -> Any:
+    """Fit a logistic regression that is the same on every machine.
 
-    Fit it in double precision and in one thread (``threadpoolctl.threadpool_limits(1)``), so that
-    every machine finds the same optimum. scikit-learn is imported by this call.
+    Parameters
+    ----------
+    features
+        Standardised features in double precision, shape (n_clips, n_features).
+    emotions
+        Names or numbers of the emotions, shape (n_clips,); two or more.
+    weights
+        Weight of each clip, shape (n_clips,).
+
+    Returns
+    -------
+    sklearn.linear_model.LogisticRegression
 
     Examples
     --------
-    >>> model = logistic_regression()
-    >>> model.fit([[-1.0], [1.0]], ["calm", "angry"]).predict([[2.0]]).tolist()
-    ['angry']
+    >>> import numpy as np
+    >>> model = fit_regression(np.array([[-1.0], [1.0]]), np.array(["sad", "happy"]))
+    >>> str(model.predict([[0.5]])[0])
+    'happy'
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    return LogisticRegression(C=_INVERSE_PENALTY, tol=1e-6, max_iter=1000)
+    model = LogisticRegression(C=_INVERSE_PENALTY, tol=1e-6, max_iter=1000)
+    # In double precision and one thread, so that every machine finds the same optimum; for products
+    # of this size, threads would cost more than they gain.
+    with threadpool_limits(1):
+        return model.fit(features, emotions, sample_weight=weights)

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotionrecog import models
 from emotionrecog.errors import DatasetError
-from emotionrecog.models.regression import logistic_regression
+from emotionrecog.models.regression import fit_regression
 from emotionrecog.training.data import Batches, statistics_of
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ _ABSENT_LOGIT = -30.0
 
 def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
     """Fit a logistic regression; return it as a network, its sizes, and an empty history."""
-    from threadpoolctl import threadpool_limits
-
     emotions = np.unique(clips.emotions)
     if len(emotions) < 2:
         raise DatasetError(
@@ -38,9 +36,7 @@ def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list
     weights = None if recipe.balance == "none" else Batches(clips, recipe).weights
     if weights is not None:
         weights = weights / weights.mean()
-    # In double precision and one thread, so that every machine finds the same optimum.
-    with threadpool_limits(1):
-        model = logistic_regression().fit(scaled, clips.emotions, sample_weight=weights)
+    model = fit_regression(scaled, clips.emotions, weights)
     coefficients = np.zeros((len(recipe.labels), rows.shape[1]))
     intercepts = np.full(len(recipe.labels), _ABSENT_LOGIT)
     if len(emotions) == 2:  # scikit-learn keeps the difference of two logits
