@@ -472,7 +472,7 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert asked["audited"] == asked["test"]
     assert asked["train"] == [u for u in savee() if u.speaker != "savee/KL"]
     card = (target / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "has not heard the test speakers of `savee/emobox4/2`" in card
+    assert "was not trained on the test speakers of `savee/emobox4/2`" in card
 
 
 @pytest.mark.tensorflow

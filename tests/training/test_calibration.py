@@ -281,7 +281,7 @@ def test_card_tells_it_once(calibrated: EmotionRecognizer) -> None:
 
 
 def test_uncalibrated_has_no_summary(old: EmotionRecognizer) -> None:
-    with pytest.raises(ValueError, match="'format-1' was never calibrated"):
+    with pytest.raises(ValueError, match="'format-1' has not been calibrated"):
         summary(old.artifact)
 
 

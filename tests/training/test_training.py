@@ -337,7 +337,7 @@ def test_leak_that_was_allowed_is_told(
     leaky = train(recordings[:8], test_set=recordings[8:20], **options).artifact
     assert leaky.training["leakage"].startswith("training and test share 3 speakers (first/0")
     card = cards.with_metrics(leaky, {}).card
-    assert f"to be tested on are no others: {leaky.training['leakage']}. Figures" in card
+    assert f"test data are not independent: {leaky.training['leakage']}. Metrics" in card
     for test_set in (recordings[30:], []):
         fair = train(recordings[:8], test_set=test_set, **options).artifact
         assert fair.training["leakage"] is None
