@@ -1,12 +1,13 @@
 """Compare the speed of feature extraction with librosa, openSMILE and Kaldi, and print a table.
 
-    pip install opensmile kaldi-native-fbank             # what is missing is left out
+    pip install opensmile kaldi-native-fbank             # each is optional
     python benchmarks/features.py --folder corpora/crema_d
     python benchmarks/features.py --folder corpora/crema_d --whole    # all of it, and the cache
 
-One core; every extractor takes the same recordings in turn, so that ratios hold whatever else the
-machine does. The seed set is RMS, zero-crossing rate, band energy ratio, spectral centroid and
-bandwidth, 40 MFCCs and 128 mel bands, with librosa's frames of 2048 samples every 512.
+The benchmark uses one core. All extractors process the same recordings in turn, so that other load
+on the machine does not change their ratios. The seed set is RMS, zero-crossing rate, band energy
+ratio, spectral centroid and bandwidth, 40 MFCCs and 128 mel bands, with librosa's frames of 2048
+samples every 512.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ from emotionrecog.features import PRESETS, Extractor, FeatureSpec, frames
 from emotionrecog.features.extraction import extract_corpus
 
 N_CLIPS = 60
-SAMPLING_RATE = 16_000  # that of the recordings; resampling is not what is compared
+SAMPLING_RATE = 16_000  # of the recordings, so that resampling is not measured
 
 SEED_SET = (
-    *("rms", "zero_crossing_rate", "band_energy_ratio", "spectral_centroid"),
-    *("spectral_bandwidth", "mfcc", "mel"),
+    "rms",
+    "zero_crossing_rate",
+    "band_energy_ratio",
+    "spectral_centroid",
+    "spectral_bandwidth",
+    "mfcc",
+    "mel",
 )
 SPEC = dataclasses.replace(
     PRESETS["descriptors"],

@@ -1,8 +1,12 @@
 """The documentation covers the code: variables, commands, modules and the words people look for."""
 
 import argparse
+import ast
+import importlib
 import re
+import shlex
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -59,6 +63,55 @@ def test_every_module_has_an_api_page() -> None:
 @pytest.mark.parametrize("word", ["timeline", "confusion matrix", "StandardScaler", "one-hot"])
 def test_search_finds(word: str) -> None:
     assert any(word.lower() in page.lower() for page in pages().values())
+
+
+def blocks(language: str) -> Iterator[str]:
+    """Yield the code blocks of all pages and of the texts beside the source."""
+    texts = [*pages().values(), (DOCS / "index.md").read_text(encoding="utf-8")]
+    for name in ("README.md", "CONTRIBUTING.md", "examples/README.md"):
+        texts.append((ROOT / name).read_text(encoding="utf-8"))
+    for text in texts:
+        yield from re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+def test_commands_have_the_options_that_pages_name() -> None:
+    parsers = cli.parsers()
+    n_commands = 0
+    for block in blocks("sh"):
+        for line in re.findall(r"^ *emotionrecog (.+)", block.replace("\\\n", " "), re.M):
+            words = shlex.split(line.partition(" | ")[0], comments=True)
+            name = " ".join(words[:2]) if " ".join(words[:2]) in parsers else words[0]
+            if name.startswith("-"):
+                continue
+            known = parsers[name]._option_string_actions
+            options = [word for word in words if re.match("--?[a-z]", word)]
+            assert [option for option in options if option not in known] == [], line
+            n_commands += 1
+    assert n_commands > 30
+
+
+def test_names_that_pages_import_exist() -> None:
+    n_names = 0
+    for block in blocks("python"):
+        if ">>>" in block:
+            continue  # runs as a doctest
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("emotionrecog"):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    if not hasattr(module, alias.name):
+                        importlib.import_module(f"{node.module}.{alias.name}")
+                    n_names += 1
+    assert n_names > 20
+
+
+def test_light_installation_has_what_prediction_needs() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (section,) = re.findall(r"# what predicting needs\n(.*?)#", project, re.S)
+    page = (DOCS / "tutorials" / "installation.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"--no-deps emotionrecog\npip install (.*?)```", page, re.S)
+    needed = re.findall(r"\"([\w-]+)", section)
+    assert sorted(command.replace("\\", " ").split()) == sorted(needed)
 
 
 def test_configuration_only_configures() -> None:

@@ -223,6 +223,7 @@ print(*sys.modules, file=sys.stderr)
 HEAVY = {
     "tensorflow",
     "keras",
+    "onnxruntime",
     "sklearn",
     "matplotlib",
     "librosa",
@@ -244,7 +245,10 @@ def loaded_by(statement):
 
 
 def test_no_parser_needs_a_heavy_library():
-    assert loaded_by("cli.parsers()") & {*HEAVY, "scipy.fft", "scipy.special"} == set()
+    assert (
+        loaded_by("cli.parsers()") & {*HEAVY, "joblib", "tqdm", "scipy.fft", "scipy.special"}
+        == set()
+    )
 
 
 def test_heavy_libraries_are_noticed():

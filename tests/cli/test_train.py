@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import emotionrecog
 from emotionrecog import cli, datasets
+from emotionrecog.artifact import Artifact
 from emotionrecog.augmentation import SpectrogramAugmentation
 from emotionrecog.cli import output, recipes
 from emotionrecog.datasets import LABEL_SETS, Utterance
@@ -140,7 +141,7 @@ def test_other_architectures_have_their_own_defaults() -> None:
         (["--labels", "sad"], "--labels: `labels` must be two or more"),
         (["--set", "epoch=3"], "--set epoch: a recipe has no entry 'epoch'"),
         (["--set", "epochs=many"], "--set epochs: `epochs` must be a whole number"),
-        (["--set", "loss.gamma=3"], "a recipe has no table 'loss', which 'loss.gamma' is of"),
+        (["--set", "loss.gamma=3"], "'loss.gamma': a recipe has no table 'loss'; expected one of"),
         (["--set", "features.n_mel=3"], "--set features.n_mel: `features` has no entry 'n_mel'"),
         (["--set", "sizes.unitz=3"], "`sizes` of 'mobilenet' must be some of"),
         (["--set", "sizes=3"], "`sizes` must be a table, got 3"),
@@ -228,10 +229,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     noted: dict[str, Any] = {}
 
-    def train(train_set: list[Utterance], **options: Any) -> EmotionRecognizer:
-        noted.update(options, train_set=train_set)
-        bundled = EmotionRecognizer().artifact
-        return EmotionRecognizer(dataclasses.replace(bundled, training={**bundled.training}))
+    def train(
+        train_set: list[Utterance], validation_set: list[Utterance] | None, **options: Any
+    ) -> Artifact:
+        noted.update(options, train_set=train_set, validation_set=validation_set)
+        return EmotionRecognizer().artifact
 
     def evaluate(_: Any, test_set: list[Utterance], **__: Any) -> evaluation.Report:
         noted["tested"] = test_set
@@ -435,20 +437,19 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def train(
         train_set: list[Utterance],
+        validation_set: None,
         *,
         checkpoints: Path,
         test_set: list[Utterance],
         allow_leakage: bool,
         **_: object,
-    ) -> EmotionRecognizer:
+    ) -> Artifact:
         checkpoints.mkdir()
         asked["train"], asked["audited"] = train_set, test_set
         asked["allowed"] = [allow_leakage]
         bundled = EmotionRecognizer().artifact
         speakers = sorted({utterance.speaker for utterance in train_set})
-        return EmotionRecognizer(
-            dataclasses.replace(bundled, training={**bundled.training, "speakers": speakers})
-        )
+        return dataclasses.replace(bundled, training={**bundled.training, "speakers": speakers})
 
     def evaluate(
         _: EmotionRecognizer, test_set: list[Utterance], *, allow_leakage: bool

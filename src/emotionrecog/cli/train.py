@@ -12,6 +12,7 @@ from emotionrecog.cli import options, output, recipes
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
     from emotionrecog.datasets import Utterance
 
@@ -87,19 +88,22 @@ def _train(arguments: argparse.Namespace) -> int:
     artifact = card.with_metrics(recognizer.artifact, card.merge(metrics))
     EmotionRecognizer(artifact).save(target)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    history = artifact.training.get("history")
-    if history:
-        from emotionrecog.training.loop import HISTORY
-
-        output.save_csv(
-            history, ("epoch", *HISTORY), target.with_name(f"{target.name}.history.csv")
-        )
-        output.draw_beside(lambda plots: plots.history(history), target, "history")
+    _write_history(artifact.training.get("history") or [], target)
     output.note(
         f"saved the recogniser to {target}; to use it: "
         f"emotionrecog predict RECORDING --model {target}"
     )
     return output.FINE
+
+
+def _write_history(history: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Write the metrics of each epoch beside the recogniser, and draw them."""
+    if not history:
+        return
+    from emotionrecog.training.loop import HISTORY
+
+    output.save_csv(history, ("epoch", *HISTORY), target.with_name(f"{target.name}.history.csv"))
+    output.draw_beside(lambda plots: plots.history(history), target, "history")
 
 
 def _require_hold_out(hold_out: str | None, **others: Any) -> None:

@@ -1,9 +1,9 @@
-"""Corpora of emotional speech: what they are, and how their file names are read.
+"""Corpora of emotional speech: facts about them, and readers of their file names.
 
-Each corpus is one module with the same names in it: ``NAME_PARTS``, ``EMOTION_CODES`` and the other
-tables of its file-name code; ``parse`` for one path; ``names``, where the complete list of
-recordings is known; and ``CORPUS``, the `Corpus` that holds its facts and reads a whole folder
-into a list of `Utterance`.
+Each corpus has a module with the same names: ``NAME_PARTS``, ``EMOTION_CODES`` and the other tables
+of its file-name code; ``parse`` for one path; ``names``, if the complete list of recordings is
+known; and ``CORPUS``, the `Corpus` that holds its facts and reads a folder into a list of
+`Utterance`.
 
 Examples
 --------
@@ -62,7 +62,7 @@ CORPORA: Mapping[str, Corpus] = MappingProxyType(
         for module in (ravdess, crema_d, savee, tess, emodb, emovo, nemo, urdu)
     }
 )
-"""The corpora the library knows, by name; read-only."""
+"""The known corpora by name; read-only."""
 
 _logger = logging.getLogger("emotionrecog")
 
@@ -70,18 +70,18 @@ _logger = logging.getLogger("emotionrecog")
 def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utterance]:
     """Read every known corpus that lies in a folder of corpora.
 
-    Looked into is each folder called like a corpus, with or without something behind an
-    underscore: ``ravdess`` and ``ravdess_song``, ``crema_d``, ``emodb``. Hyphens count as
-    underscores, and capitals as small letters: ``CREMA-D``, ``EMO-DB``, ``URDU-Dataset``. Folders
-    without recordings are passed over. Of a recording that lies in several folders of its corpus
-    one copy is kept, by the rule of `Corpus.scan`, and the others are counted in a warning. Where
-    there is no such folder, the folder itself may be the one that is called like a corpus.
+    Every folder named after a corpus is read, with or without a suffix after an underscore:
+    ``ravdess`` and ``ravdess_song``, ``crema_d``, ``emodb``. Hyphens count as underscores, and case
+    is ignored: ``CREMA-D``, ``EMO-DB``, ``URDU-Dataset``. Folders without recordings are skipped.
+    If a recording lies in several folders of its corpus, one copy is kept, by the rule of
+    `Corpus.scan`, and the others are counted in a warning. Without such a folder, `root` itself may
+    be the folder of a corpus.
 
     Parameters
     ----------
     root : str or path-like
-        The folder that holds a folder of each corpus; people keep it in the environment variable
-        ``EMOTIONRECOG_CORPORA``. Or the folder of one corpus.
+        The folder that holds a folder for each corpus (on the command line, the environment
+        variable ``EMOTIONRECOG_CORPORA``), or the folder of one corpus.
     name : str, optional
         One of `CORPORA`, if `root` is the folder of that corpus and has another name.
 
@@ -107,26 +107,26 @@ def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utteranc
             f"corpus, called {', '.join(CORPORA)}"
         )
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
-    # The folder itself counts where it holds no folder that is called like a corpus.
+    # The folder itself counts if it holds no folder that is named after a corpus.
     lone = not any(_called(folder, name) for folder in folders for name in CORPORA)
     utterances: list[Utterance] = []
     for corpus_name, corpus in CORPORA.items():
-        found: list[Utterance] = []
+        of_corpus: list[Utterance] = []
         for folder in [Path(root)] if lone else folders:
             if _called(folder, corpus_name) and next(audio.find(folder), None):
-                found += corpus.utterances(folder)
-        utterances += _once_each(found, corpus_name, Path(root))
+                of_corpus += corpus.utterances(folder)
+        utterances += _once_each(of_corpus, corpus_name, Path(root))
     if not utterances:
         raise DatasetError(
             f"no corpus in {os.fspath(root)!r}: expected folders called {', '.join(CORPORA)}; "
-            f"found {', '.join(folder.name for folder in folders) or 'none'}. A folder that is "
-            "called otherwise is read by its own corpus, such as CORPORA['ravdess'].utterances"
+            f"found {', '.join(folder.name for folder in folders) or 'none'}. A folder of "
+            "another name is read by its corpus, such as CORPORA['ravdess'].utterances"
         )
     return utterances
 
 
 def from_name(path: str | os.PathLike[str]) -> Utterance | None:
-    """Return what a file name says if it is that of a known corpus, and otherwise None.
+    """Return the utterance that a file name of a known corpus describes, and otherwise None.
 
     The file is not opened and need not exist.
 
@@ -203,11 +203,11 @@ def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
 
 
 def _once_each(utterances: list[Utterance], corpus: str, root: Path) -> list[Utterance]:
-    """Leave out copies of a corpus' recordings that lie in another of its folders."""
+    """Leave out copies of recordings that lie in other folders of the same corpus."""
     kept: dict[str, Path] = {}
     for path, recording in sorted(
         ((utterance.path, utterance.recording) for utterance in utterances),
-        key=lambda found: by_preference(found[0]),
+        key=lambda pair: by_preference(pair[0]),
     ):
         if recording is not None:
             kept.setdefault(recording, path)

@@ -345,10 +345,10 @@ def _owners(corpus: Corpus, utterances: Sequence[Utterance]) -> list[Utterance] 
 
 
 def _counts(
-    corpus: Corpus, style: str, found: Sequence[Utterance], owners: Sequence[Utterance] | None
+    corpus: Corpus, style: str, present: Sequence[Utterance], owners: Sequence[Utterance] | None
 ) -> StyleCounts:
     def of_each(field: str) -> dict[str, Count]:
-        here = Counter(getattr(utterance, field) for utterance in found)
+        here = Counter(getattr(utterance, field) for utterance in present)
         complete = Counter(getattr(utterance, field) for utterance in owners or ())
         return {
             value: Count(here[value], None if owners is None else complete[value])
@@ -357,9 +357,9 @@ def _counts(
             )
         }
 
-    n_speakers = len({utterance.speaker for utterance in found})
+    n_speakers = len({utterance.speaker for utterance in present})
     return StyleCounts(
-        recordings=Count(len(found), corpus.n_utterances.get(style)),
+        recordings=Count(len(present), corpus.n_utterances.get(style)),
         n_speakers=Count(n_speakers, corpus.n_speakers.get(style)),
         emotions=of_each("emotion"),
         speakers=of_each("speaker"),

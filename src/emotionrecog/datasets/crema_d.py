@@ -85,7 +85,7 @@ def parse(path: Path) -> Utterance:
     Returns
     -------
     Utterance
-        What the name says. Sex, age and votes are not in it; `complete` adds them.
+        The utterance that the name describes, without sex, age and votes; `complete` adds them.
 
     Raises
     ------
@@ -190,8 +190,8 @@ def complete(root: Path, utterances: list[Utterance]) -> list[Utterance]:
     completed = []
     for utterance in utterances:
         sex, age = actors.get(utterance.speaker, unknown)
-        heard = votes.get(utterance.recording or "")
-        completed.append(replace(utterance, sex=sex, age=age, votes=heard))
+        chosen = votes.get(utterance.recording or "")
+        completed.append(replace(utterance, sex=sex, age=age, votes=chosen))
     return completed
 
 
@@ -235,7 +235,7 @@ _INITIALS = {emotion: code[0] for code, emotion in EMOTION_CODES.items()}
 
 
 def _votes(folders: Iterable[Path]) -> dict[str, tuple[int, ...]]:
-    """Return how many of those who heard a recording alone chose each of `EMOTIONS`."""
+    """Return how many listeners to the voice alone chose each of `EMOTIONS`, by recording."""
     votes: dict[str, tuple[int, ...]] = {}
     columns = ("", "fileName", "numResponses", *_INITIALS.values())
     for where, row in _rows(folders, "tabulatedVotes.csv", columns):

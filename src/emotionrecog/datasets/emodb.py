@@ -107,12 +107,12 @@ def parse(path: Path) -> Utterance | str:
     if match is None:
         raise DatasetError(f"expected {FILE_NAMES}, got {path.name!r}")
     speaker, sentence, code, version = match[1], match[2].lower(), match[3].upper(), match[4]
-    for part, given, known in (
+    for part, value, codes in (
         ("speaker", speaker, SPEAKERS),
         ("sentence", sentence, SENTENCE_CODES),
         ("emotion", code, EMOTION_CODES),
     ):
-        require_code(path.name, part, given, known)
+        require_code(path.name, part, value, codes)
     if "laryng" in path.absolute().parent.name.lower():
         return "that are laryngograms"
     emotion = EMOTION_CODES[code]

@@ -69,7 +69,7 @@ def parse(path: Path) -> Utterance:
     Returns
     -------
     Utterance
-        What the name says.
+        The utterance that the name describes.
 
     Raises
     ------

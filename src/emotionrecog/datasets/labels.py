@@ -1,4 +1,4 @@
-"""What emotions are called: spellings of the eight, and sets of fewer labels."""
+"""Spellings of the eight emotions, and label sets with fewer of them."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
         "surprise": "surprised",
     }
 )
-"""The words, in lower case, that stand for an emotion in people's tables and folder names without
-being told; read-only. Any other word has to be explained."""
+"""Words, in lower case, that are read as an emotion in tables and folder names; read-only. The
+meaning of any other word must be passed as `emotions`."""
 
-# What to suggest for words that letters alone would send the wrong way. None: nothing fits.
+# Suggestions for words whose spelling is misleading. None: no emotion fits.
 _HINTS = {
     "ps": "surprised",
     "pleasant surprise": "surprised",
@@ -71,34 +71,34 @@ _HINTS = {
 
 _TARGETS = (*EMOTIONS, None)
 
-# So many unknown words are listed in an error; a column that holds something else has thousands.
+# Unknown words that an error lists; a wrong column may have thousands.
 _LISTED = 10
 
 
 def read_words(
     words: Iterable[str], emotions: Mapping[str, str | None] | None = None
 ) -> dict[str, str | None]:
-    """Find out which emotions some words stand for.
+    """Return the emotions that words stand for.
 
-    Upper and lower case are the same, and so are words with and without space around them.
+    Case and surrounding space are ignored.
 
     Parameters
     ----------
     words : iterable of str
-        As they stand in a table or on a folder.
+        The words in a table, or the names of folders.
     emotions : mapping of str to str or None, optional
-        What words stand for among `EMOTIONS`, besides `SPELLINGS` and before them; None for what
-        is to be left out.
+        The meaning of words among `EMOTIONS`, with precedence over `SPELLINGS`; None for words
+        to be left out.
 
     Returns
     -------
     dict of str to str or None
-        The words that are known, as they were given, and what they stand for.
+        The words with a known meaning, unchanged, and that meaning.
 
     Raises
     ------
     DatasetError
-        If `emotions` leads to something else than `EMOTIONS` and None.
+        If `emotions` has a value that is neither in `EMOTIONS` nor None.
 
     Examples
     --------
@@ -128,12 +128,12 @@ def read_words(
 
 
 def unknown_words(counts: Counter[str]) -> str:
-    """Say how often each unknown word was found, what may be meant, and how to explain them.
+    """Return a message with the count of each unknown word, a suggestion, and what to pass.
 
     Parameters
     ----------
     counts : Counter of str
-        The words, and how often each occurs.
+        The words with the number of times each occurs.
 
     Returns
     -------
@@ -178,15 +178,15 @@ def _nearest(word: str) -> str | None:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Say which emotions are told apart, and what becomes of the others.
+    """Define which emotions are distinguished, merged into others, or left out.
 
     Parameters
     ----------
     name : str
-        What to call the set.
+        Name of the set.
     mapping : mapping of str to str or None
-        For each of `EMOTIONS`, which of them it is taken as, itself included; None where it is
-        left out. It is copied, and read-only.
+        For each of `EMOTIONS`, the emotion it counts as, which may be itself; None if it is left
+        out. It is copied, and read-only.
 
     Raises
     ------
@@ -218,7 +218,7 @@ class LabelSet:
     mapping: Mapping[str, str | None] = field(hash=False)
 
     def __post_init__(self) -> None:
-        """Refuse a mapping that leaves a question open."""
+        """Validate the mapping."""
         mapping = self.mapping
         label = f"`mapping` of label set {self.name!r}"
         missing = [emotion for emotion in EMOTIONS if emotion not in mapping]
@@ -245,12 +245,12 @@ class LabelSet:
         object.__setattr__(self, "mapping", ordered)
 
     def __reduce__(self) -> tuple[type[LabelSet], tuple[str, dict[str, str | None]]]:
-        """Travel to other processes, which a read-only mapping cannot."""
+        """Pickle the mapping as a dict, because a read-only mapping cannot be pickled."""
         return type(self), (self.name, dict(self.mapping))
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that are told apart, in the order of `EMOTIONS`."""
+        """The emotions that are distinguished, in the order of `EMOTIONS`."""
         return tuple(emotion for emotion in EMOTIONS if emotion in self.mapping.values())
 
     def apply(self, utterances: Iterable[Utterance]) -> Relabelled:
@@ -282,8 +282,8 @@ class LabelSet:
             votes = None
             if utterance.votes is not None:
                 cast = dict.fromkeys(EMOTIONS, 0)
-                for heard, number in zip(EMOTIONS, utterance.votes, strict=True):
-                    target = self.mapping[heard]
+                for vote, number in zip(EMOTIONS, utterance.votes, strict=True):
+                    target = self.mapping[vote]
                     if target is None:
                         votes_left_out += number
                     else:
@@ -301,20 +301,20 @@ class LabelSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Relabelled:
-    """What a label set made of a list of utterances; as text, it tells so in words.
+    """The utterances that a label set keeps, with counts of its changes; ``str`` lists them.
 
     Parameters
     ----------
     label_set : LabelSet
-        Which one.
+        The label set.
     utterances : list of Utterance
-        Those kept, in the given order, with the emotions and votes of the set.
+        The kept utterances in their order, with the emotions and votes of the set.
     mapped : mapping of str to int
-        How many utterances of an emotion were taken as another.
+        Number of utterances of each emotion that count as another.
     left_out : mapping of str to int
-        How many utterances of an emotion were left out.
+        Number of utterances of each emotion that were left out.
     votes_left_out : int
-        How many listeners' votes on the utterances kept were for emotions that are left out.
+        Number of listeners' votes on kept utterances for emotions that are left out.
     """
 
     label_set: LabelSet
@@ -324,7 +324,7 @@ class Relabelled:
     votes_left_out: int
 
     def __str__(self) -> str:
-        """Tell what was kept, taken as another emotion and left out."""
+        """Return how many utterances were kept, count as another emotion, and were left out."""
         total = len(self.utterances) + sum(self.left_out.values())
         mapped = (
             f"{emotion} as {self.label_set.mapping[emotion]} ({count})"

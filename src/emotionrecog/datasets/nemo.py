@@ -8,8 +8,8 @@ emotion   one of `EMOTION_CODES`
 sentence  1 to 90; a number is the same sentence for all
 ========  ==============================================
 
-The owners keep the recordings in ``samples`` and describe them in ``data.tsv`` beside it. Of that
-table nothing is needed: its speakers' sexes and ages stand in `SPEAKERS`, and its sentences in the
+The owners keep the recordings in ``samples`` and describe them in ``data.tsv`` beside it. That
+table is not needed: the sexes and ages of its speakers are in `SPEAKERS`, and its sentences in the
 names. Not every speaker recorded everything (`RECORDED`), so that there are 4481 recordings.
 """
 

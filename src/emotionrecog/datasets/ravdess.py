@@ -122,7 +122,7 @@ because neutral is never strong, got 'strong'
     actor: int
 
     def __post_init__(self) -> None:
-        """Refuse what is not among the corpus' names."""
+        """Validate the fields."""
         for field, codes in NAME_PARTS.items():
             value = getattr(self, field)
             if value not in codes.values():
@@ -248,14 +248,14 @@ def parse(path: Path) -> Utterance | str:
 
 def names(style: str) -> frozenset[str]:
     """Return what the names of all performances of ``"speech"`` or ``"song"`` are."""
-    found = set()
+    performances = set()
     for values in itertools.product(*(codes.values() for codes in NAME_PARTS.values())):
         fields = dict(zip(NAME_PARTS, values, strict=True))
         if fields["modality"] != "audio-only" or fields["vocal_channel"] != style:
             continue
         with contextlib.suppress(DatasetError):
-            found.add(RavdessName(**fields).performance)  # type: ignore[arg-type]
-    return frozenset(found)
+            performances.add(RavdessName(**fields).performance)  # type: ignore[arg-type]
+    return frozenset(performances)
 
 
 CORPUS = Corpus(

@@ -57,7 +57,7 @@ def parse(path: Path) -> Utterance:
     Returns
     -------
     Utterance
-        What the names say.
+        The utterance that the names describe.
 
     Raises
     ------

@@ -11,8 +11,8 @@ emotion  one of `EMOTION_CODES`, a zero, and the number of the file among those 
 The zero stands before every number: ``A01``, ``A010``, ``A0100``. A speaker's code is the same in
 all emotions. The owners state 38 speakers, 27 men and 11 women, and number them SM1 to SM27 and
 SF1 to SF11; the files that they publish have 29 of them, for there is none of SM8 to SM16
-(`FILES`). Only SM3, SM5 and SM6 are heard in more than one emotion, so that who speaks tells nearly
-everything about the emotion: an experiment in which speakers are shared measures that.
+(`FILES`). Only SM3, SM5 and SM6 occur in more than one emotion, so that the speaker almost
+determines the emotion: an experiment in which speakers are shared measures that.
 """
 
 import re
@@ -65,7 +65,7 @@ def parse(path: Path) -> Utterance:
     Returns
     -------
     Utterance
-        What the name says. Which sentence is spoken is not in it.
+        The utterance that the name describes. Which sentence is spoken is not in it.
 
     Raises
     ------
@@ -106,15 +106,15 @@ def parse(path: Path) -> Utterance:
 
 def names(style: str) -> frozenset[str]:
     """Return the names of all recordings of ``"speech"``; there is no song."""
-    found = set()
+    recordings = set()
     if style == "speech":
         for emotion, n_files in FILES.items():
             number = 0
             for speaker, n in n_files.items():
                 for file in range(1, n + 1):
                     number += 1
-                    found.add(f"{speaker}_F{file}_{emotion}0{number}")
-    return frozenset(found)
+                    recordings.add(f"{speaker}_F{file}_{emotion}0{number}")
+    return frozenset(recordings)
 
 
 CORPUS = Corpus(

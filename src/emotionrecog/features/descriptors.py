@@ -2,8 +2,8 @@
 
 The functions are drop-in for those of ``librosa.feature`` of the same names: same keyword
 arguments and defaults, same orientation ``(n, n_frames)``, same numbers within float32 rounding.
-Windows are Hann's, and ends are padded with zeros; other windows and paddings are refused. Results
-are float32 throughout, where librosa's are sometimes float64.
+Windows are Hann's, and ends are padded with zeros; other windows and paddings raise `ValueError`.
+Results are float32 throughout, where librosa's are sometimes float64.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _require_rate(sr: float) -> None:
 
 
 def _frames_of(S: ArrayLike) -> NDArray[np.float32]:
-    """Return a spectrogram with frames first, or say why it is none."""
+    """Return a spectrogram with frames first, or raise `ValueError`."""
     spectrum = np.asarray(S)
     if spectrum.ndim != 2 or 0 in spectrum.shape:
         raise ValueError(f"`S` must have the shape (n_bins, n_frames), got {spectrum.shape}")
@@ -277,7 +277,7 @@ def zero_crossing_rate(
     pad
         Count the first sample of each frame as a change of sign.
     zero_pos
-        Count zero as positive; otherwise it is a sign of its own.
+        Count zero as positive; otherwise zero is a third sign.
 
     Returns
     -------
@@ -433,13 +433,13 @@ def spectral_bandwidth(
     if centroid is None:
         middle = frames.centroid(spectrum, total, frequencies)
     else:
-        given = np.asarray(centroid, dtype=np.float32)
-        if given.shape != (1, len(spectrum)) or not np.isfinite(given).all():
+        centroids = np.asarray(centroid, dtype=np.float32)
+        if centroids.shape != (1, len(spectrum)) or not np.isfinite(centroids).all():
             raise ValueError(
                 f"`centroid` must be finite and of the shape (1, {len(spectrum)}), "
-                f"got {given.shape}"
+                f"got {centroids.shape}"
             )
-        middle = given[0]
+        middle = centroids[0]
     divisor = total if norm else np.ones_like(total)
     return _per_frame(frames.bandwidth(spectrum, divisor, frequencies, middle, p))
 
@@ -930,9 +930,9 @@ def _tuning(power: NDArray[np.float32], sr: float, n_chroma: int) -> float:
     """
     n_fft = 2 * (power.shape[1] - 1)
     frequencies = np.fft.rfftfreq(n_fft, 1.0 / sr)
-    heard = np.where(power > 0.1 * power.max(axis=1, keepdims=True), power, 0.0)
+    loud = np.where(power > 0.1 * power.max(axis=1, keepdims=True), power, 0.0)
     peak = np.zeros(power.shape, dtype=bool)
-    peak[:, 1:-1] = (heard[:, 1:-1] > heard[:, :-2]) & (heard[:, 1:-1] >= heard[:, 2:])
+    peak[:, 1:-1] = (loud[:, 1:-1] > loud[:, :-2]) & (loud[:, 1:-1] >= loud[:, 2:])
     peak &= (frequencies >= 150.0) & (frequencies < min(4_000.0, sr / 2))
     row, bin_ = np.nonzero(peak)
     if not len(row):

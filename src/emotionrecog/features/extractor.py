@@ -1,4 +1,4 @@
-"""Many features of a recording in one pass: framed once, transformed once."""
+"""Compute many features of a recording in one pass, with one framing and one transform."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Statistics:
     Parameters
     ----------
     mean, deviation
-        Shape (n_features,). What never varies has deviation 1.
+        Shape (n_features,). Features that never vary have deviation 1.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class Statistics:
     deviation: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be normalised with."""
+        """Validate the fields."""
         mean, deviation = np.asarray(self.mean), np.asarray(self.deviation)
         if (
             mean.ndim != 1
@@ -87,7 +87,7 @@ class Statistics:
         >>> Statistics.of([np.zeros((2, 1)), np.full((2, 1), 4.0)])
         Statistics(mean=array([2.], dtype=float32), deviation=array([2.], dtype=float32))
         """
-        # Each recording's own mean and spread are joined (Chan et al. 1979), which loses no digits.
+        # Means and spreads of the recordings are merged (Chan et al. 1979), which loses no digits.
         n, mean, spread = 0, np.zeros(0), np.zeros(0)
         for recording in recordings:
             rows = np.atleast_2d(recording).astype(np.float64)
@@ -104,14 +104,14 @@ class Statistics:
 
 
 def _positive(deviation: NDArray[Any]) -> Array:
-    """Return deviations as divisors: 1 for what does not vary beyond rounding."""
+    """Return deviations as divisors: 1 for features that do not vary beyond rounding."""
     result = deviation.astype(np.float32)
     result[result < np.finfo(np.float32).eps] = 1.0
     return result
 
 
 class _Clip:
-    """One recording, and what its features share; each part is computed when it is first needed."""
+    """One recording with the parts that its features share, each computed when first needed."""
 
     def __init__(self, samples: Array, spec: FeatureSpec, bands: frames.Bands | None) -> None:
         self.samples, self.spec, self._bands = samples, spec, bands
@@ -216,23 +216,23 @@ _MEASURES: Mapping[str, Callable[[_Clip], Array]] = {
 
 
 class Extractor:
-    """Turns the samples of a recording into the features of a `FeatureSpec`.
+    """Compute the features of a `FeatureSpec` from the samples of a recording.
 
-    The signal is framed and transformed once, and everything asked for is derived from that
-    spectrum; the numbers are those of the functions of `emotionrecog.features`.
+    The signal is framed and transformed once, and all features are derived from that spectrum; the
+    numbers are those of the functions of `emotionrecog.features`.
 
     Parameters
     ----------
     spec
-        What to compute.
+        The features to compute.
     statistics
-        Of training data; what ``spec.normalization == "corpus"`` needs.
+        Statistics of training data, needed if ``spec.normalization == "corpus"``.
 
     Raises
     ------
     ValueError
-        If the mel bands of `spec` are narrower than the distance of two frequencies, so that some
-        would be empty; if `statistics` do not fit the spec.
+        If mel bands of `spec` are so narrow that some lie between two frequencies of the transform
+        and are empty; if `statistics` do not fit the spec.
 
     Examples
     --------
@@ -279,7 +279,7 @@ class Extractor:
         Returns
         -------
         ndarray of float32, shape (n_frames, n_features)
-            Columns as ``spec.feature_names`` says. ``n_frames`` is ``1 + n_samples //
+            Columns in the order of ``spec.feature_names``. ``n_frames`` is ``1 + n_samples //
             spec.hop_length``, for frames are centred and both ends padded with zeros, unless
             ``spec.n_frames`` says otherwise. With ``spec.functionals``, shape (n_features,).
 
@@ -333,7 +333,7 @@ class Extractor:
     def relative_mel(self, samples: ArrayLike) -> Array:
         """Return mel power relative to the level of the voice: ``log_mel`` before its logarithm.
 
-        Where spectrograms are augmented, for sources add in this domain.
+        Spectrograms are augmented in this domain, because powers of sources add up.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Statistics over time, which turn the frames of a recording into one vector."""
+"""Summarise the frames of a recording in one vector of statistics."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ between neighbouring frames. The others are what their names say.
 
 
 def functionals(frames: Array, names: Sequence[str], *, step: float) -> Array:
-    """Sum the frames of a recording up.
+    """Summarise the frames of a recording by statistics over time.
 
     Parameters
     ----------
     frames
         Shape (n_frames, n_features), at least one frame.
     names
-        Out of `FUNCTIONALS`.
+        Names in `FUNCTIONALS`.
     step
-        From one frame to the next, in s.
+        Time from one frame to the next, in s.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def functionals(frames: Array, names: Sequence[str], *, step: float) -> Array:
     Raises
     ------
     ValueError
-        If there are no frames, or a name is not known.
+        If there are no frames, or a name is unknown.
 
     Examples
     --------

@@ -101,7 +101,7 @@ def mel_filterbank(
     """Build the matrix that sums the bins of a spectrum into mel bands.
 
     Drop-in for ``librosa.filters.mel``: triangles, linear in Hz, on Slaney's mel scale or on
-    HTK's. Where librosa warns of empty bands or leaves out what is above ``sr / 2``, this refuses.
+    HTK's. Where librosa warns of empty bands or ignores frequencies above ``sr / 2``, this raises.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def mel_filterbank(
     Returns
     -------
     ndarray of float32, shape (n_mels, 1 + n_fft // 2)
-        Read-only, for it is shared between calls.
+        Read-only, because it is shared between calls.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""How high a voice speaks, and whether it does: the fundamental frequency, by YIN.
+"""Estimate the fundamental frequency of a voice, and whether there is one, by YIN.
 
-`yin` is drop-in for ``librosa.yin`` and needs neither librosa nor numba; `f0` and `voicing` say in
-which frames its answer means something. `pyin` is librosa's own, slower and smoother in time.
+`yin` is drop-in for ``librosa.yin`` and needs neither librosa nor numba; `f0` and `voicing` show in
+which frames its answer is meaningful. `pyin` calls librosa's, which is slower and smoother in time.
 """
 
 from __future__ import annotations
@@ -284,8 +284,8 @@ def voicing(
     """Measure how periodic each frame is: near 1 for a vowel, low for a hiss.
 
     One minus the normalised difference of YIN [1]_ at the period that `yin` chooses. That
-    difference tells how much of the power is not periodic: it is 0 for a sound that repeats itself
-    exactly, and about 1 for noise. librosa has no such function.
+    difference measures how much of the power is not periodic: it is 0 for a sound that repeats
+    itself exactly, and about 1 for noise. librosa has no such function.
 
     Parameters
     ----------
