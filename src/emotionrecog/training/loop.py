@@ -22,6 +22,7 @@ from keras import ops
 from tqdm import tqdm
 
 from emotionrecog import models
+from emotionrecog.evaluation.metrics import uar
 from emotionrecog.models import mobilenet
 from emotionrecog.models.losses import by_name, joined
 from emotionrecog.training.data import ArrayBatches, Batches, Clips, statistics
@@ -409,9 +410,8 @@ class _Loop:
         if answers.ndim == 3:  # of several heads
             answers = ops.convert_to_numpy(joined(answers))
         answered = (answers + np.log(np.maximum(weight, 1e-30))).argmax(axis=1)
-        acted = target.argmax(axis=1)
-        recalls = [np.mean(answered[acted == e] == e) for e in np.unique(acted)]
-        return {"validation_loss": float(losses.mean()), "validation_uar": float(np.mean(recalls))}
+        validation_uar = uar(target.argmax(axis=1), answered)
+        return {"validation_loss": float(losses.mean()), "validation_uar": validation_uar}
 
     def _weights(self, *, averaged: bool = True) -> list[Any]:
         """Return all weights, the moving averages of those that learn where there are any."""
