@@ -32,7 +32,7 @@ class CorporaTable(SphinxDirective):
                 (
                     f"[{corpus.title.partition(':')[0]}](corpora/{name}.md)",
                     f"`{name}`",
-                    LANGUAGES[corpus.language],
+                    LANGUAGES[str(corpus.language)],
                     _by_style(corpus.n_utterances),
                     _by_style(corpus.n_speakers),
                     len(corpus.emotions),
@@ -56,7 +56,7 @@ class CorpusFacts(SphinxDirective):
             "recordings": _by_style(corpus.n_utterances),
             "speakers": _by_style(corpus.n_speakers),
             "emotions": ", ".join(corpus.emotions),
-            "language": LANGUAGES[corpus.language],
+            "language": LANGUAGES[str(corpus.language)],
             "owners' licence": corpus.licence,
             "source": f"<{corpus.homepage}>",
             "citation": corpus.citation,

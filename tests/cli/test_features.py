@@ -51,11 +51,11 @@ def test_table_has_a_row_for_each_frame(
     assert tuple(table.columns) == ("path", "time", *spec.feature_names)
     assert list(dict.fromkeys(table["path"])) == [str(clip) for clip in clips]
     for clip in clips:
-        own = table[table["path"] == str(clip)]
+        rows = table[table["path"] == str(clip)]
         frames = expected(clip, spec)
-        np.testing.assert_array_equal(own[list(spec.feature_names)].astype(np.float32), frames)
+        np.testing.assert_array_equal(rows[list(spec.feature_names)].astype(np.float32), frames)
         times = np.arange(len(frames)) * spec.hop_length / spec.sampling_rate
-        np.testing.assert_allclose(own["time"], times, atol=1e-6)
+        np.testing.assert_allclose(rows["time"], times, atol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", target.name]
 
 
@@ -72,18 +72,21 @@ def test_functionals_make_a_row_for_each_recording(
             assert sorted(saved) == ["feature_names", "features", "paths", "spec"]
             assert list(saved["feature_names"]) == names
             assert list(saved["paths"]) == [str(clip) for clip in clips]
-            found, spec = saved["features"], FeatureSpec.from_dict(json.loads(str(saved["spec"])))
+            measured, spec = (
+                saved["features"],
+                FeatureSpec.from_dict(json.loads(str(saved["spec"]))),
+            )
     else:
         table = pandas.read_csv(target) if suffix == ".csv" else pandas.read_parquet(target)
         assert list(table.columns) == ["path", *names]
         assert list(table["path"]) == [str(clip) for clip in clips]
-        found, spec = table[names].to_numpy(np.float32), None
+        measured, spec = table[names].to_numpy(np.float32), None
     functionals = ("mean", "percentile90")
     reference = FeatureSpec.from_dict(
         {**PRESETS["mfcc"].to_dict(), "features": ["rms", "f0"], "functionals": list(functionals)}
     )
     assert spec in (None, reference)
-    np.testing.assert_array_equal(found, [expected(clip, reference) for clip in clips])
+    np.testing.assert_array_equal(measured, [expected(clip, reference) for clip in clips])
 
 
 def test_npz_has_an_array_for_each_recording(clips: list[Path], tmp_path: Path) -> None:

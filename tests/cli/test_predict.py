@@ -280,12 +280,12 @@ def test_folder_that_cannot_be_read_is_an_error(run, folder, monkeypatch):
     # Root may read every folder, so the system's answer is feigned.
     scandir = os.scandir
 
-    def refuse(path):
+    def scan(path):
         if Path(path).name == "aa":
             raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", scan)
     status, out, err = run("predict", folder, "--format", "json")
     assert (status, err) == (1, f"emotionrecog: {folder / 'aa'}: Permission denied\n")
     assert len(out.splitlines()) == 2

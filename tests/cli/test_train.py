@@ -114,15 +114,15 @@ def test_options_override_the_file_and_the_file_overrides_defaults(file: Path) -
     of_file = chosen("--config", file)
     assert of_file == Recipe.from_toml(file)
     assert (of_file.epochs, of_file.batch_size) == (7, Recipe.of("gru").batch_size)
-    found = chosen("--config", file, "--epochs", 2, "--patience", "none", "--labels", "four")
-    assert found == dataclasses.replace(
+    changed = chosen("--config", file, "--epochs", 2, "--patience", "none", "--labels", "four")
+    assert changed == dataclasses.replace(
         of_file, epochs=2, patience=None, labels=LABEL_SETS["four"].emotions
     )
     assert chosen("--config", file, "--patience", 0).patience is None
-    found = chosen("--config", file, "--set", "sizes.units=3", "--set", "features.deltas=1")
-    assert found.sizes == {"units": 3, "hidden": 6}
-    assert found.features == dataclasses.replace(PRESETS["mfcc"], deltas=1)
-    assert found.augmentation == SpectrogramAugmentation(masks=2)
+    changed = chosen("--config", file, "--set", "sizes.units=3", "--set", "features.deltas=1")
+    assert changed.sizes == {"units": 3, "hidden": 6}
+    assert changed.features == dataclasses.replace(PRESETS["mfcc"], deltas=1)
+    assert changed.augmentation == SpectrogramAugmentation(masks=2)
     assert chosen("--config", file, "--architecture", "lstm").architecture == "lstm"
 
 
@@ -501,8 +501,8 @@ def test_search_writes_a_recipe_for_train(
     space.write_text("learning_rate = [1e-3, 1e-2]\nsizes.units = {low = 2, high = 4}\n")
     best = dataclasses.replace(Recipe.from_toml(file), learning_rate=1e-2)
 
-    def search(train_set: list[Utterance], given: Any, **options: Any) -> module.SearchResult:
-        asked.update(options, train_set=train_set, space=given)
+    def search(train_set: list[Utterance], values: Any, **options: Any) -> module.SearchResult:
+        asked.update(options, train_set=train_set, space=values)
         changes = {"learning_rate": 1e-2, "sizes.units": 3}
         good = module.Trial(number=1, changes=changes, uar=0.5, folds=(0.4, 0.6), seconds=9.0)
         bad = module.Trial(number=2, changes=changes, uar=None, error="no, not so")
