@@ -392,7 +392,7 @@ def test_command_by_predictions(
     )
     out, err = capsys.readouterr()
     assert status == 0, err
-    assert "answered to 21 clips of 7 speakers never heard" in out
+    assert "to 21 clips of 7 speakers not seen in training" in out
     saved = EmotionRecognizer.load(output)
     assert saved.artifact.calibration["by_siblings"] is True
     assert "## Calibration" in saved.artifact.card
