@@ -1,20 +1,20 @@
 """The saved form of a recogniser: a folder that is read without TensorFlow and without pickle.
 
 ========================  ====================================================================
-``recognizer.json``       what the network answers and is fed, where it comes from, how good it is,
-                          and the SHA-256 of the other files
+``recognizer.json``       labels, features, training and metrics of the network, and the SHA-256 of
+                          the other files
 ``model.onnx``            the network for prediction: features in, probabilities out
-``model.weights.h5``      its Keras weights, to go on training
-``MODEL_CARD.md``         the same for people: data, licences, figures, limits
+``model.weights.h5``      its Keras weights, to continue training
+``MODEL_CARD.md``         the model card: data, licences, metrics, limits
 ========================  ====================================================================
 
-``format_version`` is 2. It grows when readers of the version before could not make sense of a new
-file; entries that they may ignore do not count. Every version of the library reads all formats up
+``format_version`` is 2. It increases when readers of the previous version could not interpret a new
+file; entries that they can ignore do not count. Every version of the library reads all formats up
 to its own. Format 1, that of version 0.1.0, has fewer entries of ``features`` and no hash of
 ``recognizer.json`` itself.
 
-Whoever reads an artefact need not trust whoever wrote it: no file runs code or names another file,
-and files and numbers that would fill the memory are refused.
+Artefacts from untrusted sources are safe to read: no file runs code or refers to another file, and
+files and numbers that would exhaust the memory are rejected.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OWN_HASH = "manifest_sha256"
 _LARGEST_FILE: Mapping[str, int] = {MANIFEST: 2**24, ONNX: 2**30, WEIGHTS: 2**30, CARD: 2**24}
 
 # Largest numbers of a feature spec, shortest and longest window in s, and most values of the frames
-# of a window: bounds far from what is useful, above which a prediction would fill the memory.
+# of a window: bounds far above useful values, beyond which a prediction would exhaust the memory.
 _LARGEST: Mapping[str, int] = {
     "sampling_rate": 192_000,
     "n_fft": 2**15,
@@ -143,7 +143,7 @@ class Artifact:
     calibration: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no recogniser can be made of."""
+        """Validate the fields."""
         labels = self.labels
         if (
             not isinstance(labels, tuple)
@@ -164,7 +164,7 @@ class Artifact:
 
 
 def _require_bounds(spec: FeatureSpec, window_frames: int) -> None:
-    """Refuse numbers that are possible but would fill the memory."""
+    """Raise `ValueError` for numbers that are possible but would exhaust the memory."""
     for name, largest in _LARGEST.items():
         value = getattr(spec, name)
         if value is not None and value > largest:
@@ -374,7 +374,7 @@ def _own_hash(manifest: Mapping[str, Any]) -> str:
 
 
 def _require_plain_onnx(path: Path, content: bytes) -> None:
-    """Refuse a network whose weights are in other files, which might be anybody's."""
+    """Raise `ModelError` for a network whose weights are in other files."""
     if _LOCATION in content and _ONNX_ELSEWHERE.search(content):  # the first is much faster
         raise ModelError(
             f"{path}: expected a network that holds its weights itself, found one that refers to "
