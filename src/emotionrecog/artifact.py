@@ -20,16 +20,14 @@ and files and numbers that would fill the memory are refused.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import math
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emotionrecog.errors import ModelError
+from emotionrecog import files
+from emotionrecog.errors import ModelError, require_number, require_whole
 from emotionrecog.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -155,13 +153,9 @@ class Artifact:
         ):
             raise ValueError(f"`labels` must be a tuple of two or more names, got {labels!r}")
         frames = self.window_frames
-        if isinstance(frames, bool) or not isinstance(frames, int) or frames < 2:
-            raise ValueError(f"`window_frames` must be a whole number from 2 on, got {frames!r}")
+        require_whole("window_frames", frames, 2)
         for name in ("minimum_duration", "temperature"):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 < value < math.inf:
-                raise ValueError(f"`{name}` must be a positive number, got {value!r}")
+            require_number(name, getattr(self, name), 0, open_low=True)
         for name, kind in _TYPES.items():
             value = getattr(self, name)
             if not isinstance(value, kind):
@@ -234,37 +228,26 @@ def write(artifact: Artifact, folder: str | os.PathLike[str]) -> None:
     TypeError, ValueError
         If `training` or another entry holds what JSON cannot express, NaN for example.
     """
-    target = Path(folder).resolve()
-    _require_ours_or_nothing(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
-        new, old = Path(beside, "new"), Path(beside, "old")
-        new.mkdir()
+    _require_replaceable(Path(folder))
+    with files.writing_folder(folder) as new:
         _write_files(artifact, new)
         read(new)
-        try:
-            if target.exists():
-                target.rename(old)
-            new.rename(target)
-        except BaseException:  # an interrupt too: the old artefact is deleted with `beside`
-            if old.exists() and not target.exists():
-                old.rename(target)
-            raise
 
 
-def _require_ours_or_nothing(target: Path) -> None:
+def _require_replaceable(target: Path) -> None:
+    """Raise `FileExistsError` if there is anything but an empty folder or an artefact."""
     if not target.exists():
         return
-    found = "a file"
+    content = "a file"
     if target.is_dir():
         names = {path.name for path in target.iterdir()}
         foreign = names - {MANIFEST, *_HASHED}
         if not names or (MANIFEST in names and not foreign):
             return
-        found = f"one that holds {', '.join(sorted(foreign or names)[:3])}"
+        content = f"one that contains {', '.join(sorted(foreign or names)[:3])}"
     raise FileExistsError(
-        f"{str(target)!r} is left as it is: expected a new folder, an empty one or one that "
-        f"holds a saved recogniser and nothing else, found {found}; choose another folder"
+        f"{str(target.resolve())!r} was not replaced: expected a new folder, an empty one or one "
+        f"that contains only a saved recogniser, found {content}; choose another folder"
     )
 
 
@@ -286,12 +269,11 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "metrics": dict(artifact.metrics),
         "versions": dict(artifact.versions),
         **({"calibration": dict(artifact.calibration)} if artifact.calibration else {}),
-        "sha256": {name: _sha256(content) for name, content in contents.items()},
+        "sha256": {name: files.sha256(content) for name, content in contents.items()},
     }
     manifest = json.loads(json.dumps(manifest, allow_nan=False))  # as it will be read
     manifest[_OWN_HASH] = _own_hash(manifest)
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_bytes(files.to_json(manifest, indent=2).encode())
 
 
 def read(folder: str | os.PathLike[str]) -> Artifact:
@@ -388,7 +370,7 @@ def _read_manifest(root: Path) -> dict[str, Any]:
 def _own_hash(manifest: Mapping[str, Any]) -> str:
     """Return the hash of the entries of a manifest, however they are laid out."""
     entries = {name: value for name, value in manifest.items() if name != _OWN_HASH}
-    return _sha256(json.dumps(entries, sort_keys=True, separators=(",", ":")).encode())
+    return files.sha256(json.dumps(entries, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _require_plain_onnx(path: Path, content: bytes) -> None:
@@ -409,7 +391,7 @@ def _verified(path: Path, expected: object) -> bytes:
     content = _contents(path)
     if content is None:
         raise ModelError(f"{path}: missing. {_AGAIN}")
-    found = _sha256(content)
+    found = files.sha256(content)
     if found != expected:
         raise ModelError(
             f"{path}: damaged: expected SHA-256 {expected!s:.80}, found {found}. {_AGAIN}"
@@ -431,7 +413,3 @@ def _contents(path: Path) -> bytes | None:
         raise ModelError(f"{path}: expected at most {largest} bytes, found {size}. {_AGAIN}")
     with path.open("rb") as file:
         return file.read(size)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

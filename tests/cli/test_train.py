@@ -136,8 +136,8 @@ def test_other_architectures_have_their_own_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--learning-rate", "20"], "--learning-rate: `learning_rate` must be from 0 to 10"),
-        (["--seed", "1", "--averaging", "2"], "--averaging: `averaging` must be from 0"),
+        (["--learning-rate", "20"], "--learning-rate: `learning_rate` must be a number above 0"),
+        (["--seed", "1", "--averaging", "2"], "--averaging: `averaging` must be a number from 0"),
         (["--labels", "sad"], "--labels: `labels` must be two or more"),
         (["--set", "epoch=3"], "--set epoch: a recipe has no entry 'epoch'"),
         (["--set", "epochs=many"], "--set epochs: `epochs` must be a whole number"),
@@ -472,7 +472,7 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert asked["audited"] == asked["test"]
     assert asked["train"] == [u for u in savee() if u.speaker != "savee/KL"]
     card = (target / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "has not heard the test speakers of `savee/emobox4/2`" in card
+    assert "was not trained on the test speakers of `savee/emobox4/2`" in card
 
 
 @pytest.mark.tensorflow

@@ -83,33 +83,39 @@ def test_file_says_it_all(tmp_path: Path) -> None:
     [
         ({"epoch": 3}, "a recipe has no entry 'epoch'; expected some of architecture, sizes"),
         ({"architecture": "transformer"}, "`architecture` must be one of .*, got 'transformer'"),
-        ({"features": "mel"}, "`preset` must be one of log-mel, .*, got 'mel'"),
+        ({"features": "mel"}, "`preset` must be one of log-mel, .*; did you mean .*Got 'mel'"),
         ({"features": {"n_mel": 3}}, "`features` has no entry 'n_mel'"),
         ({"features": 3}, "`features` must be a table, got 3"),
         ({"augmentation": {"pitch": 1}}, "`augmentation` has no entry 'pitch'"),
-        ({"waveforms": [{"snr_db": 3}]}, "must name a `transform` each, one of AddNoise"),
+        ({"waveforms": [{"snr_db": 3}]}, "must have a `transform`, one of AddNoise"),
         (
             {"waveforms": [{"transform": "Gain", "gain_db": 3}]},
-            "`waveforms` are for features other",
+            "`waveforms` cannot be used with the features log_mel",
         ),
         ({"loss": "hinge"}, "`loss` must be one of crossentropy, focal, got 'hinge'"),
         ({"balance": True}, "`balance` must be one of sampling, weights, none, got True"),
         ({"optimizer": "sgd"}, "`optimizer` must be one of adamw, adam, got 'sgd'"),
         ({"schedule": "step"}, "`schedule` must be one of cosine, constant, got 'step'"),
-        ({"epochs": 0}, "`epochs` must be a whole number from 1 on, got 0"),
-        ({"epochs": 2.0}, "`epochs` must be a whole number from 1 on, got 2.0"),
-        ({"patience": 0}, "`patience` must be a whole number from 1 on, got 0"),
-        ({"learning_rate": -1e-3}, "`learning_rate` must be from 0 to 10, got -0.001"),
-        ({"learning_rate": 0}, "must be above 0"),
-        ({"label_smoothing": float("nan")}, "`label_smoothing` must be from 0 to 1, got nan"),
-        ({"averaging": 1.0}, "`averaging` must be from 0 to"),
+        ({"epochs": 0}, "`epochs` must be a whole number of at least 1, got 0"),
+        ({"epochs": 2.0}, "`epochs` must be a whole number of at least 1, got 2.0"),
+        ({"patience": 0}, "`patience` must be a whole number of at least 1, got 0"),
+        (
+            {"learning_rate": -1e-3},
+            "`learning_rate` must be a number above 0 and of at most 10, got -0.001",
+        ),
+        ({"learning_rate": 0}, "must be a number above 0"),
+        (
+            {"label_smoothing": float("nan")},
+            "_smoothing` must be a number from 0 to 1, got nan",
+        ),
+        ({"averaging": 1.0}, "`averaging` must be a number from 0 to"),
         ({"labels": ["happy", "neutral"]}, "in this order, got .'happy', 'neutral'"),
         ({"labels": ["happy", "bored"]}, "must be two or more of neutral, calm"),
         ({"labels": ["happy"]}, "two or more"),
         ({"features": {"normalization": "corpus"}}, "must not be normalised by corpus"),
     ],
 )
-def test_recipe_refuses(values: dict[str, Any], message: str) -> None:
+def test_recipe_rejects(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe.from_dict(values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from emotionrecog.features import as_spec
 
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from emotionrecog.augmentation import Chain, SpectrogramAugmentation
     from emotionrecog.datasets import Utterance
     from emotionrecog.features import FeatureSpec, PresetName
-    from emotionrecog.models import ArchitectureName
+    from emotionrecog.models import ArchitectureName, LossName
     from emotionrecog.training.recipe import Recipe
 
-__all__ = ["LossName", "RecipeOptions", "TrainOptions", "choose_recipe"]
-
-LossName = Literal["crossentropy", "focal"]
+__all__ = ["RecipeOptions", "TrainOptions", "choose_recipe"]
 
 # Varied copies of each clip if waveforms are varied.
 _COPIES = 4

@@ -1,4 +1,4 @@
-"""Everything that training depends on besides the recordings."""
+"""The settings of a training, and their form in plain values and in TOML files."""
 
 from __future__ import annotations
 
@@ -7,30 +7,44 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from emotionrecog import augmentation as augmentations
 from emotionrecog import models
 from emotionrecog.augmentation import Chain, SpectrogramAugmentation
 from emotionrecog.datasets import EMOTIONS
+from emotionrecog.errors import require_number, require_one_of, require_whole
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.features.spec import SAVED_AS
+from emotionrecog.models import LOSSES, ArchitectureName, LossName
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
-__all__ = ["Recipe", "changed", "require_sizes"]
+__all__ = [
+    "BalanceName",
+    "OptimizerName",
+    "Recipe",
+    "ScheduleName",
+    "changed",
+    "require_sizes",
+]
 
-LOSSES = ("crossentropy", "focal")
-BALANCES = ("sampling", "weights", "none")
-OPTIMIZERS = ("adamw", "adam")
-SCHEDULES = ("cosine", "constant")
+BalanceName = Literal["sampling", "weights", "none"]
+OptimizerName = Literal["adamw", "adam"]
+ScheduleName = Literal["cosine", "constant"]
+
+BALANCES: tuple[BalanceName, ...] = get_args(BalanceName)
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
 # Entries of a recipe that are tables.
 TABLES = ("sizes", "features", "augmentation")
 
-# What an architecture that has no recipe of its own is trained with, besides what its features say.
-_ANY: Mapping[str, Any] = {
+# Defaults of the architectures, apart from those that depend on the features. Architectures that
+# are not listed in `_DEFAULTS` share `_OTHER_DEFAULTS`.
+_OTHER_DEFAULTS: Mapping[str, Any] = {
     "epochs": 80,
     "batch_size": 32,
     "averaging": 0.0,
@@ -38,78 +52,107 @@ _ANY: Mapping[str, Any] = {
     "patience": 10,
     "schedule": "constant",
 }
-_OWN: Mapping[str, Mapping[str, Any]] = {
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "mobilenet": {"crop_frames": 256},
     "crnn": {"crop_frames": 256, "copies": 0},
     "linear": {"copies": 0, "crop_frames": 1001},
 }
 
-# Length in s of what other networks are given at once.
+# Length of a training crop of other architectures, in s.
 _CROP = 2.0
+
+# Smallest value of the whole numbers.
+_LOWEST = {"copies": 0, "epochs": 1, "batch_size": 1, "crop_frames": 2}
+
+# Bounds of the other numbers.
+_BOUNDS = {
+    "focal_gamma": (0.0, 100.0),
+    "soft_targets": (0.0, 1.0),
+    "weight_decay": (0.0, 10.0),
+    "averaging": (0.0, 0.999999),
+    "validation_share": (0.01, 0.9),
+    "label_smoothing": (0.0, 1.0),
+    "absent_weight": (0.0, 1.0),
+}
+
+# Transforms that a file can describe.
+_TRANSFORMS = (
+    "AddNoise",
+    "BandLimit",
+    "Clip",
+    "Codec",
+    "Gain",
+    "PitchShift",
+    "RoomImpulse",
+    "Shift",
+    "TimeStretch",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that training depends on besides the recordings.
+    """The settings of a training.
 
-    The defaults are those of the recogniser that comes with the package; `of` has those of other
-    architectures, and `from_toml` reads a file.
+    The defaults are those of the recogniser that comes with the package. `of` returns those of
+    other architectures, and `from_toml` reads a file.
 
     Parameters
     ----------
     architecture, sizes
         Name and arguments for `emotionrecog.models.build`.
     features
-        What the network is fed. Networks normalise their input themselves, so that normalisation
+        The input of the network. Networks normalise their input themselves, so the normalisation
         is ``"none"`` or ``"utterance"``.
     labels
-        The emotions to tell apart, some of `emotionrecog.datasets.EMOTIONS` in their order; by
-        default all of them.
+        The emotions to distinguish, a subset of `emotionrecog.datasets.EMOTIONS` in their order;
+        all of them by default.
     augmentation
-        How spectra are varied; `None` for not at all. Of features other than ``log_mel``, only its
-        masks and its mixup are used.
+        How spectra are varied; None for no variation. With features other than ``log_mel``, only
+        its masks and its mixup are used.
     waveforms
-        How the waveforms of the copies are varied, for features other than ``log_mel`` alone.
+        How the waveforms of the copies are varied, for features other than ``log_mel``.
     copies
-        How many varied copies of each clip there are, besides the clip itself. Those of features
-        other than ``log_mel`` come from `waveforms`; those of ``log_mel`` from `augmentation`
-        where a pretrained trunk keeps its weights and its heads are trained. Otherwise spectra are
-        varied anew each time.
+        Number of varied copies of each clip, in addition to the clip itself. With features other
+        than ``log_mel`` they come from `waveforms`. With ``log_mel`` they come from `augmentation`
+        if a pretrained trunk is frozen and only its heads are trained; otherwise spectra are varied
+        anew in each epoch.
     epochs, batch_size, crop_frames
-        Passes over as many clips as there are, clips in a step, frames of a training crop.
+        Number of passes over the clips, clips in a batch, frames of a training crop.
     loss, focal_gamma
-        ``"crossentropy"``, or ``"focal"`` with its exponent, which makes what is easy count less.
+        ``"crossentropy"``, or ``"focal"`` with its exponent, which gives easy clips less weight.
     balance
-        ``"sampling"`` draws corpora as the roots of their sizes and their emotions equally;
-        ``"weights"`` takes every clip once and weighs it so; ``"none"`` takes all as they come.
+        ``"sampling"`` draws corpora in proportion to the square roots of their sizes, and the
+        emotions of each equally; ``"weights"`` uses every clip once per epoch, with weights to the
+        same effect; ``"none"`` uses every clip once, without weights.
     soft_targets
-        Share of the target that follows the votes of listeners, where there are any.
+        Share of the target that follows the votes of listeners, for clips that have votes.
     optimizer, schedule, learning_rate, weight_decay
-        ``"adamw"`` or ``"adam"``. The rate rises for a tenth of the steps; then it falls as a
-        cosine to zero, or is constant.
+        ``"adamw"`` or ``"adam"``; ``"cosine"`` or ``"constant"``. The learning rate rises for a
+        tenth of the steps; then it falls to zero along a cosine, or stays constant.
     averaging
-        Momentum of the moving average of the weights, which is what is kept; 0 for none. It is
-        lowered where it would reach further back than a tenth of all steps.
+        Momentum of the moving average of the weights, which becomes the final network; 0 for no
+        average. It is lowered if the average would cover more than a tenth of all steps.
     patience
-        Stop after so many epochs without a higher UAR on validation speakers (of equal ones, the
-        lower loss is better), and keep the best weights; `None` runs all epochs and keeps the last.
+        Stop after this number of epochs without a higher UAR on validation speakers (or, at the
+        same UAR, a lower loss), and keep the best weights; None runs all epochs and keeps the last.
     validation_share
-        Share of the speakers of each corpus that `patience` watches where no validation set is
+        Share of the speakers of each corpus that is held out for `patience` if no validation set is
         given.
     label_smoothing
-        Share of the target spread over the emotions that the clip's corpus contains.
+        Share of the target that is spread over the emotions of the clip's corpus.
     absent_weight
-        Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips teach
-        nothing about them, and the network is free to answer them to any voice of that corpus.
+        Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips do not
+        train these emotions, and nothing keeps the network from answering them to any voice of that
+        corpus.
     mixed_precision
         Compute in bfloat16 where that is safe; for GPUs.
     seed
-        Of everything drawn.
+        Seed of all random draws.
 
     Raises
     ------
     ValueError
-        If a value is none of those named, or out of its bounds.
+        If a value is not one of the choices, or out of its bounds.
 
     Examples
     --------
@@ -120,7 +163,7 @@ class Recipe:
     Recipe(architecture='gru', ...deltas=1...)
     """
 
-    architecture: str = "mobilenet"
+    architecture: ArchitectureName = "mobilenet"
     sizes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     features: FeatureSpec = dataclasses.field(default_factory=FeatureSpec)
     labels: tuple[str, ...] = EMOTIONS
@@ -132,12 +175,12 @@ class Recipe:
     epochs: int = 40
     batch_size: int = 64
     crop_frames: int = 256
-    loss: str = "crossentropy"
+    loss: LossName = "crossentropy"
     focal_gamma: float = 2.0
-    balance: str = "sampling"
+    balance: BalanceName = "sampling"
     soft_targets: float = 0.0
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "cosine"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     averaging: float = 0.998
@@ -149,31 +192,21 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        for name, expected in (
-            ("architecture", models.ARCHITECTURES),
-            ("loss", LOSSES),
-            ("balance", BALANCES),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-        ):
-            if getattr(self, name) not in expected:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(expected)}, got {getattr(self, name)!r}"
-                )
-        for name, lowest in (("copies", 0), ("epochs", 1), ("batch_size", 1), ("crop_frames", 2)):
-            _require_whole(name, getattr(self, name), lowest)
+        """Validate the fields."""
+        require_one_of("architecture", self.architecture, models.ARCHITECTURES)
+        require_one_of("loss", self.loss, LOSSES)
+        require_one_of("balance", self.balance, BALANCES)
+        require_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        require_one_of("schedule", self.schedule, SCHEDULES)
+        for name, lowest in _LOWEST.items():
+            require_whole(name, getattr(self, name), lowest)
         if self.patience is not None:
-            _require_whole("patience", self.patience, 1)
-        for name, low, high in _BOUNDS:
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
-                raise ValueError(f"`{name}` must be from {low:g} to {high:g}, got {value!r}")
-        if self.learning_rate == 0:
-            raise ValueError("`learning_rate` must be above 0")
-        chosen = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
-        if self.labels != chosen or len(chosen) < 2:
+            require_whole("patience", self.patience, 1)
+        for name, (low, high) in _BOUNDS.items():
+            require_number(name, getattr(self, name), low, high)
+        require_number("learning_rate", self.learning_rate, 0, 10, open_low=True)
+        ordered = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
+        if self.labels != ordered or len(ordered) < 2:
             raise ValueError(
                 f"`labels` must be two or more of {', '.join(EMOTIONS)}, in this order, got "
                 f"{self.labels!r}"
@@ -185,42 +218,53 @@ class Recipe:
             )
         if self.waveforms is not None and self.varies_spectra:
             raise ValueError(
-                "`waveforms` are for features other than log_mel alone, whose spectra "
-                "`augmentation` varies; to train on varied recordings, write them with "
+                "`waveforms` cannot be used with the features log_mel, whose spectra are varied by "
+                "`augmentation`; to train on varied recordings, write them with "
                 "emotionrecog.augmentation.augment_corpus"
             )
 
     @property
     def varies_spectra(self) -> bool:
-        """Whether the clips are kept as mel power, which `augmentation` works on."""
+        """Whether clips are kept as mel power, which `augmentation` varies."""
         return _varies_spectra(self.features)
 
     @classmethod
-    def of(cls, architecture: str, **changes: Any) -> Self:
-        """Return what an architecture is trained with unless told otherwise.
+    def of(cls, architecture: ArchitectureName, **changes: Any) -> Self:
+        """Return the default recipe of an architecture, with some fields changed.
 
         Parameters
         ----------
         architecture
             One of `emotionrecog.models.ARCHITECTURES`.
         **changes
-            Fields that shall differ.
+            New values of fields, by name.
+
+        Raises
+        ------
+        ValueError
+            If the architecture is unknown, or a value is not one of the choices or out of bounds.
+
+        Examples
+        --------
+        >>> Recipe.of("cnn1d", batch_size=16).features.n_mels
+        128
         """
-        if architecture not in models.ARCHITECTURES:
-            known = ", ".join(models.ARCHITECTURES)
-            raise ValueError(f"`architecture` must be one of {known}, got {architecture!r}")
+        require_one_of("architecture", architecture, models.ARCHITECTURES)
         spec = changes.get("features", PRESETS[models.ARCHITECTURES[architecture].features])
-        chosen = {
+        defaults = {
             "crop_frames": 1 + int(_CROP * spec.sampling_rate / spec.hop_length),
             "augmentation": SpectrogramAugmentation() if _varies_spectra(spec) else None,
-            **_OWN.get(architecture, _ANY),
+            **_DEFAULTS.get(architecture, _OTHER_DEFAULTS),
         }
-        return cls(**{"architecture": architecture, "features": spec, **chosen, **changes})
+        return cls(**{"architecture": architecture, "features": spec, **defaults, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON.
+        """Return the fields by name, ready for JSON; `waveforms` as the code that creates them.
 
-        `waveforms` become the text that would make them.
+        Examples
+        --------
+        >>> Recipe().to_dict()["optimizer"]
+        'adamw'
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
@@ -233,45 +277,50 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make a recipe of plain values, as a TOML file has them.
+        """Create a recipe from plain values, such as those of a TOML file.
 
         Parameters
         ----------
         values
-            Fields by name; what is missing is as in `of`. ``features`` is the name of a preset, or
-            a table of fields of `FeatureSpec` with or without a ``preset`` to start from;
+            Fields by name; the others are as in `of`. ``features`` is the name of a preset, or a
+            table of fields of `FeatureSpec`, optionally with the ``preset`` that it changes;
             ``augmentation`` is a table of fields of `SpectrogramAugmentation`, or false;
             ``waveforms`` is an array of tables, each with the name of a ``transform``, its
-            arguments and, if wanted, its ``probability``; ``patience`` may be false for `None`.
+            arguments and, optionally, its ``probability``; ``patience`` may be false for None.
 
         Raises
         ------
         ValueError
             If an entry is unknown, of the wrong type or out of bounds.
+
+        Examples
+        --------
+        >>> Recipe.from_dict({"architecture": "gru", "patience": False}).patience is None
+        True
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        _require_known("a recipe", values, known)
-        given = dict(values)
-        if "features" in given:
-            given["features"] = _features(given["features"])
-        if "labels" in given:
-            given["labels"] = tuple(given["labels"])
-        if "augmentation" in given:
-            given["augmentation"] = _augmentation(given["augmentation"])
-        if "waveforms" in given:
-            given["waveforms"] = _waveforms(given["waveforms"])
-        if given.get("patience") is False:  # TOML has no None
-            given["patience"] = None
-        return cls.of(given.pop("architecture", cls.architecture), **given)
+        names = [field.name for field in dataclasses.fields(cls)]
+        _require_entries("a recipe", values, names)
+        fields = dict(values)
+        for name, convert in _CONVERSIONS.items():
+            if name in fields:
+                fields[name] = convert(fields[name])
+        return cls.of(fields.pop("architecture", cls.architecture), **fields)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a recipe; see `from_dict` for what the file may hold.
+        """Read a recipe from a file; `from_dict` describes its entries.
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ValueError
-            If the file is no TOML, or as in `from_dict`; the message names the file.
+            If the file is not TOML, or as in `from_dict`; the message names the file.
+
+        Examples
+        --------
+        >>> Recipe.from_toml("examples/train_crnn.toml").architecture
+        'crnn'
         """
         try:
             return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
@@ -284,7 +333,8 @@ class Recipe:
         Raises
         ------
         ValueError
-            If `waveforms` hold what a file cannot say: transforms of others, recordings.
+            If `waveforms` contain anything that a file cannot describe: transforms of other
+            packages, recordings.
 
         Examples
         --------
@@ -294,12 +344,12 @@ class Recipe:
         """
         values = self.to_dict()
         if self.waveforms is not None:
-            values["waveforms"] = _rows(self.waveforms)
+            values["waveforms"] = _tables_of(self.waveforms)
         for name, spec in PRESETS.items():
             if self.features == spec:
                 values["features"] = name
         values = {name: False if value is None else value for name, value in values.items()}
-        # What is no table comes first, for whatever follows the head of a table is in it.
+        # Plain entries come first, because all entries after the head of a table belong to it.
         parts = [_toml_lines({k: v for k, v in values.items() if not _is_table(v)})]
         for name, value in values.items():
             if isinstance(value, dict) and value:
@@ -309,16 +359,85 @@ class Recipe:
         return "\n\n".join(parts) + "\n"
 
 
-_BOUNDS = (
-    ("focal_gamma", 0.0, 100.0),
-    ("soft_targets", 0.0, 1.0),
-    ("learning_rate", 0.0, 10.0),
-    ("weight_decay", 0.0, 10.0),
-    ("averaging", 0.0, 0.999999),
-    ("validation_share", 0.01, 0.9),
-    ("label_smoothing", 0.0, 1.0),
-    ("absent_weight", 0.0, 1.0),
-)
+def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain values of a recipe with some of them changed.
+
+    Parameters
+    ----------
+    values
+        As `Recipe.from_dict` takes them.
+    changes
+        New values by name. ``"sizes.units"`` is an entry of the table ``sizes``; such entries are
+        changed after whole tables.
+
+    Raises
+    ------
+    ValueError
+        If a name with a dot does not begin with a table of a recipe.
+
+    Examples
+    --------
+    >>> changed({"architecture": "lstm", "epochs": 9}, {"epochs": 5, "features.deltas": 1})
+    {'architecture': 'lstm', 'epochs': 5, 'features': {'preset': 'descriptors', 'deltas': 1}}
+    """
+    result = dict(values)
+    for name, value in sorted(changes.items(), key=lambda item: "." in item[0]):
+        table, dot, entry = name.partition(".")
+        if not dot:
+            result[name] = value
+            continue
+        if table not in TABLES:
+            raise ValueError(
+                f"{name!r}: a recipe has no table {table!r}; expected one of {', '.join(TABLES)}"
+            )
+        entries = result.get(table)
+        if table == "features" and not isinstance(entries, Mapping):
+            entries = {"preset": entries or _preset(result)}
+        result[table] = {**(entries if isinstance(entries, Mapping) else {}), entry: value}
+    return result
+
+
+def _preset(values: Mapping[str, Any]) -> str:
+    """Return the preset of features that plain values imply."""
+    architecture = models.ARCHITECTURES.get(values.get("architecture", Recipe.architecture))
+    return architecture.features if architecture else "log-mel"
+
+
+def require_sizes(architecture: str, sizes: Any) -> None:
+    """Raise `ValueError` if an architecture lacks a size, or the value is of another kind.
+
+    The bounds of the values are checked by the architecture itself, when it is built.
+
+    Examples
+    --------
+    >>> require_sizes("gru", {"units": 32})
+    >>> require_sizes("gru", {"units": "many"})
+    Traceback (most recent call last):
+    ValueError: `sizes`: 'units' of 'gru' must be a value like 64, got 'many'
+    """
+    if not isinstance(sizes, Mapping):
+        raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
+    defaults = models.default_sizes(architecture)
+    for name, value in sizes.items():
+        if name not in defaults:
+            raise ValueError(
+                f"`sizes` of {architecture!r} must be some of {', '.join(defaults)}, got {name!r}"
+            )
+        if not _is_like(value, defaults[name]) and name not in ("mean", "deviation"):
+            raise ValueError(
+                f"`sizes`: {name!r} of {architecture!r} must be a value like {defaults[name]!r}, "
+                f"got {value!r}"
+            )
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list):
+        return isinstance(value, list | tuple)
+    return default is None or isinstance(value, type(default))
 
 
 def _varies_spectra(spec: FeatureSpec) -> bool:
@@ -327,83 +446,92 @@ def _varies_spectra(spec: FeatureSpec) -> bool:
     )
 
 
-def _require_whole(name: str, value: object, lowest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"`{name}` must be a whole number from {lowest} on, got {value!r}")
+# Plain values ------------------------------------------------------------------------------------
 
 
-def _require_known(what: str, values: object, known: list[str]) -> None:
+def _require_entries(table: str, values: object, names: list[str]) -> None:
     if not isinstance(values, Mapping):
-        raise ValueError(f"{what} must be a table, got {values!r:.60}")
-    unknown = [name for name in values if name not in known]
+        raise ValueError(f"{table} must be a table, got {values!r:.60}")
+    unknown = [name for name in values if name not in names]
     if unknown:
-        raise ValueError(f"{what} has no entry {unknown[0]!r}; expected some of {', '.join(known)}")
+        raise ValueError(
+            f"{table} has no entry {unknown[0]!r}; expected some of {', '.join(names)}"
+        )
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
-def _features(given: Any) -> FeatureSpec:
-    fields = {"preset": given} if isinstance(given, str) else given
-    if isinstance(fields, Mapping):  # a saved spec has its own spelling of some fields
+def _features(value: Any) -> FeatureSpec:
+    entries = {"preset": value} if isinstance(value, str) else value
+    if isinstance(entries, Mapping):  # a saved spec has its own spelling of some fields
         field_of = {saved: name for name, saved in SAVED_AS.items()}
-        fields = {field_of.get(name, name): value for name, value in fields.items()}
-    known = [field.name for field in dataclasses.fields(FeatureSpec)]
-    _require_known("`features`", fields, ["preset", *known])
-    own = _tuples(fields)
-    preset = own.pop("preset", "log-mel")
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return dataclasses.replace(PRESETS[preset], **own)
+        entries = {field_of.get(name, name): entry for name, entry in entries.items()}
+    names = [field.name for field in dataclasses.fields(FeatureSpec)]
+    _require_entries("`features`", entries, ["preset", *names])
+    fields = _tuples(entries)
+    preset = require_one_of("preset", fields.pop("preset", "log-mel"), PRESETS)
+    return dataclasses.replace(PRESETS[preset], **fields)
 
 
-def _augmentation(given: Any) -> SpectrogramAugmentation | None:
-    if given is False or given is None:
+def _augmentation(value: Any) -> SpectrogramAugmentation | None:
+    if value is False or value is None:
         return None
-    _require_known(
-        "`augmentation`",
-        given,
-        [field.name for field in dataclasses.fields(SpectrogramAugmentation)],
-    )
-    return SpectrogramAugmentation(**_tuples(given))
+    names = [field.name for field in dataclasses.fields(SpectrogramAugmentation)]
+    _require_entries("`augmentation`", value, names)
+    return SpectrogramAugmentation(**_tuples(value))
 
 
-def _waveforms(given: Any) -> Chain | None:
-    if not given:
+def _waveforms(value: Any) -> Chain | None:
+    if not value:
         return None
     transforms, probabilities = [], []
-    for row in given:
-        arguments = _tuples(row)
+    for table in value:
+        arguments = _tuples(table)
         name = arguments.pop("transform", None)
         if name not in _TRANSFORMS:
             raise ValueError(
-                f"`waveforms` must name a `transform` each, one of {', '.join(_TRANSFORMS)}, "
-                f"got {name!r}"
+                "each table of `waveforms` must have a `transform`, one of "
+                f"{', '.join(_TRANSFORMS)}, got {name!r}"
             )
         probabilities.append(arguments.pop("probability", 1.0))
         transforms.append(getattr(augmentations, name)(**arguments))
     return Chain(tuple(transforms), tuple(probabilities))
 
 
-def _rows(chain: Chain) -> list[dict[str, Any]]:
-    """Return what `_waveforms` makes the chain of."""
-    shares = chain.probability
-    if not isinstance(shares, tuple):
-        shares = (shares,) * len(chain.transforms)
-    rows = []
+def _patience(value: Any) -> Any:
+    return None if value is False else value  # TOML has no None
+
+
+# How fields are converted from plain values.
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    "features": _features,
+    "labels": tuple,
+    "augmentation": _augmentation,
+    "waveforms": _waveforms,
+    "patience": _patience,
+}
+
+
+def _tables_of(chain: Chain) -> list[dict[str, Any]]:
+    """Return the tables from which `_waveforms` creates a chain."""
+    probabilities = chain.probability
+    if not isinstance(probabilities, tuple):
+        probabilities = (probabilities,) * len(chain.transforms)
+    tables = []
     transform: Any
-    for transform, share in zip(chain.transforms, shares, strict=True):
+    for transform, probability in zip(chain.transforms, probabilities, strict=True):
         name = type(transform).__name__
         if name not in _TRANSFORMS or type(transform) is not getattr(augmentations, name):
             raise ValueError(
-                f"`waveforms` must be made of {', '.join(_TRANSFORMS)} to be written into a file, "
+                f"a file can only describe `waveforms` made of {', '.join(_TRANSFORMS)}, "
                 f"got {transform!r}"
             )
         fields = {f.name: getattr(transform, f.name) for f in dataclasses.fields(transform)}
-        own = {k: v for k, v in fields.items() if v is not None}
-        rows.append({"transform": name, **own, "probability": share})
-    return rows
+        arguments = {name: value for name, value in fields.items() if value is not None}
+        tables.append({"transform": name, **arguments, "probability": probability})
+    return tables
 
 
 def _is_table(value: Any) -> bool:
@@ -425,84 +553,4 @@ def _toml(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    raise ValueError(f"a file can hold numbers, texts and lists of them, not {value!r}")
-
-
-_TRANSFORMS = (
-    *("AddNoise", "BandLimit", "Clip", "Codec", "Gain"),
-    *("PitchShift", "RoomImpulse", "Shift", "TimeStretch"),
-)
-
-
-def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain values of a recipe with some of them changed.
-
-    Parameters
-    ----------
-    values
-        As `Recipe.from_dict` takes them.
-    changes
-        New values by name; ``"sizes.units"`` is one entry of a table, and is changed after the
-        table itself.
-
-    Raises
-    ------
-    ValueError
-        If a name with a dot begins with no table of a recipe.
-
-    Examples
-    --------
-    >>> from emotionrecog.training.recipe import changed
-    >>> changed({"architecture": "lstm", "epochs": 9}, {"epochs": 5, "features.deltas": 1})
-    {'architecture': 'lstm', 'epochs': 5, 'features': {'preset': 'descriptors', 'deltas': 1}}
-    """
-    result = dict(values)
-    for name, value in sorted(changes.items(), key=lambda item: "." in item[0]):
-        table, dot, entry = name.partition(".")
-        if not dot:
-            result[name] = value
-            continue
-        if table not in TABLES:
-            raise ValueError(
-                f"{name!r}: a recipe has no table {table!r}; expected one of {', '.join(TABLES)}"
-            )
-        known = result.get(table)
-        if table == "features" and not isinstance(known, Mapping):
-            known = {"preset": known or _preset(result)}
-        result[table] = {**(known if isinstance(known, Mapping) else {}), entry: value}
-    return result
-
-
-def _preset(values: Mapping[str, Any]) -> str:
-    about = models.ARCHITECTURES.get(values.get("architecture", Recipe.architecture))
-    return about.features if about else "log-mel"
-
-
-def require_sizes(architecture: str, sizes: Any) -> None:
-    """Raise `ValueError` where an architecture does not have one of the sizes, or not such a one.
-
-    Only kinds of values are compared; the architecture itself refuses what is out of bounds.
-    """
-    if not isinstance(sizes, Mapping):
-        raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
-    known = models.default_sizes(architecture)
-    for name, value in sizes.items():
-        if name not in known:
-            raise ValueError(
-                f"`sizes` of {architecture!r} must be some of {', '.join(known)}, got {name!r}"
-            )
-        if not _is_like(value, known[name]) and name not in ("mean", "deviation"):
-            raise ValueError(
-                f"`sizes`: {name!r} of {architecture!r} must be a value like {known[name]!r}, got "
-                f"{value!r}"
-            )
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, list):
-        return isinstance(value, list | tuple)
-    return default is None or isinstance(value, type(default))
+    raise ValueError(f"a file can contain numbers, strings and lists of them, not {value!r}")
