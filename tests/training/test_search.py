@@ -258,7 +258,7 @@ def test_what_ends_the_process_twice_has_failed(
             with pytest.raises(Killed):
                 run()
     errors = [trial.error for trial in run().trials]
-    assert errors == [None, "the process was killed twice while this was tried", None]
+    assert errors == [None, "the process was killed twice during this trial", None]
     assert len(fits) == 6
 
 
