@@ -1,13 +1,12 @@
-"""How much a recogniser gains on a voice when it is adapted to some clips of it.
+"""Measure how much adaptation to some clips of a voice improves a recogniser.
 
 ::
 
     python benchmarks/adaptation.py runs/seed-0 runs/seed-1 runs/seed-2
 
-The runs are recognisers whose training did not include the voices; `docs/how-to/train.md` says how
-they are trained. Of each voice, half of the
-sentences are learnt from, 10, 20 or 60 clips of them drawn evenly over the emotions, and the clips
-of the other half are tested on.
+The runs are recognisers whose training did not include the voices; `docs/how-to/retrain.md` says
+how they are trained. Half of the sentences of each voice are for the adaptation, from which 10, 20
+or 60 clips are drawn evenly over the emotions. The clips of the other half are for the test.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from emotionrecog import EmotionRecognizer
 from emotionrecog.datasets import Utterance
 
 VOICES = ("savee/KL", "tess/YAF", "crema_d/1019", "crema_d/1020", "crema_d/1021")
-# Of whom nothing is learnt: what is left of them tells what is forgotten.
+# Voices without adaptation: their results show how much is forgotten.
 OTHERS = ("ravdess/02", "ravdess/05", "ravdess/14")
-TESTED = 210  # clips of a voice at most
+TESTED = 210  # largest number of test clips of a voice
 
 
 def sentence(utterance: Utterance) -> str:
-    """Return what keeps halves apart; SAVEE says hardly any sentence twice."""
+    """Return the sentence that divides the halves; SAVEE repeats hardly any sentence."""
     if utterance.corpus == "savee" or utterance.sentence is None:
         return utterance.path.stem
     return utterance.sentence
 
 
 def evenly(utterances: list[Utterance], n: int, rng: np.random.Generator) -> list[Utterance]:
-    """Draw clips, as many of each emotion as possible."""
+    """Draw clips, evenly over the emotions as far as possible."""
     waiting = defaultdict(list)
     for i in rng.permutation(len(utterances)):
         waiting[utterances[i].emotion].append(utterances[i])
@@ -62,7 +61,7 @@ def main() -> None:
     parser.add_argument(
         "--lacking", nargs="*", default=[], metavar="EMOTION", help="no clips of these are learnt"
     )
-    parser.add_argument("--output", type=Path, help="JSON lines to add the figures to")
+    parser.add_argument("--output", type=Path, help="JSON Lines file to append the results to")
     arguments = parser.parse_args()
     utterances = EmotionRecognizer.load_corpus(arguments.corpora)
     speech = [u for u in utterances if u.style == "speech"]

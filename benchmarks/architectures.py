@@ -1,11 +1,11 @@
-"""Train every architecture with the same small budget, and print what came of it as a table.
+"""Train every architecture with the same small budget, and print the results as a table.
 
     python benchmarks/architectures.py --corpora corpora --output results
 
-Two folds whose test speakers no other fold of theirs has: ``ravdess/subject5/1`` and
-``cremad/emosuperb5/5``. Each network learns from the fold's training speakers with the recipe that
-`Recipe.of` has for it, stops by the fold's validation speakers, and is tested once. A row is
-written as soon as it is known, and not computed again. Training is told in seconds of one core.
+The folds are ``ravdess/subject5/1`` and ``cremad/emosuperb5/5``. Each network is trained on the
+fold's training speakers with the recipe that `Recipe.of` has for it, stopped early on the fold's
+validation speakers, and tested once. Each row is written as soon as it is known, and not computed
+again. Training times are in seconds of one core.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CLIP = Path(__file__).parents[1] / "examples" / "clip.wav"
 
 
 def warm(call: Any, n_runs: int = 50) -> float:
-    """Return the median time of a call in ms, after three that do not count."""
+    """Return the median time of a call in ms, after three warm-up calls."""
     times = []
     for _ in range(n_runs + 3):
         start = time.perf_counter()
@@ -43,7 +43,7 @@ def warm(call: Any, n_runs: int = 50) -> float:
 
 
 def prediction_times(recognizer: EmotionRecognizer) -> dict[str, float]:
-    """Time 3 s of speech in memory: the recogniser, and the same features through Keras."""
+    """Measure the time for 3 s of speech in memory, for the recogniser and for Keras."""
     spec = recognizer.artifact.features
     samples = audio.load(CLIP, sampling_rate=spec.sampling_rate).samples[: 3 * spec.sampling_rate]
     source = (np.asarray(samples), spec.sampling_rate)
@@ -90,7 +90,7 @@ def row(
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lay rows out, a line for each architecture and fold."""
+    """Lay out the rows, a line for each architecture and fold."""
     lines = [
         "| architecture | fold | UAR | WA | parameters | epochs | training | ONNX | Keras |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -105,7 +105,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Do what is not done yet, then print all of it."""
+    """Compute the missing rows, then print all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpora", default=os.environ.get("EMOTIONRECOG_CORPORA"))
     parser.add_argument("--folds", nargs="+", default=list(FOLDS), choices=FOLDS)

@@ -1,12 +1,12 @@
-"""Measure how many copies of real recordings the audit finds, and how often it is wrong.
+"""Measure how many copies of real recordings the leakage audit finds, and how often it is wrong.
 
     python benchmarks/audit.py --corpora corpora                # 60 clips of each corpus
     python benchmarks/audit.py --corpora corpora --clips 20     # faster
 
-Copies of seeded random clips are written to a temporary folder and compared with all recordings of
-the speakers that they are of; so are these recordings with each other. The limit of
-`emotionrecog.splits.leakage` was chosen on copies of clips of one half of the speakers
-(``--development`` shows that half); what is printed is measured on the other.
+Copies of randomly drawn clips are written to a temporary folder and compared with all recordings
+of their speakers, and these recordings with each other. The threshold of
+`emotionrecog.splits.fingerprints` was chosen on copies of clips of one half of the speakers
+(``--development`` shows that half); by default, the other half is measured.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ from emotionrecog.splits.leakage import audit
 Samples = NDArray[np.float32]
 Rng = np.random.Generator
 
-# Pairs of names that are one recording in the owners' files, or part of one another. The first four
-# are known for their equal samples. The audit found the others: their waveforms follow each other
-# from beginning to end.
+# Pairs of names that are the same recording in the owners' files, or part of one another. The first
+# four have equal samples. The audit found the others: their waveforms agree from beginning to end.
 DUPLICATES = {
     frozenset(pair.split(" = "))
     for pair in (
@@ -58,7 +57,7 @@ DUPLICATES = {
 
 
 def save(path: Path, samples: Samples, rate: int, kind: str = "wav", level: float = 0.0) -> Path:
-    """Write a file, in 16 bits or as a codec makes it at a compression level from 0 to 1."""
+    """Write a file, in 16 bits or by a codec with a compression level from 0 to 1."""
     path = path.with_suffix(f".{kind}")
     container, subtype, more = {
         "wav": ("WAV", "PCM_16", {}),
@@ -76,12 +75,12 @@ def save(path: Path, samples: Samples, rate: int, kind: str = "wav", level: floa
 
 
 def resampled(path: Path, samples: Samples, rate: int, to: int) -> Path:
-    """Write at another sampling rate."""
+    """Write a file at another sampling rate."""
     return save(path, soxr.resample(samples, rate, to), to)
 
 
 def cut(samples: Samples, rate: int, rng: Rng, *, start: bool, end: bool) -> Samples:
-    """Take 0.1 to 0.5 s away."""
+    """Cut 0.1 to 0.5 s off."""
     first, last = (int(rate * rng.uniform(0.1, 0.5)) * wanted for wanted in (start, end))
     return samples[first : len(samples) - last]
 
@@ -92,13 +91,13 @@ def padded(samples: Samples, rate: int, *, start: bool, end: bool) -> Samples:
 
 
 def noisy(samples: Samples, rng: Rng, snr: float) -> Samples:
-    """Add white noise, this many dB below the recording's mean power."""
+    """Add white noise at a signal-to-noise ratio in dB."""
     level = np.sqrt(np.mean(np.square(samples))) * 10 ** (-snr / 20)
     return samples + (level * rng.standard_normal(len(samples))).astype(np.float32)
 
 
 def echoing(samples: Samples, rate: int, rng: Rng) -> Samples:
-    """Add a room that fades by 60 dB in 0.3 s, as loud as the voice itself."""
+    """Add reverberation that decays by 60 dB in 0.3 s, as loud as the voice."""
     t = np.arange(int(0.3 * rate)) / rate
     room = rng.standard_normal(len(t)) * 10 ** (-3 * t / 0.3)
     room *= 1 / np.sqrt(np.sum(room**2))
@@ -108,7 +107,7 @@ def echoing(samples: Samples, rate: int, rng: Rng) -> Samples:
 
 
 def changed(samples: Samples, factor: float) -> Samples:
-    """Play faster, tempo and pitch together."""
+    """Play faster, which changes tempo and pitch."""
     return soxr.resample(samples, factor, 1.0)
 
 
@@ -148,7 +147,7 @@ COPIES = {
 
 
 def of_half(utterance: Utterance, development: bool) -> bool:
-    """Divide the speakers, by a hash of their names; TESS has one in each half."""
+    """Return whether the speaker is in a half, by a hash of the name; TESS has one in each."""
     if utterance.corpus == "tess":
         return (utterance.speaker == "tess/OAF") == development
     return (hashlib.sha256(utterance.speaker.encode()).digest()[0] % 2 == 0) == development
@@ -194,7 +193,7 @@ def hard(one: Utterance, two: Utterance) -> str:
 
 
 def main() -> None:
-    """Make copies, look for them, and print two tables."""
+    """Write copies, audit them, and print two tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--corpora", type=Path, default=os.environ.get("EMOTIONRECOG_CORPORA"), metavar="FOLDER"
@@ -222,23 +221,23 @@ def main() -> None:
     source = {copy.path: u for u, row in zip(chosen, made, strict=True) for copy in row}
     kind_of = {copy.path: kind for row in made for copy, kind in zip(row, COPIES, strict=True)}
     by_path = {u.path: u for u in originals}
-    found: Counter[str] = Counter()
+    n_matches: Counter[str] = Counter()
     lowest = dict.fromkeys(COPIES, 1.0)
-    wrong, known = Counter(), set()
+    n_wrong, duplicates = Counter(), set()
     for pair in report.pairs:
         one, two = by_path[pair.train], source.get(pair.test) or by_path[pair.test]
         names = frozenset((one.path.stem, two.path.stem))
         if one is two:
             if pair.test in kind_of:
                 kind = kind_of[pair.test]
-                found[kind] += 1
+                n_matches[kind] += 1
                 lowest[kind] = min(lowest[kind], pair.similarity or 0.0)
         elif names in DUPLICATES:
-            known.add(names)
+            duplicates.add(names)
         else:
             copied = pair.test in kind_of
             if copied or str(pair.train) < str(pair.test):  # originals are compared both ways
-                wrong[hard(one, two), copied] += 1
+                n_wrong[hard(one, two), copied] += 1
                 print(f"wrong: {pair.train.name} = {pair.test.name}, {pair.similarity}")
 
     print(
@@ -248,12 +247,12 @@ def main() -> None:
     )
     print(f"{'copy':<46}{'found':>6}{'of':>6}{'recall':>9}{'lowest correlation':>20}")
     for kind in COPIES:
-        share = f"{100 * found[kind] / len(chosen):.1f} %"
-        low = f"{lowest[kind]:.3f}" if found[kind] else "-"
-        print(f"{kind:<46}{found[kind]:>6}{len(chosen):>6}{share:>9}{low:>20}")
+        share = f"{100 * n_matches[kind] / len(chosen):.1f} %"
+        low = f"{lowest[kind]:.3f}" if n_matches[kind] else "-"
+        print(f"{kind:<46}{n_matches[kind]:>6}{len(chosen):>6}{share:>9}{low:>20}")
     present = {u.path.stem for u in originals}
     expected = {pair for pair in DUPLICATES if pair <= present}
-    print(f"\nduplicates in the owners' files: {len(known)} of {len(expected)} found\n")
+    print(f"\nduplicates in the owners' files: {len(duplicates)} of {len(expected)} found\n")
 
     pairs: Counter[tuple[str, bool]] = Counter()
     for utterances in group(originals):
@@ -261,15 +260,15 @@ def main() -> None:
             pairs[hard(one, two), False] += 1
     pairs["different speakers", False] = len(originals) * (len(originals) - 1) // 2 - pairs.total()
     copied_pairs = len(copies) * (len(originals) - 1)
-    print(f"{'recordings that are not one':<54}{'pairs':>12}{'wrong':>7}")
+    print(f"{'different recordings':<54}{'pairs':>12}{'wrong':>7}")
     for (name, _), count in sorted(pairs.items()):
-        print(f"{name:<54}{count:>12}{wrong[name, False]:>7}")
-    n_wrong = sum(count for (_, copied), count in wrong.items() if copied)
-    print(f"{'copies of one with the others':<54}{copied_pairs:>12}{n_wrong:>7}")
+        print(f"{name:<54}{count:>12}{n_wrong[name, False]:>7}")
+    n_wrong_copies = sum(count for (_, copied), count in n_wrong.items() if copied)
+    print(f"{'copies with other recordings':<54}{copied_pairs:>12}{n_wrong_copies:>7}")
 
 
 def group(utterances: list[Utterance]) -> list[list[Utterance]]:
-    """Put the recordings of each speaker together."""
+    """Return the recordings of each speaker."""
     speakers = {u.speaker for u in utterances}
     return [[u for u in utterances if u.speaker == speaker] for speaker in sorted(speakers)]
 

@@ -1,20 +1,22 @@
-"""How calibrated a recogniser is on voices that nothing was fitted to, and what it says of others.
+"""Measure calibration on new speakers, and the remarks on degraded recordings and other sounds.
 
     python benchmarks/calibration.py FITTED TESTED --corpora CORPORA
 
-FITTED and TESTED are two networks of one recipe, neither calibrated. FITTED has not heard the
-speakers of ``joint-validation``, TESTED has not heard those of ``joint-test``. The temperature, the
-label sets and what training is like are fitted to what FITTED says of the former; measured is what
-TESTED, calibrated so, says of the latter, of whom nothing was known to either. The folds of
-``benchmarks/results/benchmark`` are calibrated by one another besides.
+FITTED and TESTED are two uncalibrated networks of one recipe. FITTED was trained without the
+speakers of ``joint-validation`` and ``joint-test``, TESTED without those of ``joint-test``. The
+temperature, the label sets and the reference are fitted to the answers of FITTED on
+``joint-validation``; then TESTED, with this calibration, is measured on ``joint-test``, whose
+speakers neither has seen. In addition, each fold of ``benchmarks/results/benchmark`` is calibrated
+on the others.
 
-Figures go to ``benchmarks/results/calibration.json``, pictures to ``docs/images``; about ten
+Results go to ``benchmarks/results/calibration.json``, pictures to ``docs/images``; about ten
 minutes on one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -23,13 +25,14 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionrecog import EmotionRecognizer, __version__, audio, datasets, plots
+from emotionrecog import EmotionRecognizer, __version__, audio, datasets, files, plots
 from emotionrecog.evaluation import Predictions, calibration_error, risk_coverage
 from emotionrecog.evaluation.conditions import CONDITIONS
 from emotionrecog.evaluation.predictions import collect
 from emotionrecog.inference.reliability import LabelSets
 from emotionrecog.splits import protocols
 from emotionrecog.splits.dividing import sample_clips, speaker_parts
+from emotionrecog.text import rounded
 from emotionrecog.training.calibration import calibrate, fit_temperature, sharpened
 
 ROOT = Path(__file__).parents[1]
@@ -38,19 +41,28 @@ CONFIDENCES = (0.5, 0.7, 0.9)
 FITTED = ("ravdess", "crema_d")  # enough speakers
 FOLDED = ("ravdess/subject5", "ravdess/emobox6", "cremad/emosuperb5")
 RATE = 16_000
-SPOILT = (
-    *("white noise, 20 dB SNR", "white noise, 10 dB SNR", "white noise, 0 dB SNR"),
-    *("pink noise, 10 dB SNR", "pink noise, 0 dB SNR"),
-    *("clipped, 6 dB below the peak", "clipped, 12 dB below the peak"),
-    *("clipped, 18 dB below the peak", "telephone band, 300 to 3400 Hz", "low-pass, 2 kHz"),
-    *("room, 1 s, 0 dB direct", "cropped, to 50 %", "Opus, 16 kbit/s", "quieter, 20 dB"),
+DEGRADED = (
+    "white noise, 20 dB SNR",
+    "white noise, 10 dB SNR",
+    "white noise, 0 dB SNR",
+    "pink noise, 10 dB SNR",
+    "pink noise, 0 dB SNR",
+    "clipped, 6 dB below the peak",
+    "clipped, 12 dB below the peak",
+    "clipped, 18 dB below the peak",
+    "telephone band, 300 to 3400 Hz",
+    "low-pass, 2 kHz",
+    "room, 1 s, 0 dB direct",
+    "cropped, to 50 %",
+    "Opus, 16 kbit/s",
+    "quieter, 20 dB",
 )
 
 
 def perfect(confidence: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the mean calibration error, and what it exceeds in one of 20 draws, of perfection.
+    """Return the mean and the 95th percentile of the calibration error of perfect confidence.
 
-    Answers are right as often as they say, and the error is above 0 because they are few.
+    Answers are as often correct as their confidence says; they are few, so the error is above 0.
     """
     errors = [
         calibration_error(confidence, rng.uniform(size=len(confidence)) < confidence)
@@ -60,7 +72,7 @@ def perfect(confidence: np.ndarray, rng: np.random.Generator) -> tuple[float, fl
 
 
 def sounds() -> dict[str, np.ndarray]:
-    """Return three seconds each of what is no speech."""
+    """Return three seconds of each of several sounds that are not speech."""
     rng = np.random.default_rng(0)
     t = np.arange(3 * RATE) / RATE
 
@@ -95,7 +107,7 @@ def sounds() -> dict[str, np.ndarray]:
     }
 
 
-def made_of(samples: np.ndarray, level: float = 0.1) -> tuple[np.ndarray, int]:
+def as_recording(samples: np.ndarray, level: float = 0.1) -> tuple[np.ndarray, int]:
     """Return a recording of a sound, with the noise of 16 bits."""
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, len(samples)) / 2**15
     scaled = level * samples / np.abs(samples).max() + noise
@@ -103,19 +115,19 @@ def made_of(samples: np.ndarray, level: float = 0.1) -> tuple[np.ndarray, int]:
 
 
 def headings(reasons: tuple[str, ...]) -> list[str]:
-    """Return what is wrong, without the figures."""
+    """Return the reasons without their numbers."""
     return [reason.partition(":")[0] for reason in reasons]
 
 
-def told(recognizer, clips):
-    """Return the answers to clips, those that were given."""
+def judged(recognizer, clips):
+    """Return the clips that can be judged, and the answers to them."""
     answers = recognizer.predict_batch((u.path for u in clips), on_error="keep")
     pairs = [(u, a) for u, a in zip(clips, answers, strict=True) if not isinstance(a, Exception)]
     return [u for u, _ in pairs], [a for _, a in pairs]
 
 
 def arrays(recognizer, clips, answers):
-    """Return probabilities, numbers of the labels acted, corpora and speakers."""
+    """Return probabilities, positions of the labels acted, corpora and speakers."""
     return (
         np.array([list(answer.probabilities.values()) for answer in answers]),
         np.array([recognizer.labels.index(u.emotion) for u in clips]),
@@ -125,9 +137,9 @@ def arrays(recognizer, clips, answers):
 
 
 def both_scores(shares, acted, corpora, speakers):
-    """Compare two scores of sets on the speakers they are fitted to, a fifth at a time.
+    """Compare two scores for label sets, on each fifth of the speakers with sets from the others.
 
-    One less the probability; and the sum of the probabilities down to it (Romano, Sesia, Candès:
+    One minus the probability; and the sum of the probabilities down to it (Romano, Sesia, Candès:
     "Classification with valid and adaptive coverage", NeurIPS 2020, not randomised).
     """
     order = np.argsort(-shares, axis=1, kind="stable")
@@ -141,14 +153,14 @@ def both_scores(shares, acted, corpora, speakers):
         for coverage in COVERAGES:
             chosen = np.zeros(shares.shape, dtype=bool)
             for number in np.unique(part):
-                own, others = part == number, part != number
+                tested, others = part == number, part != number
                 limit = np.quantile(
                     np.append(scores[right][others], np.inf),
                     coverage,
                     weights=np.append(weights[others], 1.0),
                     method="inverted_cdf",
                 )
-                chosen[own] = scores[own] <= limit
+                chosen[tested] = scores[tested] <= limit
             chosen[np.arange(len(acted)), shares.argmax(axis=1)] = True
             covered, size = (
                 np.average(values, weights=weights) for values in (chosen[right], chosen.sum(1))
@@ -158,57 +170,61 @@ def both_scores(shares, acted, corpora, speakers):
 
 
 def by_corpus(before, after, sets, answers, clips, labels, rng):
-    """Return the rows of the corpora: calibration, sets, what is kept, what is doubted."""
+    """Return the results of each corpus: calibration, label sets, abstention and remarks."""
     shares, acted, corpora, speakers = after
     rows = []
     closed = [
         Predictions(
             labels=labels,
             utterances=tuple(clips),
-            probabilities=given,
+            probabilities=probabilities,
             durations=np.full(len(clips), np.nan),
         ).among_acted()
-        for given in (before[0], shares)
+        for probabilities in (before[0], shares)
     ]
     for corpus in dict.fromkeys(corpora.tolist()):
-        own = corpora == corpus
+        in_corpus = corpora == corpus
         row = {
             "corpus": corpus,
-            "n_clips": int(own.sum()),
-            "n_speakers": len(set(speakers[own].tolist())),
+            "n_clips": int(in_corpus.sum()),
+            "n_speakers": len(set(speakers[in_corpus].tolist())),
         }
         for when, any_of, acted_of in (
             ("before", before[0], closed[0]),
             ("after", shares, closed[1]),
         ):
-            for among, given in (("any", any_of[own]), ("acted", acted_of[own])):
-                sure, hit = given.max(axis=1), given.argmax(axis=1) == acted[own]
-                mean, high = perfect(sure, rng)
+            for among, rows_among in (("any", any_of[in_corpus]), ("acted", acted_of[in_corpus])):
+                confidence = rows_among.max(axis=1)
+                is_correct = rows_among.argmax(axis=1) == acted[in_corpus]
+                mean, high = perfect(confidence, rng)
                 row[f"{when}_{among}"] = {
-                    "accuracy": hit.mean(),
-                    "confidence": sure.mean(),
-                    "ece": calibration_error(sure, hit),
+                    "accuracy": is_correct.mean(),
+                    "confidence": confidence.mean(),
+                    "ece": calibration_error(confidence, is_correct),
                     "perfect_ece": mean,
                     "perfect_ece_95": high,
-                    "aurc": risk_coverage(sure, hit)[1].mean(),
+                    "aurc": risk_coverage(confidence, is_correct)[1].mean(),
                 }
-        right = acted[own]
+        right = acted[in_corpus]
         row["sets"] = []
         for coverage in COVERAGES:
-            chosen = [sets.of(share, coverage) for share in shares[own]]
+            chosen = [sets.of(share, coverage) for share in shares[in_corpus]]
             covered = np.mean([a in one for a, one in zip(right, chosen, strict=True)])
             size = np.mean([len(one) for one in chosen])
             row["sets"].append({"coverage": coverage, "covered": covered, "size": size})
-        sure, hit = shares[own].max(axis=1), shares[own].argmax(axis=1) == right
+        confidence = shares[in_corpus].max(axis=1)
+        is_correct = shares[in_corpus].argmax(axis=1) == right
         row["kept"] = [
             {
                 "min_confidence": least,
-                "kept": np.mean(sure >= least),
-                "accuracy_kept": hit[sure >= least].mean() if (sure >= least).any() else None,
+                "kept": np.mean(confidence >= least),
+                "accuracy_kept": (
+                    is_correct[confidence >= least].mean() if (confidence >= least).any() else None
+                ),
             }
             for least in CONFIDENCES
         ]
-        reasons = [headings(a.reasons) for a, is_own in zip(answers, own, strict=True) if is_own]
+        reasons = [headings(a.reasons) for a in itertools.compress(answers, in_corpus)]
         row["reliable"] = np.mean([not one for one in reasons])
         row["doubted"] = dict(Counter(name for one in reasons for name in one))
         rows.append(row)
@@ -216,10 +232,10 @@ def by_corpus(before, after, sets, answers, clips, labels, rng):
 
 
 def by_folds(folder, rng):
-    """Return how calibrated the networks of a benchmark are, each fold fitted by the others.
+    """Return the calibration of a benchmark's networks, each fold calibrated on the others.
 
-    All speakers of a corpus take part, whom the network that answered had not heard; nor was the
-    temperature fitted to any of the fold.
+    All speakers of a corpus take part. None was seen in training by the network that answered, and
+    the temperature was not fitted to any of the fold.
     """
     rows = []
     for name in FOLDED:
@@ -255,12 +271,12 @@ def by_folds(folder, rng):
     return rows
 
 
-def spoilt(recognizer, clips):
-    """Return how many recordings are doubted once they are spoilt, and how many answers stay."""
+def degraded(recognizer, clips):
+    """Return the shares of degraded recordings with remarks and with unchanged answers."""
     clean = [recognizer.predict(u.path) for u in clips]
     conditions = {condition.name: condition for condition in CONDITIONS}
     rows = []
-    for name in SPOILT:
+    for name in DEGRADED:
         answers = []
         for number, clip in enumerate(clips):
             waveform = conditions[name].apply(audio.load(clip.path), np.random.default_rng(number))
@@ -278,31 +294,22 @@ def spoilt(recognizer, clips):
 
 
 def cost(recognizer, clip):
-    """Return what the checks take, in ms, for three seconds of speech."""
+    """Return the time that the checks take for three seconds of speech, in ms."""
     samples = audio.load(clip.path, sampling_rate=recognizer.artifact.features.sampling_rate)
     rate = samples.sampling_rate
-    given = (np.resize(samples.samples, 3 * rate), rate)
+    clip = (np.resize(samples.samples, 3 * rate), rate)
     times = {recognizer.predict: [], recognizer.probabilities: []}
     for _ in range(200):  # in turn, and processor time, so that other programs matter little
-        for ask, own in times.items():
+        for ask, seconds in times.items():
             began = time.process_time()
-            ask(given)
-            own.append(time.process_time() - began)
-    best = [1000 * min(own) for own in times.values()]
+            ask(clip)
+            seconds.append(time.process_time() - began)
+    best = [1000 * min(seconds) for seconds in times.values()]
     return {"predict_ms": best[0], "without_checks_ms": best[1]}
 
 
-def rounded(value):
-    """Return figures to four decimals, ready for JSON."""
-    if isinstance(value, dict):
-        return {name: rounded(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(inner) for inner in value]
-    return round(float(value), 4) if isinstance(value, float | np.floating) else value
-
-
 def main() -> None:
-    """Measure, write and draw."""
+    """Measure, write the results and draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("fitted", type=Path)
     parser.add_argument("tested", type=Path)
@@ -316,22 +323,23 @@ def main() -> None:
 
     utterances = datasets.read(arguments.corpora)
     fitted, tested = (EmotionRecognizer.load(p) for p in (arguments.fitted, arguments.tested))
-    (watched,), (unheard,) = (
+    (validation,), (test,) = (
         protocols.get(name).folds(utterances) for name in ("joint-validation", "joint-test")
     )
-    for recognizer, clips in ((fitted, [*watched.test, *unheard.test]), (tested, unheard.test)):
+    for recognizer, clips in ((fitted, [*validation.test, *test.test]), (tested, test.test)):
         shared = set(recognizer.artifact.training["speakers"]) & {u.speaker for u in clips}
         if shared or recognizer.artifact.temperature != 1:
             parser.error(f"{recognizer}: calibrated, or trained on {sorted(shared)}")
 
-    predictions = collect(fitted, fitted.labels, watched.test, None, -1)
-    learnt = set(tested.artifact.training["speakers"])
-    calibrated = calibrate(
+    predictions = collect(fitted, fitted.labels, validation.test, None, -1)
+    trained_on = set(tested.artifact.training["speakers"])
+    artifact = calibrate(
         tested,
         predictions,
-        train_set=[u for u in utterances if u.speaker in learnt],
-        protocol=watched.name,
+        train_set=[u for u in utterances if u.speaker in trained_on],
+        protocol=validation.name,
     )
+    calibrated = EmotionRecognizer(artifact)
     shares, acted = predictions.probabilities, predictions.acted
     corpora, speakers = (
         np.array(names)
@@ -341,20 +349,20 @@ def main() -> None:
     scores = both_scores(sharpened(shares, temperature), acted, corpora, speakers)
     sets = LabelSets.from_dict(calibrated.artifact.calibration["label_sets"])
 
-    clips, answers = told(calibrated, unheard.test)
+    clips, answers = judged(calibrated, test.test)
     after = arrays(calibrated, clips, answers)
-    before = arrays(tested, clips, told(tested, clips)[1])
+    before = arrays(tested, clips, judged(tested, clips)[1])
     differences = []
     for corpus in set(after[2].tolist()):
-        own = after[2] == corpus
-        right = np.flatnonzero(own), after[1][own]
+        in_corpus = after[2] == corpus
+        right = np.flatnonzero(in_corpus), after[1][in_corpus]
         ways = (after[0], sharpened(before[0], temperature))
         losses = [-np.log(shares[right]).mean() for shares in ways]
         differences.append(abs(losses[0] - losses[1]))
     rng = np.random.default_rng(0)
     some = sample_clips([u for u in clips if u.corpus in FITTED], arguments.spoilt)
     words = ["python", "benchmarks/calibration.py", *map(str, (arguments.fitted, arguments.tested))]
-    found = {
+    results = {
         "command": " ".join(words),
         "version": __version__,
         "fitted": fitted.artifact.name,
@@ -370,26 +378,27 @@ def main() -> None:
         "corpora": by_corpus(before, after, sets, answers, clips, calibrated.labels, rng),
         "folds": by_folds(ROOT / "benchmarks/results/benchmark", rng),
         "sounds": [
-            {"sound": name, "reasons": calibrated.predict(made_of(samples)).reasons}
+            {"sound": name, "reasons": calibrated.predict(as_recording(samples)).reasons}
             for name, samples in sounds().items()
         ],
-        "spoilt": {"n_clips": len(some), "conditions": spoilt(calibrated, some)},
+        "spoilt": {"n_clips": len(some), "conditions": degraded(calibrated, some)},
         "cost": cost(calibrated, clips[0]),
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(rounded(found), indent=1, ensure_ascii=False)
-    arguments.output.write_text(f"{text}\n", encoding="utf-8")
+    files.write_json(arguments.output, rounded(results, 4))
 
-    own = np.isin(after[2], FITTED)
+    is_fitted = np.isin(after[2], FITTED)
     for when, table in (("before", before), ("after", after)):
-        sure, hit = table[0].max(axis=1)[own], (table[0].argmax(axis=1) == table[1])[own]
-        plots.reliability(sure, hit).savefig(arguments.pictures / f"reliability_{when}.png")
+        confidence = table[0].max(axis=1)[is_fitted]
+        is_correct = (table[0].argmax(axis=1) == table[1])[is_fitted]
+        plots.reliability(confidence, is_correct).savefig(
+            arguments.pictures / f"reliability_{when}.png"
+        )
     curves = {
         row["corpus"]: risk_coverage(
             after[0].max(axis=1)[after[2] == row["corpus"]],
             (after[0].argmax(axis=1) == after[1])[after[2] == row["corpus"]],
         )
-        for row in found["corpora"]
+        for row in results["corpora"]
     }
     plots.risk_coverage(curves).savefig(arguments.pictures / "risk_coverage.png")
 

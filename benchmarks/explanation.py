@@ -1,15 +1,16 @@
-"""What neutral speech is like, and whether explanations mean something.
+"""Measure neutral speech, and check that explanations depend on the network.
 
 ::
 
     python benchmarks/explanation.py neutral
     python benchmarks/explanation.py check runs/validation-0 --sibling runs/validation-1
 
-The first measures the neutral clips of the corpora and writes `src/emotionrecog/data/neutral.json`,
-with which `recognizer.explain` compares voices. The second explains clips of speakers whom the
-recogniser never heard and writes `benchmarks/results/explanation.json`: how much the maps are like
-those of a sibling trained alike and of networks whose weights were shuffled, and how much faster
-an answer goes when that is taken away which its map names than when something else is.
+The first command measures the neutral clips of the corpora and writes
+`src/emotionrecog/data/neutral.json`, with which `recognizer.explain` compares voices. The second
+explains clips of speakers not seen in training and writes `benchmarks/results/explanation.json`:
+the similarity of the maps to those of another run of the recipe and of networks with shuffled
+weights, and how much faster an answer changes when the cells that its map names are turned down
+than when others are.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SYLLABLES = {
 
 
 def neutral(utterances: list[Utterance]) -> None:
-    """Measure neutral clips; every speaker weighs the same, and women and men together do."""
+    """Measure neutral clips, with equal weights for all speakers and for women and men."""
     chosen = [u for u in utterances if u.emotion == "neutral" and u.style == "speech"]
     chosen = [u for u in chosen if u.sex is not None]
     by_speaker: dict[str, list[dict[str, float | None]]] = defaultdict(list)
@@ -164,12 +165,12 @@ def check(
 
 
 def share(curve: np.ndarray, other: np.ndarray) -> float:
-    """Return the share of clips whose probability falls faster, in the mean over the shares."""
+    """Return the share of clips whose probability falls faster, averaged over the shares."""
     return round(float((curve.mean(axis=1) < other.mean(axis=1)).mean()), 3)
 
 
 def syllables(utterances: list[Utterance]) -> dict[str, float]:
-    """Compare what is counted in clips of CREMA-D with the syllables of the sentences."""
+    """Compare the peaks counted in clips of CREMA-D with the syllables of the sentences."""
     said = [u for u in utterances if u.corpus == "crema_d"][::20]
     counted = []
     for utterance in said:
@@ -192,7 +193,7 @@ def write(path: Path, results: dict[str, object]) -> None:
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Run the command that the first argument names."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("neutral", "check"))
     parser.add_argument("run", nargs="?", type=Path, help="folder of a recogniser")

@@ -1,4 +1,4 @@
-"""What 8-bit weights cost and bring: figures on held-out speakers, size, time for a window.
+"""Compare 8-bit and 32-bit networks: results on held-out speakers, size, time for a window.
 
     python benchmarks/int8.py FOLDER... --corpora /path/to/corpora
 
@@ -32,7 +32,7 @@ def in_8_bits(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def milliseconds(recognizers: Iterable[EmotionRecognizer]) -> list[float]:
-    """Return the shortest times that networks take for one window, on one core, asked in turn."""
+    """Return the shortest time of each network for one window on one core, called in turn."""
     times: list[list[float]] = []
     for _ in range(N_CALLS):
         times.append([])

@@ -1,7 +1,8 @@
-"""How long each architecture takes for one clip in ONNX Runtime, on one core.
+"""Measure the time of each architecture for one clip in ONNX Runtime, on one core.
 
-Untrained networks of default sizes for eight emotions, given as many frames as ``emotionrecog
-models`` says; then a bidirectional recurrent layer as Keras masks it, and as this package does.
+The networks are untrained, with default sizes for eight emotions, and with as many frames as
+``emotionrecog models`` lists. Then a bidirectional recurrent layer is measured, with the masking of
+Keras and with that of this package.
 Run with OMP_NUM_THREADS=1.
 """
 

@@ -1,4 +1,4 @@
-"""Answer as `emotionrecog predict` does, but through Keras, for `benchmarks/speed.py`."""
+"""Predict as `emotionrecog predict` does, but with Keras, for `benchmarks/speed.py`."""
 
 import sys
 

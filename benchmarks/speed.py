@@ -1,11 +1,11 @@
-"""Measure how fast the bundled recogniser answers, and print a table.
+"""Measure the speed of the bundled recogniser, and print a table.
 
     python benchmarks/speed.py                              # cold start and warm latency
     python benchmarks/speed.py --folder corpora/crema_d   # throughput as well
 
-Cold start is the wall time of a whole process, the command and the same prediction through Keras in
-turn, so that the ratio holds whatever else the machine does. Peak memory is what the operating
-system accounts to the finished process.
+Cold start is the wall time of a whole process. The command and the same prediction through Keras
+run in turn, so that the ratio does not depend on the load of the machine. Peak memory is as the
+operating system reports it for the finished process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def run(command: list[str]) -> tuple[float, float]:
 
 
 def cold(n_runs: int) -> None:
-    """Time whole processes, the two in turn, after one run of each that does not count."""
+    """Measure the time of whole processes in turn, after one warm-up run of each."""
     run(COMMAND), run(THROUGH_KERAS)
     pairs = [(run(COMMAND), run(THROUGH_KERAS)) for _ in range(n_runs)]
     for name, column in (("emotionrecog predict", 0), ("the same through Keras", 1)):
@@ -55,7 +55,7 @@ def cold(n_runs: int) -> None:
 
 
 def warm(n_runs: int) -> None:
-    """Time predictions of 3 s of speech in memory, on one core."""
+    """Measure the time of predictions of 3 s of speech in memory, on one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     recognizer = EmotionRecognizer()
@@ -74,7 +74,7 @@ def warm(n_runs: int) -> None:
 
 
 def throughput(folder: Path) -> None:
-    """Time all recordings of a folder, from file to answer, on all cores."""
+    """Measure the time of all recordings of a folder, from file to answer, on all cores."""
     recognizer = EmotionRecognizer()
     paths = sorted(audio.find(folder))
     start = time.perf_counter()
@@ -88,7 +88,7 @@ def throughput(folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the measurements that the options select."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, help="recordings to measure throughput on")
     parser.add_argument("--runs", type=int, default=7, help="pairs of processes (default: 7)")

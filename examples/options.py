@@ -1,4 +1,4 @@
-"""What the example scripts have in common: where the corpora lie, and how much of them to use."""
+"""The options of the example scripts: the folder of the corpora, and how much of them to use."""
 
 import argparse
 import dataclasses
@@ -14,28 +14,28 @@ from emotionrecog.datasets import Utterance
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the command line says; `epochs` and `batch_size` are None for the usual ones."""
+    """The parsed options; `epochs` and `batch_size` are None for the defaults."""
 
     corpora: Path
     slice: int | None
 
     @property
     def epochs(self) -> int | None:
-        """Return one where a slice is asked for."""
+        """Return 1 for a slice."""
         return 1 if self.slice else None
 
     @property
     def batch_size(self) -> int | None:
-        """Return few where a slice is asked for, which may hold no more."""
+        """Return a small number for a slice, which may have no more clips."""
         return 8 if self.slice else None
 
     def speech(self, *names: str) -> list[Utterance]:
-        """Read the speech of some corpora."""
+        """Return the speech of some corpora."""
         utterances = EmotionRecognizer.load_corpus(self.corpora)
         return [u for u in utterances if u.corpus in names and u.style == "speech"]
 
     def thin(self, utterances: list[Utterance]) -> list[Utterance]:
-        """Keep `slice` clips of each speaker, drawn at random; all where it is None."""
+        """Return `slice` random clips of each speaker, or all clips if it is None."""
         if self.slice is None:
             return utterances
         rng = np.random.default_rng(0)
@@ -47,21 +47,21 @@ class Options:
 
 
 def parse(description: str | None) -> Options:
-    """Read the command line of a script."""
+    """Parse the command line of a script."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--corpora",
         type=Path,
         default=os.environ.get("EMOTIONRECOG_CORPORA"),
-        help="folder that holds a folder of each corpus (default: EMOTIONRECOG_CORPORA)",
+        help="folder with a folder for each corpus (default: EMOTIONRECOG_CORPORA)",
     )
     parser.add_argument(
         "--slice",
         type=int,
         metavar="N",
-        help="try it out: N clips of each speaker, one epoch",
+        help="use N clips of each speaker and one epoch, as a test",
     )
-    given = parser.parse_args()
-    if given.corpora is None:
-        parser.error("say with --corpora, or in EMOTIONRECOG_CORPORA, where the corpora lie")
-    return Options(given.corpora, given.slice)
+    arguments = parser.parse_args()
+    if arguments.corpora is None:
+        parser.error("name the folder of the corpora with --corpora or in EMOTIONRECOG_CORPORA")
+    return Options(arguments.corpora, arguments.slice)

@@ -1,10 +1,10 @@
-"""Recordings of one's own, in a folder for each emotion: train, measure on a new voice, save, use.
+"""Train on your own recordings, in a folder for each emotion; evaluate on a new voice, save, use.
 
 ::
 
     python examples/own_data.py recordings    # recordings/happy/bob_1.wav, recordings/sad/eve_2.wav
 
-Without a folder, the script makes recordings itself: hums, higher for happy than for sad.
+Without a folder, the script creates recordings: hums, higher for happy than for sad.
 """
 
 import sys
@@ -20,7 +20,7 @@ from emotionrecog.splits import protocols
 
 
 def make_recordings(folder: Path) -> Path:
-    """Hum, three voices and four times for each of two emotions."""
+    """Write four hums of each of three voices for each of two emotions."""
     rng = np.random.default_rng(0)
     for emotion, pitch in (("happy", 320.0), ("sad", 140.0)):
         (folder / emotion).mkdir()
@@ -36,12 +36,12 @@ def make_recordings(folder: Path) -> Path:
 with tempfile.TemporaryDirectory() as temporary:
     recordings = Path(sys.argv[1]) if len(sys.argv) > 1 else make_recordings(Path(temporary))
 
-    # Ten lines of one's own. Who speaks stands before the underscore.
+    # In file names, the speaker stands before the underscore.
     utterances = from_folders(recordings, speaker=lambda path: path.stem.split("_")[0])
     fold = protocols.get("loso").folds(utterances)[0]
-    # A regression on statistics of the spectrum; networks need more recordings.
+    # A logistic regression on statistics of the spectrum; networks need more recordings.
     recognizer = EmotionRecognizer.train(fold.train + fold.validation, architecture="linear")
     print(recognizer.evaluate(fold.test))
     recognizer.save(Path(temporary, "my-recogniser"))
-    again = EmotionRecognizer.load(Path(temporary, "my-recogniser"))
-    print(fold.test[0].path.name, "sounds", again.predict(fold.test[0].path).emotion)
+    loaded = EmotionRecognizer.load(Path(temporary, "my-recogniser"))
+    print(fold.test[0].path.name, "sounds", loaded.predict(fold.test[0].path).emotion)

@@ -1,4 +1,4 @@
-"""Name the emotion in one recording, then in several at once."""
+"""Recognise the emotion in one recording, then in several at once."""
 
 import sys
 from pathlib import Path
@@ -7,14 +7,14 @@ from emotionrecog import EmotionRecognizer
 
 
 def main(recordings: list[Path]) -> None:
-    """Print what is heard in the first recording in full, then one line for each of them."""
+    """Print all probabilities of the first recording, then one line for each recording."""
     recognizer = EmotionRecognizer()
 
     prediction = recognizer.predict(recordings[0])
     for emotion, probability in prediction.probabilities.items():
         print(f"{emotion:<10} {probability:6.1%}")
 
-    # With "keep", a recording that cannot be judged gives its error and stops nothing.
+    # With "keep", a recording that cannot be judged yields its error and does not stop the others.
     answers = recognizer.predict_batch(recordings, on_error="keep")
     for recording, answer in zip(recordings, answers, strict=True):
         if isinstance(answer, Exception):

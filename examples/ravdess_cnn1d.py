@@ -8,7 +8,7 @@ from emotionrecog.splits import protocols
 options = parse(__doc__)
 utterances = options.thin(options.speech("ravdess"))
 
-# Five actors to test on, five others to decide when to stop, fourteen to learn from.
+# Five actors are for the test, five for early stopping, and fourteen for training.
 fold = protocols.get("ravdess/subject5").folds(utterances)[0]
 
 recognizer = EmotionRecognizer.train(

@@ -1,4 +1,4 @@
-"""RAVDESS: convolutions beside an LSTM with attention, in three steps with arrays in between."""
+"""RAVDESS: convolutions beside an LSTM with attention, in three steps with arrays."""
 
 from options import parse
 
@@ -7,7 +7,7 @@ from emotionrecog.models import ParallelModel
 
 options = parse(__doc__)
 
-# A path would do, `preprocess_data(dataset_path="corpora/ravdess")`; utterances can be chosen.
+# A path works too, `preprocess_data(dataset_path="corpora/ravdess")`; utterances can be selected.
 utterances = options.thin(options.speech("ravdess"))
 train, validation, test = preprocess_data(dataset_path=utterances)
 print("train", train, "validation", validation, "test", test, sep="\n", end="\n\n")

@@ -11,8 +11,8 @@ six = LABEL_SETS["six"].apply(options.speech("ravdess", "tess"))
 print(six, end="\n\n")
 utterances = options.thin(list(six.utterances))
 
-# Of RAVDESS five actors are tested on, of TESS the younger woman; TESS has only two speakers, so
-# that one a network knows leaves none but the other to test it on.
+# The test has five actors of RAVDESS and the younger woman of TESS. TESS has only two speakers: if
+# one is in training, the other is the test.
 ravdess = protocols.get("ravdess/subject5").folds(utterances)[0]
 tess = protocols.get("tess/speaker2").folds(utterances)[1]
 

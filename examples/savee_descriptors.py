@@ -1,4 +1,4 @@
-"""SAVEE: hand-crafted descriptors and MFCCs; a GRU and, as a floor, a logistic regression."""
+"""SAVEE: hand-crafted descriptors and MFCCs; a GRU and, as a baseline, a logistic regression."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ gru = EmotionRecognizer.train(
     name="gru",
 )
 
-# Whatever is worth its training time should be ahead of this.
+# A network that is worth its training time should be better than this.
 linear = EmotionRecognizer.train(
     fold.train + fold.validation,
     architecture="linear",

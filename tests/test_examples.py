@@ -63,4 +63,4 @@ def test_corpora_must_be_named(
     monkeypatch.delenv("EMOTIONRECOG_CORPORA", raising=False)
     with pytest.raises(SystemExit):
         run("ravdess_cnn1d.py", [], monkeypatch)
-    assert "where the corpora lie" in capsys.readouterr().err
+    assert "name the folder of the corpora" in capsys.readouterr().err

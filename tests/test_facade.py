@@ -16,9 +16,17 @@ from emotionrecog.augmentation import Chain, Gain, SpectrogramAugmentation
 from emotionrecog.datasets import CORPORA, EMOTIONS, Utterance
 from emotionrecog.errors import DatasetError
 from emotionrecog.features import PRESETS, Extractor, FeatureSpec, PresetName
-from emotionrecog.models import ARCHITECTURES, ArchitectureName, export
+from emotionrecog.models import ARCHITECTURES, LOSSES, ArchitectureName, LossName, export
 from emotionrecog.recognizer import EmotionRecognizer
 from emotionrecog.training import Recipe
+from emotionrecog.training.recipe import (
+    BALANCES,
+    OPTIMIZERS,
+    SCHEDULES,
+    BalanceName,
+    OptimizerName,
+    ScheduleName,
+)
 from tests.conftest import CLIP
 
 SAID = [Utterance(CLIP, "happy", corpus="mine", speaker="mine/robot")]
@@ -197,7 +205,14 @@ def test_none_is_the_default(trained: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("literal", "names"),
-    [(ArchitectureName, ARCHITECTURES), (PresetName, PRESETS)],
+    [
+        (ArchitectureName, ARCHITECTURES),
+        (PresetName, PRESETS),
+        (LossName, LOSSES),
+        (BalanceName, BALANCES),
+        (OptimizerName, OPTIMIZERS),
+        (ScheduleName, SCHEDULES),
+    ],
 )
 def test_literal_names_are_those_of_the_tables(literal: Any, names: Iterable[str]) -> None:
     assert get_args(literal) == tuple(names)

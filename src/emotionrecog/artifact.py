@@ -255,16 +255,16 @@ def _require_replaceable(target: Path) -> None:
     """Raise `FileExistsError` unless the path is free, an empty folder or an artefact."""
     if not target.exists():
         return
-    found = "a file"
+    content = "a file"
     if target.is_dir():
         names = {path.name for path in target.iterdir()}
         foreign = names - {MANIFEST, *_HASHED}
         if not names or (MANIFEST in names and not foreign):
             return
-        found = f"one that holds {', '.join(sorted(foreign or names)[:3])}"
+        content = f"one that contains {', '.join(sorted(foreign or names)[:3])}"
     raise FileExistsError(
-        f"{str(target)!r} is left as it is: expected a new folder, an empty one or one that "
-        f"holds a saved recogniser and nothing else, found {found}; choose another folder"
+        f"{str(target)!r} was not replaced: expected a new folder, an empty one or one that "
+        f"contains only a saved recogniser, found {content}; choose another folder"
     )
 
 

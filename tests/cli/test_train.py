@@ -139,11 +139,11 @@ def test_other_architectures_have_their_own_defaults() -> None:
         (["--learning-rate", "20"], "--learning-rate: `learning_rate` must be a number above 0"),
         (["--seed", "1", "--averaging", "2"], "--averaging: `averaging` must be a number from 0"),
         (["--labels", "sad"], "--labels: `labels` must be two or more"),
-        (["--set", "epoch=3"], "--set epoch: `recipe entry` must be one of"),
+        (["--set", "epoch=3"], "--set epoch: a recipe has no entry 'epoch'"),
         (["--set", "epochs=many"], "--set epochs: `epochs` must be a whole number"),
         (["--set", "loss.gamma=3"], "'loss.gamma': a recipe has no table 'loss'; expected one of"),
-        (["--set", "features.n_mel=3"], "--set features.n_mel: `features entry` must be one of"),
-        (["--set", "sizes.unitz=3"], "`size of 'mobilenet'` must be one of"),
+        (["--set", "features.n_mel=3"], "--set features.n_mel: `features` has no entry 'n_mel'"),
+        (["--set", "sizes.unitz=3"], "`sizes` of 'mobilenet' must be some of"),
         (["--set", "sizes=3"], "`sizes` must be a table, got 3"),
         (["--set", "sizes.dropout=much"], "'dropout' of 'mobilenet' must be a value like 0.5, got"),
         (["--config", "none.toml"], "none.toml"),
@@ -472,7 +472,7 @@ def test_train_holds_one_fold_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert asked["audited"] == asked["test"]
     assert asked["train"] == [u for u in savee() if u.speaker != "savee/KL"]
     card = (target / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "has not heard the test speakers of `savee/emobox4/2`" in card
+    assert "was not trained on the test speakers of `savee/emobox4/2`" in card
 
 
 @pytest.mark.tensorflow

@@ -111,7 +111,9 @@ def test_page_opens_in_a_browser(recordings: list[Utterance], tmp_path: Path) ->
     done = subprocess.run(
         [
             *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
             *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900", "--dump-dom"),
             page.as_uri(),
         ],

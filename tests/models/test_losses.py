@@ -1,7 +1,6 @@
 """Losses against their formulas, their gradients and those of Keras; targets and weights."""
 
 import json
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ import tensorflow as tf
 
 from emotionrecog.datasets import EMOTIONS
 from emotionrecog.models.losses import (
-    NAMES,
     Crossentropy,
     Focal,
     balanced_weights,
@@ -27,7 +25,6 @@ from emotionrecog.models.losses import (
     soft_targets,
     voted_targets,
 )
-from emotionrecog.training.recipe import LossName
 
 pytestmark = pytest.mark.tensorflow
 
@@ -300,7 +297,3 @@ def test_targets_that_no_loss_can_use_are_refused() -> None:
     for name in ("smoothing", "absent_weight"):
         with pytest.raises(ValueError, match=rf"`{name}` must be a number from 0 to 1, got 1\.5"):
             loss_targets([[1, 0]], [[1, 1]], **{name: 1.5})
-
-
-def test_losses_are_those_of_recipes() -> None:
-    assert get_args(LossName) == NAMES

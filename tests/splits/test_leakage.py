@@ -3,7 +3,6 @@
 import io
 import json
 import random
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,52 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from hypothesis import given
-from hypothesis import strategies as st
 
 from emotionrecog import audio, datasets
 from emotionrecog.audio import Waveform
 from emotionrecog.datasets import Utterance, write_csv
 from emotionrecog.errors import LeakageError
 from emotionrecog.splits import fingerprints, leakage
-
-RATE = 16_000
-
-
-def voice(seed: int, duration: float = 1.6) -> np.ndarray:
-    """Return a buzz that wavers and is shaped into syllables by two moving resonances."""
-    rng = np.random.default_rng(seed)
-    n = int(duration * RATE)
-
-    def wandering(low: float, high: float) -> np.ndarray:
-        knots = rng.uniform(low, high, int(8 * duration) + 2)
-        return np.interp(np.linspace(0, len(knots) - 1, n), np.arange(len(knots)), knots)
-
-    phase = 2 * np.pi * np.cumsum(wandering(110, 260)) / RATE
-    first, second, level = wandering(300, 800), wandering(900, 1800), wandering(0.05, 1.0)
-    sound = np.zeros(n)
-    for harmonic in range(1, 14):
-        frequency = harmonic * np.gradient(phase) * RATE / (2 * np.pi)
-        gain = sum(1 / (1 + ((frequency - f) / 120) ** 2) for f in (first, second))
-        sound += gain * np.sin(harmonic * phase)
-    sound = level * sound + 0.003 * rng.normal(size=n)
-    return (0.3 * sound / np.abs(sound).max()).astype(np.float32)
-
-
-def record(path: Path, samples: np.ndarray, rate: int = RATE, **options: object) -> Path:
-    soundfile.write(path, samples, rate, **options)
-    return path
-
-
-def said(path: Path, speaker: str, corpus: str = "mine", **facts: str | None) -> Utterance:
-    return Utterance(path, "happy", corpus=corpus, speaker=f"{corpus}/{speaker}", **facts)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Return six different recordings of one speaker."""
-    folder = tmp_path_factory.mktemp("train")
-    return [said(record(folder / f"{i}.wav", voice(i)), "ann") for i in range(6)]
+from tests.splits.conftest import RATE, record, said, voice
 
 
 def kinds(report: leakage.LeakageReport) -> list[tuple[str, str, str]]:
@@ -108,23 +68,6 @@ def test_only_the_copy_is_found(name: str, recordings: list[Utterance], tmp_path
     assert report.speakers == ()
 
 
-@pytest.mark.slow
-@given(
-    seed=st.integers(100, 10_000),
-    start=st.integers(0, RATE // 2),
-    end=st.integers(0, RATE // 2),
-    gain=st.floats(-20.0, 6.0),
-)
-def test_cut_copy_is_found(seed: int, start: int, end: int, gain: float) -> None:
-    whole = voice(seed, 2.0)
-    part = (whole[start : len(whole) - end] * 10 ** (gain / 20)).astype(np.float32)
-    one, two = (fingerprints.fingerprint(Waveform(x, RATE)) for x in (whole, part))
-    ((_, _, offset),) = fingerprints.candidates([one], [two])
-    assert abs(offset - start / RATE * fingerprints.SAMPLING_RATE / fingerprints.HOP) <= 1
-    assert one.similarity(two, offset) > 0.9
-    assert one.similarity(two) == pytest.approx(two.similarity(one), abs=0.02)
-
-
 def test_other_recordings_are_not_found(recordings: list[Utterance], tmp_path: Path) -> None:
     """The same voice, and the same tune and syllables in another voice."""
     other = [said(record(tmp_path / f"{i}.wav", voice(50 + i)), "ann") for i in range(6)]
@@ -133,23 +76,6 @@ def test_other_recordings_are_not_found(recordings: list[Utterance], tmp_path: P
     again = voice(3) + 0.0
     slower = soxr.resample(again, 100, 105).astype(np.float32)
     assert kinds(leakage.audit(recordings, [said(record(tmp_path / "s.wav", slower), "bob")])) == []
-
-
-def test_short_overlap_does_not_count() -> None:
-    """0.6 s that two recordings of 2 s have in common are no copy; 1.5 s are."""
-    both = voice(1, 4.0)
-    first = fingerprints.fingerprint(Waveform(both[: 2 * RATE], RATE))
-    for begin, same in ((1.4, False), (0.5, True)):
-        samples = both[int(begin * RATE) : int((begin + 2) * RATE)]
-        similarity = first.similarity(fingerprints.fingerprint(Waveform(samples, RATE)))
-        assert (similarity >= fingerprints.SAME) is same
-
-
-@pytest.mark.parametrize("n_samples", [2, 100, 4000, 12000])
-def test_short_recordings_can_be_compared(n_samples: int) -> None:
-    own = fingerprints.fingerprint(Waveform(voice(2)[4000 : 4000 + n_samples].copy(), RATE))
-    assert len(own.words) == len(own.is_loud) == len(own.uncertain)
-    assert own.similarity(own) == pytest.approx(1.0 if n_samples == 12000 else 0.0)
 
 
 def test_hum_is_ignored(tmp_path: Path) -> None:
@@ -294,17 +220,6 @@ def test_order_does_not_matter(recordings: list[Utterance], tmp_path: Path) -> N
         assert set(kinds(leakage.audit(recordings, copies, n_jobs=n_jobs))) == expected
     backwards = {(b, a, kind) for a, b, kind in kinds(leakage.audit(copies, recordings))}
     assert backwards == expected
-
-
-def test_frequent_words_are_not_looked_up() -> None:
-    """Ten thousand recordings of a steady tone must not be compared each with each."""
-    tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
-    own = fingerprints.fingerprint(Waveform(tone, RATE))
-    tracemalloc.start()
-    list(fingerprints.candidates([own] * 10_000, [own]))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 100e6
 
 
 # Text and JSON ----------------------------------------------------------------------------------

@@ -166,12 +166,14 @@ def test_joint_test_and_validation_have_their_speakers() -> None:
     assert speakers_of(final.test) == {
         *(f"ravdess/{actor}" for actor in ("02", "05", "14", "15", "16")),
         *(f"crema_d/{actor}" for actor in range(1019, 1037)),
-        *("savee/KL", "tess/YAF"),
+        "savee/KL",
+        "tess/YAF",
     }
     assert speakers_of(choice.test) == {
         *(f"ravdess/{actor}" for actor in ("03", "06", "07", "13", "18")),
         *(f"crema_d/{actor}" for actor in range(1055, 1073)),
-        *("savee/JK", "tess/OAF"),
+        "savee/JK",
+        "tess/OAF",
     }
     assert speakers_of(final.validation) == speakers_of(choice.test)
     assert choice.validation == []

@@ -217,7 +217,7 @@ def test_copies_of_a_recording_stay_together() -> None:
 def test_recordings_must_not_be_on_both_sides(
     recognizer: EmotionRecognizer, deep: list[Utterance]
 ) -> None:
-    with pytest.raises(LeakageError, match=r"1 recordings are learnt from and held out"):
+    with pytest.raises(LeakageError, match=r"1 recordings are both adapted to and held out"):
         adapt(recognizer, deep[:9], deep[8:], n_jobs=1)
 
 

@@ -281,7 +281,7 @@ def test_card_tells_it_once(calibrated: EmotionRecognizer) -> None:
 
 
 def test_uncalibrated_has_no_summary(old: EmotionRecognizer) -> None:
-    with pytest.raises(ValueError, match="'format-1' was never calibrated"):
+    with pytest.raises(ValueError, match="'format-1' has not been calibrated"):
         summary(old.artifact)
 
 
@@ -392,7 +392,7 @@ def test_command_by_predictions(
     )
     out, err = capsys.readouterr()
     assert status == 0, err
-    assert "answered to 21 clips of 7 speakers never heard" in out
+    assert "to 21 clips of 7 speakers not seen in training" in out
     saved = EmotionRecognizer.load(output)
     assert saved.artifact.calibration["by_siblings"] is True
     assert "## Calibration" in saved.artifact.card

@@ -94,7 +94,7 @@ def test_different_protocols_are_not_merged() -> None:
     ):
         with pytest.raises(ValueError, match=f"`runs` must be of one protocol.*{found}"):
             cards.merge([one, other])
-    with pytest.raises(ValueError, match="got empty ones"):
+    with pytest.raises(ValueError, match="got an empty run"):
         cards.merge([{}])
     with pytest.raises(ValueError, match="`reports` must be of"):
         cards.summarize("joint-test", [report(0.6), report(0.6, ("savee", "tess"))])
@@ -118,7 +118,7 @@ def test_card_states_data_and_licences() -> None:
 def test_card_states_limits_and_out_of_scope_use() -> None:
     card = " ".join(cards.with_metrics(trained_on(["tess/YAF"]), {}).card.split())
     assert "None were measured" in card
-    assert "less than 0.4 s is refused" in card
+    assert "less than 0.4 s is rejected" in card
     assert "more than 2.5 s are judged in windows" in card  # 255 steps of 10 ms
     limits, out_of_scope = card.split("## Limits")[1].split("## Out of scope")
     assert "Acted English" in limits
@@ -128,13 +128,13 @@ def test_card_states_limits_and_out_of_scope_use() -> None:
 
 def test_card_states_mean_and_runs_of_each_metric() -> None:
     metrics = cards.summarize("joint-test", [report(0.6), report(0.7)])
-    given_artifact = trained_on(["tess/YAF", "ravdess/01"])
-    described = cards.with_metrics(given_artifact, metrics)
+    artifact = trained_on(["tess/YAF", "ravdess/01"])
+    described = cards.with_metrics(artifact, metrics)
     assert described.metrics == metrics
-    assert given_artifact.metrics != metrics
+    assert artifact.metrics != metrics
     row = "| ravdess | 10 | 65.0 (60.0, 70.0) | 66.0 (61.0, 71.0) | 63.0 (58.0, 68.0) |"
     assert row in described.card
     assert "error before calibration: 6.5 (6.0, 7.0) %" in described.card
-    assert "the network described here has heard them" in described.card
-    unheard = cards.with_metrics(trained_on(["ravdess/01"]), metrics).card
-    assert "Of this network, which has not heard the test speakers of `joint-test`" in unheard
+    assert "this network was trained on them as well" in described.card
+    unseen = cards.with_metrics(trained_on(["ravdess/01"]), metrics).card
+    assert "Of this network, which was not trained on the test speakers of `joint-test`" in unseen

@@ -1,4 +1,4 @@
-"""Recipes: their defaults, their choices, errors, and files."""
+"""Recipes: what can be chosen, what is refused, and what a file may say."""
 
 import dataclasses
 import json
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from emotionrecog import augmentation
@@ -36,7 +35,7 @@ def test_bundled_recipe_is_the_default() -> None:
     assert Recipe().patience is None
 
 
-def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
+def test_file_says_it_all(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(
         """
@@ -82,19 +81,13 @@ def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epoch": 3}, "`recipe entry` must be one of architecture, .* mean 'epochs'. Got 'epoch'"),
+        ({"epoch": 3}, "a recipe has no entry 'epoch'; expected some of architecture, sizes"),
         ({"architecture": "transformer"}, "`architecture` must be one of .*, got 'transformer'"),
-        ({"features": "mel"}, "`preset` must be one of log-mel, .*[Gg]ot 'mel'"),
-        (
-            {"features": {"n_mel": 3}},
-            "`features entry` must be one of preset, .* mean 'n_mels'. Got 'n_mel'",
-        ),
+        ({"features": "mel"}, "`preset` must be one of log-mel, .*; did you mean .*Got 'mel'"),
+        ({"features": {"n_mel": 3}}, "`features` has no entry 'n_mel'"),
         ({"features": 3}, "`features` must be a table, got 3"),
-        ({"augmentation": {"pitch": 1}}, "`augmentation entry` must be one of .*, got 'pitch'"),
-        (
-            {"waveforms": [{"snr_db": 3}]},
-            "`waveforms transform` must be one of AddNoise, .*, got None",
-        ),
+        ({"augmentation": {"pitch": 1}}, "`augmentation` has no entry 'pitch'"),
+        ({"waveforms": [{"snr_db": 3}]}, "must have a `transform`, one of AddNoise"),
         (
             {"waveforms": [{"transform": "Gain", "gain_db": 3}]},
             "`waveforms` cannot be used with the features log_mel",
@@ -110,10 +103,10 @@ def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
             {"learning_rate": -1e-3},
             "`learning_rate` must be a number above 0 and of at most 10, got -0.001",
         ),
-        ({"learning_rate": 0}, "`learning_rate` must be a number above 0 and of at most 10, got 0"),
+        ({"learning_rate": 0}, "must be a number above 0"),
         (
             {"label_smoothing": float("nan")},
-            "`label_smoothing` must be a number from 0 to 1, got nan",
+            "_smoothing` must be a number from 0 to 1, got nan",
         ),
         ({"averaging": 1.0}, "`averaging` must be a number from 0 to"),
         ({"labels": ["happy", "neutral"]}, "in this order, got .'happy', 'neutral'"),
@@ -122,7 +115,7 @@ def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
         ({"features": {"normalization": "corpus"}}, "must not be normalised by corpus"),
     ],
 )
-def test_invalid_value_raises(values: dict[str, Any], message: str) -> None:
+def test_recipe_rejects(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe.from_dict(values)
 
@@ -137,20 +130,15 @@ def test_bad_file_is_named(tmp_path: Path) -> None:
         Recipe.from_toml(tmp_path / "none.toml")
 
 
-def test_varies_spectra_follows_from_the_features() -> None:
+def test_what_is_varied_follows_from_the_features() -> None:
     assert Recipe().varies_spectra
     assert not Recipe.of("lstm", features=MFCC).varies_spectra
     normalised = FeatureSpec(normalization="utterance")
     assert not Recipe(features=normalised).varies_spectra
 
 
-def test_all_emotions_by_default() -> None:
+def test_all_emotions_unless_told_otherwise() -> None:
     assert Recipe().labels == EMOTIONS
-
-
-def test_numbers_of_numpy_become_those_of_python() -> None:
-    recipe = Recipe(epochs=np.int64(3), learning_rate=np.float32(0.5))  # type: ignore[arg-type]
-    assert json.loads(json.dumps(recipe.to_dict()))["epochs"] == 3
 
 
 def test_recipes_load_no_tensorflow() -> None:

@@ -192,7 +192,7 @@ def test_failing_trials_stop_nothing(recordings: list[Utterance], fits: Fits) ->
     for trial in failed:
         linear = trial.changes["architecture"] == "linear"
         assert trial.error is not None
-        assert ("'linear' is fitted at once" if linear else "a batch needs 5000") in trial.error
+        assert ("'linear' is fitted in one step" if linear else "a batch needs 5000") in trial.error
     assert f"of which {len(failed)} failed" in str(result)
     only = {"batch_size": [5_000]}
     with pytest.raises(EmotionRecogError, match="all 2 trials failed, the first with DatasetError"):
@@ -258,7 +258,7 @@ def test_what_ends_the_process_twice_has_failed(
             with pytest.raises(Killed):
                 run()
     errors = [trial.error for trial in run().trials]
-    assert errors == [None, "the process was killed twice while this was tried", None]
+    assert errors == [None, "the process was killed twice during this trial", None]
     assert len(fits) == 6
 
 
@@ -275,12 +275,12 @@ def test_storage_of_another_search_is_refused(
         (recordings[1:], {}, "recordings or folds"),
         (recordings, {"folds": 2}, "recordings or folds"),
     ):
-        with pytest.raises(ValueError, match=rf"trials\.db' holds a search with other {what};"):
+        with pytest.raises(ValueError, match=rf"trials\.db' contains a search with other {what};"):
             search(given, SPACE, **(options | changes))
     with pytest.raises(ValueError, match="with other space"):
         search(recordings, {"loss": ["focal"]}, **options)
     storage.write_text("no database " * 100)
-    with pytest.raises(ValueError, match=r"trials\.db' is no file that a search can be written to"):
+    with pytest.raises(ValueError, match=r"trials\.db' cannot be used to store a search"):
         search(recordings, SPACE, **options)
     with pytest.raises(FileNotFoundError, match="no such folder to write to"):
         search(recordings, SPACE, **(options | {"storage": tmp_path / "none" / "trials.db"}))
@@ -298,7 +298,7 @@ def test_storage_of_another_search_is_refused(
         ({"seed": [1, 2]}, "no 'seed' to search"),
         ({"loss.gamma": [1]}, "no 'loss.gamma' to search"),
         ({"sizes": [{}]}, "'sizes' is a table; name its entries"),
-        ({"sizes.unitz": [1]}, "`size of 'gru'` must be one of .* mean 'units'. Got 'unitz'"),
+        ({"sizes.unitz": [1]}, "`sizes` of 'gru' must be some of .*, got 'unitz'"),
         ({"loss": []}, "'loss' must be a list of values, or a table with low and high"),
         ({"loss": "focal"}, "'loss' must be a list of values"),
         ({"epochs": [3, 3]}, "'epochs' has the same value twice"),
@@ -319,9 +319,9 @@ def test_space_is_checked_first(
 
 
 def test_other_arguments_are_checked(recordings: list[Utterance], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="`n_trials` must be a whole number from 1 on, got 0"):
+    with pytest.raises(ValueError, match="`n_trials` must be a whole number of at least 1, got 0"):
         search(recordings, SPACE, recipe=RECIPE, n_trials=0)
-    with pytest.raises(ValueError, match="'linear' is fitted at once"):
+    with pytest.raises(ValueError, match="'linear' is fitted in one step"):
         search(recordings, SPACE, recipe=Recipe.of("linear"))
     with pytest.raises(FileNotFoundError, match=r"none\.npz"):
         search(recordings, SPACE, recipe=RECIPE, initial_weights=tmp_path / "none.npz")

@@ -269,14 +269,14 @@ def test_state_of_another_run_is_refused(
     once = dataclasses.replace(MOBILENET, epochs=1)
     fit(clips, once, folder)
     for recipe in (dataclasses.replace(once, learning_rate=1e-4), CRNN):
-        with pytest.raises(ValueError, match="holds the state of another recipe"):
+        with pytest.raises(ValueError, match="contains the state of another recipe"):
             fit(clips, recipe, folder)
     fewer = dataclasses.replace(
         clips, frames=clips.frames[1:], emotions=clips.emotions[1:], groups=clips.groups[1:]
     )
     with pytest.raises(ValueError, match="or of other recordings"):
         fit(fewer, once, folder)
-    with pytest.raises(ValueError, match="holds the state of another recipe"):
+    with pytest.raises(ValueError, match="contains the state of another recipe"):
         loop.fit(clips, once, start=loop.Start(name="mn04", weights=weights), checkpoints=folder)
 
 
@@ -337,7 +337,7 @@ def test_leak_that_was_allowed_is_told(
     leaky = train(recordings[:8], test_set=recordings[8:20], **options).artifact
     assert leaky.training["leakage"].startswith("training and test share 3 speakers (first/0")
     card = cards.with_metrics(leaky, {}).card
-    assert f"to be tested on are no others: {leaky.training['leakage']}. Figures" in card
+    assert f"test data are not independent: {leaky.training['leakage']}. Metrics" in card
     for test_set in (recordings[30:], []):
         fair = train(recordings[:8], test_set=test_set, **options).artifact
         assert fair.training["leakage"] is None

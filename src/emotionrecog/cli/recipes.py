@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--config``, an option for each entry of a recipe, and ``--set``."""
     from emotionrecog import models
     from emotionrecog.features import PRESETS
-    from emotionrecog.training.recipe import BALANCES, LOSSES, OPTIMIZERS, SCHEDULES
+    from emotionrecog.training.recipe import BALANCES, OPTIMIZERS, SCHEDULES
 
     group = parser.add_argument_group(
         "recipe",
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, choices, purpose in (
         ("architecture", models.ARCHITECTURES, "network architecture (default: mobilenet)"),
         ("features", PRESETS, "input features"),
-        ("loss", LOSSES, "loss function"),
+        ("loss", models.LOSSES, "loss function"),
         ("balance", BALANCES, "balancing of emotions and corpora"),
         ("optimizer", OPTIMIZERS, "optimiser"),
         ("schedule", SCHEDULES, "learning-rate schedule"),

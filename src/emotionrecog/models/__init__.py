@@ -1,6 +1,6 @@
-"""Networks by name: each builder turns a number of features into a Keras model of logits.
+"""Network architectures by name: each builds a Keras model from features to logits.
 
-Importing this package is light; building loads Keras.
+Importing this package does not import Keras; building a network does.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import dataclasses
 import importlib
 import inspect
 import os
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from emotionrecog.errors import ModelError
+from emotionrecog.errors import ModelError, require_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHITECTURES",
+    "LOSSES",
     "Architecture",
     "ArchitectureName",
+    "LossName",
     "ParallelModel",
     "build",
     "default_sizes",
@@ -31,22 +34,34 @@ __all__ = [
 ]
 
 
+LossName = Literal["crossentropy", "focal"]
+"""The names in `LOSSES`, for type checkers and editors."""
+
+LOSSES: tuple[LossName, ...] = get_args(LossName)
+"""The losses that `emotionrecog.models.losses.by_name` builds."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """What there is to know of an architecture before it is built.
+    """The properties of an architecture that are known before it is built.
 
     Parameters
     ----------
     module
-        Whose ``build`` makes it; its sizes are described there.
+        Module whose ``build`` builds the network and documents its sizes.
     summary
-        What it is, in one line.
+        Description in one line.
     features
-        What it is meant for: a name in `emotionrecog.features.PRESETS`.
+        Features that it is designed for: a name in `emotionrecog.features.PRESETS`.
     masked
-        Whether frames after the end of a clip, zeros throughout, leave its answer as it is.
+        Whether its answer is independent of zeros after the end of a clip.
     fixed_length
-        Whether all clips must have as many frames as its size `n_frames` says.
+        Whether all clips must have the number of frames given by its size `n_frames`.
+
+    Examples
+    --------
+    >>> ARCHITECTURES["gru"].features
+    'descriptors'
     """
 
     module: str
@@ -56,7 +71,13 @@ class Architecture:
     fixed_length: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON."""
+        """Return the fields by name, ready for JSON.
+
+        Examples
+        --------
+        >>> ARCHITECTURES["cnn1d"].to_dict()["fixed_length"]
+        True
+        """
         return dataclasses.asdict(self)
 
 
@@ -64,7 +85,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         "mobilenet": Architecture(
             module="emotionrecog.models.mobilenet",
-            summary="MobileNetV3 read out three times in its middle; the bundled recogniser's",
+            summary="MobileNetV3 with three heads on its middle layers; the bundled recogniser",
             features="log-mel",
             masked=False,
         ),
@@ -147,13 +168,13 @@ def build(architecture: str, n_features: int, n_emotions: int, **sizes: Any) -> 
     n_emotions
         Number of logits.
     **sizes
-        What the architecture lets one choose; see the ``build`` of its module.
+        Sizes of the architecture; see the ``build`` of its module.
 
     Returns
     -------
     keras.Model
         From features, float32 of shape (batch, n_frames, n_features), to logits of shape
-        (batch, n_emotions). Any number of frames will do, unless the architecture has a size
+        (batch, n_emotions). The number of frames is free, unless the architecture has a size
         `n_frames`.
 
     Raises
@@ -162,21 +183,23 @@ def build(architecture: str, n_features: int, n_emotions: int, **sizes: Any) -> 
         If the architecture is unknown.
     ModelError
         If TensorFlow is not installed.
+
+    Examples
+    --------
+    >>> build("gru", n_features=40, n_emotions=8, units=16).output_shape
+    (None, 8)
     """
-    if architecture not in ARCHITECTURES:
-        raise ValueError(
-            f"`architecture` must be one of {sorted(ARCHITECTURES)}, got {architecture!r}"
-        )
+    require_one_of("architecture", architecture, ARCHITECTURES)
     require_tensorflow()
     module = importlib.import_module(ARCHITECTURES[architecture].module)
     model: keras.Model = module.build(n_features, n_emotions, **sizes)
     return model
 
 
-def ParallelModel(  # called like the class that people know it as
+def ParallelModel(  # the name of the class under which the network is widely known
     num_emotions: int = 8, *, n_features: int = 128, **sizes: Any
 ) -> keras.Model:
-    """Build the architecture ``parallel_cnn_lstm``, for the features ``mel-128x87`` by default.
+    """Build the architecture ``parallel_cnn_lstm``, by default for the features ``mel-128x87``.
 
     Parameters
     ----------
@@ -191,14 +214,24 @@ def ParallelModel(  # called like the class that people know it as
     -------
     keras.Model
         As in `build`.
+
+    Examples
+    --------
+    >>> ParallelModel(num_emotions=7).output_shape
+    (None, 7)
     """
     return build("parallel_cnn_lstm", n_features, num_emotions, **sizes)
 
 
 def default_sizes(architecture: str) -> dict[str, Any]:
-    """Return what an architecture lets one choose, with the values it has unless told otherwise.
+    """Return the sizes of an architecture with their default values.
 
-    All are numbers, texts or lists, ready for JSON.
+    All values are numbers, strings or lists, ready for JSON. Keras is imported by this call.
+
+    Examples
+    --------
+    >>> default_sizes("linear")
+    {'mean': 0.0, 'deviation': 1.0, 'l2': 0.0}
     """
     module = importlib.import_module(ARCHITECTURES[architecture].module)
     parameters = inspect.signature(module.build).parameters.values()
@@ -207,42 +240,55 @@ def default_sizes(architecture: str) -> dict[str, Any]:
 
 
 def load(path: str | os.PathLike[str]) -> keras.Model:
-    """Load a network that Keras saved: ``model.save("network.keras")``.
+    """Load a network that was saved with ``model.save("network.keras")``.
 
-    The library's own layers and losses are made known to Keras first; nothing else that the file
-    may name is run.
+    The layers and losses of this library are registered with Keras first. No other code that the
+    file names is run.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ModelError
-        If it is none of Keras', or TensorFlow is not installed.
+        If the file was not saved by Keras, or TensorFlow is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     build("linear", n_features=4, n_emotions=2).save(f"{folder}/network.keras")
+    ...     load(f"{folder}/network.keras").name
+    'linear'
     """
     require_tensorflow()
     import keras
 
     for module in ("layers", "losses"):
         importlib.import_module(f"{__name__}.{module}")
-    if not os.path.isfile(path):  # noqa: PTH113
+    if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")
     try:
         model: keras.Model = keras.saving.load_model(path)
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{os.fspath(path)!r}: expected a network that Keras saved as .keras, found: {error}"
+            f"{os.fspath(path)!r}: expected a network saved by Keras as .keras, found: {error}"
         ) from error
     return model
 
 
 def require_tensorflow() -> None:
-    """Raise `ModelError` with what to do where TensorFlow, which training needs, is missing."""
+    """Raise `ModelError` with instructions if TensorFlow, which training needs, is missing.
+
+    Examples
+    --------
+    >>> require_tensorflow()
+    """
     try:
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
     except ImportError as error:
         raise ModelError(
             "building and training networks needs TensorFlow, which is not installed here "
-            f"({error}); predicting does not. Use a Python that TensorFlow has wheels for "
-            "(`pip install emotionrecog` brings it there)"
+            f"({error}); predicting does not need it. Use a Python version for which TensorFlow is "
+            "published, where `pip install emotionrecog` installs it as well"
         ) from error

@@ -1,7 +1,7 @@
 """Four convolutions over time, flattened into two hidden layers.
 
-The network that many notebooks on RAVDESS and TESS have, with frames as steps and mel bands as
-channels. It flattens, so that it knows one length of clip alone.
+The network of many notebooks on RAVDESS and TESS, with frames as steps and mel bands as
+channels. Because it flattens, it accepts only one length of clip.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def build(
     n_features, n_emotions
         Values per frame and number of logits.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     n_frames
         Length of all clips; shorter ones are padded with zeros.
     filters
@@ -50,7 +50,7 @@ def build(
     hidden
         Units of the first of two hidden layers with dropout; the second has half as many.
     dropout
-        Fraction hidden after each layer in training.
+        Dropout rate after each layer.
     l2
         Factor of the sum of squared weights in the loss.
     """

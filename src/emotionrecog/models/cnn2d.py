@@ -42,14 +42,14 @@ def build(
         Bands per frame and number of logits. Neighbouring features should be neighbours in
         frequency.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     filters
         Channels of the first of four 3×3 convolutions; each next one has twice as many. Each is
         followed by batch normalisation, ReLU, 2×2 max-pooling and dropout.
     hidden
         Units of the layer between the average over time and the logits.
     dropout
-        Fraction hidden after each layer in training; half of it after convolutions.
+        Dropout rate after each layer; half of it after convolutions.
     l2
         Factor of the sum of squared weights in the loss.
     """

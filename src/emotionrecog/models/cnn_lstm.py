@@ -1,6 +1,6 @@
 """One convolution over MFCCs and four LSTM layers, flattened.
 
-It flattens, so that it knows one length of clip alone.
+Because it flattens, it accepts only one length of clip.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def build(
     n_features, n_emotions
         Values per frame and number of logits.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     n_frames
         Length of all clips; shorter ones are padded with zeros. The default are 3 s of the
         features ``mfcc``.
@@ -54,7 +54,7 @@ def build(
     hidden
         Units of the layer between the frames, laid side by side, and the logits.
     dropout
-        Fraction hidden before and after that layer in training.
+        Dropout rate before and after that layer.
     l2
         Factor of the sum of squared weights, but those from step to step, in the loss.
     """

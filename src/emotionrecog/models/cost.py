@@ -1,4 +1,4 @@
-"""What networks cost: parameters, and multiply-adds by a rule that gives the same everywhere."""
+"""The cost of networks: parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _N_EMOTIONS = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What an architecture costs with its default sizes, eight emotions and the features it is for.
+    """The cost of an architecture with default sizes, its preset of features and eight emotions.
 
     Parameters
     ----------
     n_frames, n_features
-        What it is given: 3 s of speech, unless the features fix a length.
+        Size of the input: 3 s of speech, unless the features fix a length.
     parameters
         Number of weights.
     multiply_adds
@@ -43,7 +43,7 @@ class Cost:
 
 
 def cost(architecture: str) -> Cost:
-    """Build an architecture as it comes, and count.
+    """Build an architecture with default sizes and count its parameters and multiply-adds.
 
     Examples
     --------

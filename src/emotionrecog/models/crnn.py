@@ -27,13 +27,13 @@ def build(
     n_features, n_emotions
         Mel bands per frame and number of logits.
     mean, deviation
-        Of the features of the training data.
+        Statistics of the training features.
     filters
         Channels of the first of three residual blocks; the next have twice and four times as many.
     recurrent
         Units of the GRU in each direction.
     dropout
-        Fraction hidden before the GRU and before the logits.
+        Dropout rate before the GRU and before the logits.
     """
     inputs = layers.Input((None, n_features), name="features")
     x = normalization(mean, deviation)(inputs)

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from emotionrecog.errors import ModelError
+from emotionrecog import files
+from emotionrecog.errors import ModelError, require_one_of
 from emotionrecog.models import build, require_tensorflow
 
 if TYPE_CHECKING:
@@ -275,8 +276,7 @@ def export(artifact: Artifact, path: str | os.PathLike[str], *, format: str = "o
     ValueError
         If the format is unknown, or `path` does not end as its files do.
     """
-    if format not in FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, got {format!r}")
+    require_one_of("format", format, FORMATS)
     target = Path(path)
     if target.suffix != FORMATS[format]:
         raise ValueError(
@@ -284,19 +284,13 @@ def export(artifact: Artifact, path: str | os.PathLike[str], *, format: str = "o
         )
     if target.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; expected the name of a file")
-    content = {"onnx": _onnx, "onnx-int8": _int8, "keras": _keras, "litert": _litert}[format](
-        artifact
-    )
-    files = {target: content}
-    if target.suffix != ".onnx":
-        text = json.dumps(describe(artifact), indent=2, ensure_ascii=False) + "\n"
-        files = {target.with_name(f"{target.name}.json"): text.encode(), **files}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
-        for file, data in files.items():
-            Path(beside, file.name).write_bytes(data)
-        for file in files:
-            Path(beside, file.name).replace(file)
+    convert = {"onnx": _onnx, "onnx-int8": _int8, "keras": _keras, "litert": _litert}[format]
+    content = convert(artifact)
+    with files.writing(target) as new:
+        new.write_bytes(content)
+        if target.suffix != ".onnx":
+            description = target.with_name(f"{target.name}.json")
+            files.write_json(description, describe(artifact), indent=2)
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Layers that several architectures share.
 
-Networks that know padding carry a mask of shape (batch, n_frames, 1) along, 1 where a clip has a
-frame and 0 after its end, and set to zero what lies after the end whenever a layer has mixed
-frames. No layer is given a mask in Keras' own way: recurrent layers would then run step by step in
-ONNX Runtime, and not on cuDNN; see `recurrent`.
+Networks that ignore padding pass a mask of shape (batch, n_frames, 1) along with the frames, 1 for
+the frames of a clip and 0 after its end, and set frames after the end to zero after each layer that
+mixes frames. Masks of Keras are not used: recurrent layers would then run step by step in ONNX
+Runtime, and not on cuDNN; see `recurrent`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,11 +44,12 @@ __all__ = [
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation of images that trains with TensorFlow's fused kernel.
 
-    The numbers are those of `keras.layers.BatchNormalization`, but for the moving variance: the
-    kernel hands out the unbiased one, larger by n / (n - 1) over n values. On a CPU a step of a
+    The results are those of `keras.layers.BatchNormalization`, except for the moving variance: the
+    kernel returns the unbiased variance, larger by n / (n - 1) over n values. On a CPU, a step of a
     small convolutional network takes about two thirds of the time.
     """
 
+    @override
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise ``(batch, height, width, channels)``."""
         if not (training and self.trainable):
@@ -62,17 +64,18 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable("emotionrecog")
 class FusedGRU(keras.layers.GRU):
-    """A GRU whose steps are spelled as the converter to ONNX knows them.
+    """A GRU that the converter to ONNX recognises as one.
 
-    The numbers and the weights are those of `keras.layers.GRU` as it is by default. As Keras spells
-    the steps, the converter leaves them a loop, which takes ONNX Runtime more than ten times as
-    long as its own GRU.
+    Results and weights are those of `keras.layers.GRU` with its default options. The converter
+    turns the steps of Keras' GRU into a loop, which takes ONNX Runtime more than ten times as long
+    as its own GRU.
     """
 
     def __init__(self, units: int, **options: Any) -> None:
         super().__init__(units, **options)
         self.cell: Any = _GRUCell.from_config(self.cell.get_config())
 
+    @override
     def inner_loop(self, *args: Any, **options: Any) -> Any:
         """Run over the frames."""
         # Taken apart here rather than in each step, so that a step finds constants.
@@ -82,41 +85,44 @@ class FusedGRU(keras.layers.GRU):
 
 @keras.saving.register_keras_serializable("emotionrecog")
 class _GRUCell(keras.layers.GRUCell):
+    @override
     def call(self, inputs: Any, states: Any, training: bool | None = None) -> Any:
         (state,) = states
-        seen = tf.nn.bias_add(tf.matmul(inputs, self.kernel), self.biases[0])
-        known = tf.nn.bias_add(tf.matmul(state, self.recurrent_kernel), self.biases[1])
-        seen_update, seen_reset, seen_new = tf.split(seen, 3, axis=-1)
-        known_update, known_reset, known_new = tf.split(known, 3, axis=-1)
-        update = tf.sigmoid(seen_update + known_update)
-        reset = tf.sigmoid(seen_reset + known_reset)
-        new = update * state + (1 - update) * tf.tanh(seen_new + reset * known_new)
+        of_inputs = tf.nn.bias_add(tf.matmul(inputs, self.kernel), self.biases[0])
+        of_state = tf.nn.bias_add(tf.matmul(state, self.recurrent_kernel), self.biases[1])
+        input_update, input_reset, input_new = tf.split(of_inputs, 3, axis=-1)
+        state_update, state_reset, state_new = tf.split(of_state, 3, axis=-1)
+        update = tf.sigmoid(input_update + state_update)
+        reset = tf.sigmoid(input_reset + state_reset)
+        new = update * state + (1 - update) * tf.tanh(input_new + reset * state_new)
         return new, [new]
 
 
 @keras.saving.register_keras_serializable("emotionrecog")
 class PaddingMask(keras.layers.Layer):
-    """Tell the frames of each clip from the zeros after its end.
+    """Compute the mask of frames that belong to a clip, rather than to the zeros after its end.
 
-    Features of shape (batch, n_frames, n_features) become 1 up to the last frame that is not all
-    zeros, and 0 after it: shape (batch, n_frames, 1). Of a clip of zeros the first frame counts.
+    The mask is 1 up to the last frame that is not all zeros, and 0 after it, of shape
+    (batch, n_frames, 1). In a clip of zeros, the first frame counts.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"autocast": False, "dtype": "float32", **options})
 
+    @override
     def call(self, features: Any) -> Any:
         """Return the mask."""
-        heard = ops.any(ops.not_equal(features, 0.0), axis=-1)
+        is_frame = ops.any(ops.not_equal(features, 0.0), axis=-1)
         numbers = ops.arange(ops.shape(features)[1])
-        last = ops.max(ops.where(heard, numbers, 0), axis=1, keepdims=True)
+        last = ops.max(ops.where(is_frame, numbers, 0), axis=1, keepdims=True)
         return ops.expand_dims(ops.cast(numbers <= last, "float32"), -1)
 
 
 @keras.saving.register_keras_serializable("emotionrecog")
 class ReverseFrames(keras.layers.Layer):
-    """Turn each clip round within its own length; what comes after its end stays there."""
+    """Reverse the frames of each clip within its own length; padding stays at the end."""
 
+    @override
     def call(self, frames: Any, mask: Any) -> Any:
         """Return frames of shape (batch, n_frames, n) in reverse order."""
         # Not tf.reverse_sequence: the converter to ONNX takes a recurrent layer between two of them
@@ -130,10 +136,10 @@ class ReverseFrames(keras.layers.Layer):
 def normalization(
     mean: float | Sequence[float], deviation: float | Sequence[float]
 ) -> keras.layers.Layer:
-    """Return the layer that brings features to mean 0 and deviation 1, as training data had them.
+    """Return the layer that scales features to mean 0 and deviation 1 on the training data.
 
-    The numbers, two or two for each feature, are arguments of the network rather than weights, so
-    that they stand in the artefact's description for everyone to read.
+    The statistics, two numbers or two for each feature, are arguments of the network rather than
+    weights, so that they are readable in the artefact's description.
     """
     if isinstance(mean, int | float) and isinstance(deviation, int | float):
         scale, offset = 1.0 / deviation, -mean / deviation
@@ -154,7 +160,7 @@ def normalized(
 
 
 def within(x: Any, mask: Any) -> Any:
-    """Set to zero what lies after the end of each clip.
+    """Set the frames after the end of each clip to zero.
 
     Parameters
     ----------
@@ -171,13 +177,13 @@ def within(x: Any, mask: Any) -> Any:
 def pool(x: Any, mask: Any, n_frames: int, n_bands: int = 1) -> tuple[Any, Any]:
     """Keep the largest of every `n_frames` frames, and of every `n_bands` bands of images.
 
-    Frames and bands that are left over at the end count as whole ones, so that padding does not
-    shift anything. What is pooled must not be negative.
+    An incomplete group at the end counts as a whole one, so that padding does not shift frames.
+    Values must not be negative.
 
     Returns
     -------
     tuple of tensors
-        What is left of `x`, and of its mask.
+        The pooled `x`, and its mask.
     """
     if len(x.shape) == 4:
         x = keras.layers.MaxPooling2D((n_frames, n_bands), padding="same")(x)
@@ -196,11 +202,11 @@ def recurrent(
     bidirectional: bool = True,
     l2: float = 0.0,
 ) -> Any:
-    """Run LSTM or GRU units over frames, in both directions unless told otherwise.
+    """Run LSTM or GRU units over frames, in both directions by default.
 
-    Backwards, each clip is turned round within its own length: then padding comes last in both
-    directions and changes no frame before it, and the layers need no mask. That is less than a
-    tenth of the time that masked layers take in ONNX Runtime (``benchmarks/networks.py``).
+    For the backward direction, each clip is reversed within its own length. Padding then comes last
+    in both directions and changes no frame before it, and the layers need no mask. This takes less
+    than a tenth of the time of masked layers in ONNX Runtime (``benchmarks/networks.py``).
 
     Returns
     -------
@@ -227,7 +233,7 @@ def recurrent(
 
 
 def attend(frames: Any, units: int, mask: Any = None) -> Any:
-    """Average frames of shape (batch, n_frames, n) over time, weighted by learnt attention."""
+    """Average frames of shape (batch, n_frames, n) over time, weighted by attention."""
     hidden = keras.layers.Dense(units, activation="tanh")(frames)
     scores = keras.layers.Dense(1)(hidden)
     if mask is not None:  # far below any score, so that the softmax is 0 there
@@ -251,9 +257,9 @@ def residual(x: Any, filters: int) -> Any:
 
 
 def recurrent_answer(frames: Any, n_emotions: int, dropout: float, units: int) -> Any:
-    """Turn frames of shape (batch, n_frames, n) into logits, heard in their order.
+    """Compute logits from frames of shape (batch, n_frames, n) with a recurrent layer.
 
-    A hidden layer, a bidirectional GRU, and of its frames the attended average and the maximum.
+    A hidden layer, a bidirectional GRU, and the attended average and the maximum of its frames.
     """
     x = keras.layers.Dense(2 * units, activation="relu")(frames)
     x = keras.layers.Dropout(dropout)(x)
@@ -269,7 +275,7 @@ def average(frames: Any, mask: Any) -> Any:
 
 
 def logits(x: Any, n_emotions: int, l2: float = 0.0) -> Any:
-    """Return the last layer's answer, in single precision whatever the others have."""
+    """Return the logits, in single precision even if the other layers use half precision."""
     dense = keras.layers.Dense(
         n_emotions, kernel_regularizer=decay(l2), dtype="float32", name="logits"
     )
@@ -277,7 +283,7 @@ def logits(x: Any, n_emotions: int, l2: float = 0.0) -> Any:
 
 
 def decay(l2: float) -> keras.regularizers.Regularizer | None:
-    """Return what adds ``l2`` times the sum of a layer's squared weights to the loss."""
+    """Return the regulariser that adds ``l2`` times the sum of squared weights to the loss."""
     return keras.regularizers.L2(l2) if l2 else None
 
 

@@ -1,7 +1,7 @@
-"""Logistic regression in the form of a network: an honest floor for all others.
+"""Logistic regression in the form of a network: a baseline for all others.
 
 Meant for one vector of statistics a recording, the features ``log-mel-functionals``, and for
-weights that scikit-learn found; frames are averaged.
+weights fitted by scikit-learn; frames are averaged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def build(
     n_features, n_emotions
         Values per frame, or per recording, and number of logits.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     l2
         Factor of the sum of squared weights in the loss, where Keras trains it.
     """

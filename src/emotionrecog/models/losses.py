@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from emotionrecog.datasets import EMOTIONS
 from emotionrecog.errors import require_number, require_one_of, require_share
+from emotionrecog.models import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "NAMES",
     "Crossentropy",
     "Focal",
     "balanced_weights",
@@ -40,9 +40,6 @@ __all__ = [
     "soft_targets",
     "voted_targets",
 ]
-
-NAMES = ("crossentropy", "focal")
-"""The losses that `by_name` builds."""
 
 # Smallest probability of all other emotions, below which its power would have no slope.
 _SMALLEST = 1e-7
@@ -348,7 +345,7 @@ def by_name(
     Parameters
     ----------
     name
-        One of `NAMES`.
+        One of `emotionrecog.models.LOSSES`.
     gamma
         Of `Focal`.
     class_weights
@@ -364,7 +361,7 @@ def by_name(
     >>> by_name("focal", gamma=1.5).gamma
     1.5
     """
-    require_one_of("name", name, NAMES)
+    require_one_of("name", name, LOSSES)
     if name == "focal":
         return Focal(gamma, class_weights, reduction=None)
     return Crossentropy(class_weights, reduction=None)

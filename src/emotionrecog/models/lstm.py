@@ -36,7 +36,7 @@ def build(
     n_features, n_emotions
         Values per frame and number of logits.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     cell
         ``"lstm"`` or ``"gru"``.
     units, n_layers
@@ -46,7 +46,7 @@ def build(
     hidden
         Units of the layer between the average over time and the logits.
     dropout
-        Fraction hidden after each layer in training.
+        Dropout rate after each layer.
     l2
         Factor of the sum of squared weights, but those from step to step, in the loss.
     """

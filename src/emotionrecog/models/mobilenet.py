@@ -164,7 +164,7 @@ def build(
     n_features, n_emotions
         Mel bands per frame and number of logits.
     mean, deviation
-        Of the features of the training data.
+        Statistics of the training features.
     dropout, hidden
         Of the head over pooled values: fraction that each training step hides, hidden units.
     recurrent, recurrent_dropout

@@ -54,7 +54,7 @@ def build(
     n_features, n_emotions
         Mel bands per frame and number of logits.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     filters
         Channels of the four 3×3 convolutions. Each is followed by batch normalisation, ReLU,
         max-pooling, of two frames and two bands after the first and of two frames and four bands
@@ -62,11 +62,11 @@ def build(
     recurrent_units
         Of the LSTM in each direction, which is read out by attention.
     dropout
-        Fraction hidden after each convolution and before the logits in training.
+        Dropout rate after each convolution and before the logits.
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)
-    seen = _convolutions(x, mask, filters, dropout)
-    heard = attend(recurrent(x, mask, recurrent_units), recurrent_units, mask)
-    x = layers.Dropout(dropout)(layers.Concatenate()([seen, heard]))
+    images = _convolutions(x, mask, filters, dropout)
+    sequence = attend(recurrent(x, mask, recurrent_units), recurrent_units, mask)
+    x = layers.Dropout(dropout)(layers.Concatenate()([images, sequence]))
     return keras.Model(inputs, logits(x, n_emotions), name="parallel_cnn_lstm")

@@ -53,7 +53,7 @@ def build(
     n_features, n_emotions
         Values per frame and number of logits.
     mean, deviation
-        Of the features of the training data: two numbers, or two for each feature.
+        Statistics of the training features: two numbers, or two for each feature.
     filters, n_blocks
         Channels of the convolutions; number of residual blocks. Of every two frames the larger
         values are kept after each of the first two blocks.
@@ -65,7 +65,7 @@ def build(
     hidden
         Units of the layer between the average over time and the logits.
     dropout
-        Fraction hidden before the LSTM, and before and after the hidden layer, in training.
+        Dropout rate before the LSTM, and before and after the hidden layer.
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)
@@ -76,8 +76,8 @@ def build(
             x, mask = pool(x, mask, 2)
     x = recurrent(layers.Dropout(dropout)(x), mask, recurrent_units)
     attention = layers.MultiHeadAttention(heads, max(1, 2 * recurrent_units // heads))
-    seen = ops.swapaxes(mask, 1, 2) > 0  # by every frame: those of the clip
-    x = layers.LayerNormalization()(layers.Add()([x, attention(x, x, attention_mask=seen)]))
+    attended = ops.swapaxes(mask, 1, 2) > 0  # every frame attends to the frames of the clip
+    x = layers.LayerNormalization()(layers.Add()([x, attention(x, x, attention_mask=attended)]))
     x = layers.Dropout(dropout)(average(within(x, mask), mask))
     x = layers.Dropout(dropout)(layers.Dense(hidden, activation="relu")(x))
     return keras.Model(inputs, logits(x, n_emotions), name="resnet_bilstm_attention")

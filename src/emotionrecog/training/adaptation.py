@@ -1,4 +1,4 @@
-"""Going on from a recogniser: with more recordings of all kinds, or with a user's few."""
+"""Continue the training of a recogniser, or adapt it to a few clips of a user."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["Adaptation", "adapt", "continued"]
 
 _logger = logging.getLogger("emotionrecog")
 
-# Share of the clips, or of their speakers, that is held out where nothing is given.
+# Share of the clips, or of their speakers, that is held out by default.
 HELD_OUT = 0.3
 
-# Clips in a step; fewer where there are fewer.
+# Largest batch size.
 BATCH_SIZE = 16
 
-# What fixes the network, and so cannot change when training goes on.
+# Fields that determine the network, which cannot change when training continues.
 _FIXED = ("architecture", "features", "labels")
 
 
@@ -86,7 +86,7 @@ class Adaptation(Generic[R]):
 
 
 def continued(recognizer: Artifact | HasArtifact, **changes: Any) -> Recipe:
-    """Return the recipe to go on training a recogniser with, for ``train(start=recogniser)``.
+    """Return the recipe to continue the training of a recogniser, for ``train(start=recogniser)``.
 
     Parameters
     ----------
@@ -123,19 +123,19 @@ def continued(recognizer: Artifact | HasArtifact, **changes: Any) -> Recipe:
     if staying:
         raise ValueError(
             f"{', '.join(staying)} must stay those of recogniser {artifact.name!r}, "
-            f"{fixed[staying[0]]!r:.80}; to train with others, begin anew"
+            f"{fixed[staying[0]]!r:.80}; to change them, train a new recogniser"
         )
-    known = [field.name for field in dataclasses.fields(Recipe)]
-    unknown = [name for name in changes if name not in known]
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    unknown = [name for name in changes if name not in names]
     if unknown:
-        raise ValueError(f"a recipe has no {unknown[0]!r}; expected some of {', '.join(known)}")
+        raise ValueError(f"a recipe has no {unknown[0]!r}; expected some of {', '.join(names)}")
     trained = dict(artifact.training.get("recipe") or {})
     if trained.pop("waveforms", None) and "waveforms" not in changes:
         _logger.warning(
             "recogniser %r was trained on varied waveforms; name `waveforms` to vary them again",
             artifact.name,
         )
-    plain = {name: value for name, value in trained.items() if name in known and name not in fixed}
+    plain = {name: value for name, value in trained.items() if name in names and name not in fixed}
     recipe = Recipe.from_dict({**plain, "architecture": artifact.architecture})
     return dataclasses.replace(recipe, **(fixed | changes))
 
@@ -255,7 +255,8 @@ def adapt(
         },
         metrics={},
         versions=versions(),
-        # Its probabilities are others now; what recordings of training are like is the same.
+        # The probabilities change, and so their calibration no longer applies; the description of
+        # the training data still does.
         calibration={k: v for k, v in start.calibration.items() if k == "reference"},
         onnx=export.to_onnx(network, start.temperature),
         weights=export.weights_of(network),
@@ -279,7 +280,7 @@ def _speakers(utterances: Sequence[Utterance]) -> set[str]:
 def _set_aside(
     utterances: Sequence[Utterance], seed: int
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """Divide by speaker where there are two or more, otherwise each emotion's clips."""
+    """Divide by speaker if there are two or more, otherwise the clips of each emotion."""
     if len(_speakers(utterances)) > 1:
         return hold_out_speakers(utterances, HELD_OUT, seed)
     return hold_out_recordings(utterances, HELD_OUT, seed)
@@ -291,8 +292,8 @@ def _require_other_recordings(
     pairs = leakage.audit(learnt, held_out, compare_audio=False, n_jobs=n_jobs).pairs
     if pairs:
         raise LeakageError(
-            f"{len(pairs)} recordings are learnt from and held out, such as {pairs[0].test}; what "
-            "is measured must be others"
+            f"{len(pairs)} recordings are both adapted to and held out, such as {pairs[0].test}; "
+            "hold out other recordings"
         )
 
 

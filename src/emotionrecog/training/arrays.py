@@ -1,8 +1,8 @@
-"""Three steps from a folder of recordings to figures, with arrays in between.
+"""Three steps from a folder of recordings to metrics, with arrays in between.
 
-For whoever wants to see and change what a network is given, or brings a Keras network of his own.
-`emotionrecog.EmotionRecognizer.train` does more: recordings of any length, augmentation, several
-corpora that lack each other's emotions, and a recogniser that can be saved.
+These functions are for users who want to inspect or change the input of a network, or to train a
+Keras network of their own. `emotionrecog.EmotionRecognizer.train` does more: recordings of any
+length, augmentation, corpora with different emotions, and a recogniser that can be saved.
 
 Examples
 --------
@@ -50,20 +50,20 @@ _ON_ONE_SCALE = (("log_mel",), ("mel_db",))
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """Recordings as a network is given them.
+    """Recordings as arrays for a network.
 
     Parameters
     ----------
     features
         float32 of shape (n_clips, n_frames, n_features).
     labels
-        The number of each clip's emotion in `emotions`, shape (n_clips,).
+        Index in `emotions` of each clip's emotion, shape (n_clips,).
     emotions
-        What is told apart, the same for all parts.
+        The emotions to distinguish, the same for all parts.
     utterances
-        What each row is of: path, speaker and more.
+        The utterance of each row, with its path and speaker.
     spec
-        What was measured.
+        The measured features.
     """
 
     features: NDArray[np.float32]
@@ -78,16 +78,16 @@ class Part:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Who is heard, each once."""
+        """The speakers, sorted, each once."""
         return tuple(sorted({utterance.speaker for utterance in self.utterances}))
 
     def __repr__(self) -> str:
-        """Tell the shape and the number of speakers; not the arrays."""
+        """Return the shape and the number of speakers, without the arrays."""
         return f"Part(features of shape {self.features.shape}, {len(self.speakers)} speakers)"
 
 
 class Parts(NamedTuple):
-    """What `preprocess_data` returns; no speaker is in two of them."""
+    """The result of `preprocess_data`; no speaker is in two parts."""
 
     train: Part
     validation: Part

@@ -1,9 +1,8 @@
-"""Probabilities that mean what they say: fitted to speakers whom no network heard.
+"""Calibrated confidence, fitted to speakers that were not seen in training.
 
-`calibrate` fits a temperature to answers about voices that the network which gave them had never
-heard, and keeps with it how improbable an emotion may be and still be the right one, and what the
-recordings are like. `emotionrecog.inference.reliability` makes use of the latter two in every
-prediction.
+`calibrate` fits a temperature to answers for speakers that the network was not trained on. It also
+stores the thresholds of label sets and a description of the recordings, both of which
+`emotionrecog.inference.reliability` uses in predictions.
 """
 
 from __future__ import annotations
@@ -49,19 +48,19 @@ __all__ = [
 _logger = logging.getLogger("emotionrecog")
 
 MINIMUM_SPEAKERS = 5
-"""Corpora of fewer speakers have no say in the temperature: a single voice that is mistaken with
-much confidence would make all others doubtful."""
+"""Smallest number of speakers of a corpus that contributes to the temperature: with fewer, a single
+voice that is misclassified with high confidence would lower the confidence of all others."""
 
 COVERAGES = tuple(round(0.01 * percent, 2) for percent in range(50, 100))
-"""Of the label sets."""
+"""The coverages for which label sets are fitted."""
 
-# Between which the temperature is looked for.
+# Bounds of the temperature.
 _TEMPERATURES = (0.05, 20.0)
 
-# Coverages whose check is kept.
+# Coverages for which the result of the cross-validation is stored.
 _CHECKED = (0.8, 0.9, 0.95)
 
-# Recordings of each speaker from which is learnt what training is like: more change nothing.
+# Recordings of each speaker that describe the training data; more of them change nothing.
 _OF_A_SPEAKER = 40
 
 _LEAST = float(np.finfo(np.float64).tiny)
@@ -150,22 +149,28 @@ def calibrate(
 
 
 def summary(artifact: Artifact) -> str:
-    """Lay out how a recogniser was calibrated.
+    """Describe the calibration of a recogniser in a table.
 
     Raises
     ------
     ValueError
-        If it never was.
+        If it has not been calibrated.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> summary(EmotionRecognizer().artifact).splitlines()[-1]  # doctest: +ELLIPSIS
+    'recordings of ... s'
     """
     record = artifact.calibration
     if "temperature" not in record:
-        raise ValueError(f"recogniser {artifact.name!r} was never calibrated")
+        raise ValueError(f"recogniser {artifact.name!r} has not been calibrated")
     who = "networks of the same recipe" if record["by_siblings"] else "the network itself"
     lines = [
-        f"{artifact.name}: temperature {record['temperature']:.3f}, fitted to what {who} answered "
-        f"to {record['n_clips']} clips of {len(record['speakers'])} speakers never heard"
+        f"{artifact.name}: temperature {record['temperature']:.3f}, fitted to the answers of {who} "
+        f"to {record['n_clips']} clips of {len(record['speakers'])} speakers not seen in training"
         + (f" ({record['protocol']})" if record["protocol"] else ""),
-        "checked on each fifth of the speakers with what the others make, in per cent:",
+        "cross-validated over fifths of the speakers, in per cent:",
         f"{'corpus':<14}{'clips':>6}{'speakers':>10}{'ECE before':>12}{'after':>7}"
         + "".join(f"{f'{100 * share:.0f} % sets':>12}{'of':>6}" for share in _CHECKED),
     ]
@@ -180,7 +185,7 @@ def summary(artifact: Artifact) -> str:
     absent = [row["corpus"] for row in record["corpora"] if not row["is_fitted"]]
     if absent:
         lines.append(
-            f"{', '.join(absent)}: fewer than {MINIMUM_SPEAKERS} speakers, who have no say in the "
+            f"{', '.join(absent)}: fewer than {MINIMUM_SPEAKERS} speakers, excluded from the "
             "temperature"
         )
     shortest, longest = record["reference"]["durations"]
@@ -194,8 +199,8 @@ def summary(artifact: Artifact) -> str:
 def sharpened(probabilities: Array, temperature: float) -> Array:
     """Return the probabilities that logits divided by a temperature would have.
 
-    Those of several windows have been averaged, and then this is close to what the network
-    answers, not the same.
+    Probabilities of several windows have been averaged already; for them, the result is close to
+    the answer of the network, but not equal.
 
     Examples
     --------
@@ -209,7 +214,7 @@ def sharpened(probabilities: Array, temperature: float) -> Array:
 
 
 def fit_temperature(probabilities: Array, acted: NDArray[np.intp], weights: Array) -> float:
-    """Return the temperature of the least mean log-loss.
+    """Return the temperature that minimises the mean log-loss.
 
     Parameters
     ----------
@@ -218,7 +223,7 @@ def fit_temperature(probabilities: Array, acted: NDArray[np.intp], weights: Arra
     acted
         Number of the right label, shape (n_clips,).
     weights
-        How much each clip counts, shape (n_clips,).
+        Weight of each clip, shape (n_clips,).
 
     References
     ----------
@@ -246,18 +251,18 @@ def fit_temperature(probabilities: Array, acted: NDArray[np.intp], weights: Arra
         return float(-(share @ of_right))
 
     low, high = map(math.log, _TEMPERATURES)
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})
-    return math.exp(float(found.x))
+    result = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-5})
+    return math.exp(float(result.x))
 
 
 def fit_label_sets(
     probabilities: Array, acted: NDArray[np.intp], speakers: NDArray[Any]
 ) -> LabelSets:
-    """Return how improbable an emotion may be and still belong into a set, for each coverage.
+    """Fit the lowest probability with which an emotion belongs to a label set, for each coverage.
 
-    The next voice is taken for one more drawn as these were, of which nothing is known. Each
-    speaker counts equally, and so does that one; as it might always be wrong, sets of a high
-    coverage hold all emotions where speakers are few.
+    A new voice is assumed to be drawn from the same distribution as these speakers. All speakers
+    have equal weight, including the new one, for which the worst case is assumed; sets of a high
+    coverage therefore contain all emotions if there are few speakers.
 
     Parameters
     ----------
@@ -266,7 +271,7 @@ def fit_label_sets(
     acted
         Number of the right label, shape (n_clips,).
     speakers
-        Of each clip.
+        The speaker of each clip, shape (n_clips,).
 
     References
     ----------
@@ -287,16 +292,16 @@ def fit_label_sets(
     weights = 1 / np.bincount(of_speaker)[of_speaker]
     scores, weights = np.append(scores, 1.0), np.append(weights, 1.0)
     limits = np.quantile(scores, COVERAGES, weights=weights, method="inverted_cdf").tolist()
-    # Rounded up, so that what was on the limit stays within.
+    # Rounded up, so that scores equal to the limit stay within it.
     return LabelSets(COVERAGES, tuple(min(1.0, math.ceil(1e6 * x) / 1e6) for x in limits))
 
 
-# --- what it is fitted to -----------------------------------------------------------------------
+# --- data ---------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """Answers to clips, and who spoke: all arrays have n_clips rows."""
+    """Answers to clips with their corpora and speakers; all arrays have n_clips rows."""
 
     probabilities: Array
     acted: NDArray[np.intp]
@@ -304,25 +309,25 @@ class _Table:
     speakers: NDArray[Any]
 
     def fitting(self) -> list[str]:
-        """Return the corpora that have a say in the temperature."""
+        """Return the corpora that contribute to the temperature."""
         speakers = {
             name: set(self.speakers[self.corpora == name].tolist())
             for name in dict.fromkeys(self.corpora.tolist())
         }
-        found = [name for name, own in speakers.items() if len(own) >= MINIMUM_SPEAKERS]
-        if not found:
+        corpora = [name for name, names in speakers.items() if len(names) >= MINIMUM_SPEAKERS]
+        if not corpora:
             raise DatasetError(
-                f"a temperature needs {MINIMUM_SPEAKERS} speakers or more of one corpus, whom the "
-                f"network has not heard, got {max(map(len, speakers.values()))}"
+                f"a temperature needs {MINIMUM_SPEAKERS} speakers or more of one corpus that were "
+                f"not seen in training, got {max(map(len, speakers.values()))}"
             )
-        return found
+        return corpora
 
     def weights(self) -> Array:
-        """Return how much each clip counts, shape (n_clips,); corpora count equally."""
+        """Return the weight of each clip, shape (n_clips,); corpora have equal weight."""
         weights = np.zeros(len(self.acted))
         for corpus in self.fitting():
-            own = self.corpora == corpus
-            weights[own] = 1 / own.sum()
+            is_in_corpus = self.corpora == corpus
+            weights[is_in_corpus] = 1 / is_in_corpus.sum()
         return weights
 
     @classmethod
@@ -354,16 +359,16 @@ def _predictions_for(
     if shared:
         raise LeakageError(
             f"the recogniser was trained on {len(shared)} of the speakers, such as "
-            f"{', '.join(shared[:3])}, of whom it is surer than of others. Calibrate by speakers "
-            "whom it has not heard; one that was trained on all, by the predictions of networks "
-            "of the same recipe that had not heard these"
+            f"{', '.join(shared[:3])}, for whom its confidence is too high. Calibrate on speakers "
+            "not seen in training; if it was trained on all speakers, use predictions of networks "
+            "of the same recipe that were not trained on these"
         )
     evaluation.predictions.require_labels(utterances, recognizer.labels)
     return collect(recognizer, recognizer.labels, utterances, None, n_jobs)
 
 
 def _checked(table: _Table) -> list[dict[str, Any]]:
-    """Measure each part of the speakers with what the others make, and sum up by corpus."""
+    """Cross-validate over the parts of the speakers, and summarise by corpus."""
     fitting, weights = table.fitting(), table.weights()
     after = table.probabilities.copy()
     inside = np.zeros((len(_CHECKED), *after.shape), dtype=bool)
@@ -412,7 +417,7 @@ def _checked(table: _Table) -> list[dict[str, Any]]:
 
 
 def _reference(recognizer: Engine, utterances: Sequence[Utterance], n_jobs: int) -> Reference:
-    """Measure recordings of each speaker, evenly from all that it has."""
+    """Measure recordings of each speaker, spread evenly over all recordings of the speaker."""
     recordings = {u.path: u for u in utterances if u.style == "speech"}
     chosen = sample_each_speaker(list(recordings.values()), _OF_A_SPEAKER)
     results = over_recordings(
@@ -424,7 +429,7 @@ def _reference(recognizer: Engine, utterances: Sequence[Utterance], n_jobs: int)
     sounds, measured = results.values, results.items
     if len({u.speaker for u in measured}) < 2:
         raise DatasetError(
-            f"what training is like needs speech of two speakers or more, and of {len(chosen)} "
-            f"recordings {len(measured)} could be read"
+            f"describing the training data needs speech of two speakers or more; of {len(chosen)} "
+            f"recordings, {len(measured)} could be read"
         )
     return Reference.of(sounds, [u.corpus for u in measured], [u.speaker for u in measured])

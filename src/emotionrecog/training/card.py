@@ -35,46 +35,53 @@ _METRICS = ("uar", "wa", "uar_open", "wa_open")
 _LIMITS = """\
 ## Limits
 
-- **Acted English.** It has heard actors who played one emotion at a time, mostly North American and
-  some British, in quiet rooms, saying few sentences. Spontaneous speech is subtler, and other
-  languages, accents, children, old voices and noisy places are outside what was measured.
-- **What was meant, not what was felt.** Labels are what the actor was asked to show. On CREMA-D,
-  people who only heard the clip agreed with that label in 40 % of the cases.
+- **Acted English.** It was trained on actors who played one emotion at a time, mostly North
+  American and some British, in quiet rooms, with few sentences. Spontaneous speech is subtler;
+  other languages and accents, children, old voices and noisy places were not evaluated.
+- **Intended, not felt emotions.** Labels are the emotions that the actors were asked to show. On
+  CREMA-D, people who listened to the clips agreed with the label in 40 % of the cases.
 - **Calm and surprised** come from few voices: calm from RAVDESS alone, surprised from RAVDESS,
-  SAVEE and TESS. Of voices unlike these, calm and neutral are easily taken for each other.
-- **Confidence** is no frequency on voices unlike those it was fitted to: see the calibration error
-  above.
-- Speech of less than {minimum:g} s is refused. Recordings of more than {window:.2g} s are judged in
-  windows whose probabilities are averaged: one emotion is answered for the whole.
+  SAVEE and TESS. On other voices, calm and neutral are easily confused.
+- **Confidence** is not a frequency on voices unlike those it was fitted to: see the calibration
+  error above.
+- Speech of less than {minimum:g} s is rejected. Recordings of more than {window:.2g} s are judged
+  in windows whose probabilities are averaged, with one emotion as the answer for the whole.
 
 ## Out of scope
 
 Not for decisions about people: hiring, lending, insurance, policing, border control, exams, medical
 or psychiatric judgement, proctoring, detection of lies. Not for observing people who have not
 agreed to it. Inferring emotions at work or in schools is prohibited in the European Union
-(Regulation 2024/1689, Article 5) but for medical and safety reasons.
+(Regulation 2024/1689, Article 5), except for medical and safety reasons.
 """
 
 
 def with_metrics(
     artifact: Artifact, metrics: Mapping[str, Any], *, robustness: Sequence[str] = ()
 ) -> Artifact:
-    """Return the artefact with these figures in it, and with the model card that tells them.
+    """Return the artefact with metrics, and with a model card that reports them.
 
     Parameters
     ----------
     artifact
         A trained recogniser.
     metrics
-        As `summarize` returns them, or empty where nobody was held out.
+        As `summarize` returns them, or empty if no speakers were held out.
     robustness
-        Lines about how answers stay where recordings are worse, of one of the same networks.
+        Lines of Markdown about the answers of one of the same networks on degraded recordings.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> artifact = EmotionRecognizer().artifact
+    >>> with_metrics(artifact, artifact.metrics).card.splitlines()[0]
+    '# Model card: english-8'
     """
     recipe = artifact.training["recipe"]
     spec = artifact.features
     parts = [
         f"# Model card: {artifact.name}",
-        f"Names the emotion in a voice: {', '.join(artifact.labels)}. Architecture "
+        f"Recognises the emotion in a voice: {', '.join(artifact.labels)}. Architecture "
         f"`{artifact.architecture}`, {len(artifact.onnx) / 1e6:.1f} MB as ONNX, fed with log-mel "
         f"frames of {spec.sampling_rate / 1000:g} kHz audio whose level is normalised. Trained by "
         f"emotionrecog {artifact.versions['emotionrecog']} for {recipe['epochs']} epochs with seed "
@@ -84,17 +91,17 @@ def with_metrics(
     ]
     if artifact.training["initial_weights"]:
         parts.append(
-            "The convolutional layers started from the weights of EfficientAT `mn04` (Florian "
-            "Schmid, MIT licence), which were trained on AudioSet, and kept them."
+            "The convolutional layers have the weights of EfficientAT `mn04` (Florian Schmid, MIT "
+            "licence), which were trained on AudioSet; they were frozen in training."
         )
     if artifact.training.get("leakage"):
         parts.append(
-            "**It was trained although the data it was to be tested on are no others: "
-            f"{artifact.training['leakage']}. Figures on those tell what it remembers.**"
+            "**It was trained although its test data are not independent: "
+            f"{artifact.training['leakage']}. Metrics on these data show what it memorised.**"
         )
     tested = held_out(metrics.get("protocol", ""))
     is_seen = not tested.isdisjoint(artifact.training["speakers"])
-    parts += ["## Figures on voices never heard in training", _metrics_section(metrics, is_seen)]
+    parts += ["## Metrics on voices not seen in training", _metrics_section(metrics, is_seen)]
     if "temperature" in artifact.calibration:
         parts.append(_calibration(artifact))
     if robustness:
@@ -105,15 +112,21 @@ def with_metrics(
 
 
 _ROBUSTNESS = """\
-The same recordings of speakers whom one of these networks had not heard, changed: how many answers
-stay what they were, right or wrong, and the recall that is left."""
+Recordings of speakers that one of these networks had not seen in training, degraded: the share of
+answers that stay the same, right or wrong, and the remaining recall."""
 
 
 def with_calibration(artifact: Artifact) -> Artifact:
-    """Return the artefact with a model card that tells how it was calibrated.
+    """Return the artefact with a model card that describes its calibration.
 
-    The section stands before the limits, or at the end of a card without such; one that is there is
-    replaced.
+    The section is placed before the limits, or at the end of a card without limits; an existing
+    section is replaced.
+
+    Examples
+    --------
+    >>> from emotionrecog import EmotionRecognizer
+    >>> "## Calibration" in with_calibration(EmotionRecognizer().artifact).card
+    True
     """
     before, head, rest = artifact.card.partition(_CALIBRATION)
     if head:
@@ -137,12 +150,12 @@ def _calibration(artifact: Artifact) -> str:
     who = "other networks of the same recipe" if record["by_siblings"] else "this network"
     which = f" (`{record['protocol']}`)" if record["protocol"] else ""
     lines = [
-        f"{_CALIBRATION}\nTemperature {record['temperature']:.3f}, fitted to what {who} answered "
-        f"to {record['n_clips']} clips of {len(record['speakers'])} speakers never heard{which}; "
-        "corpora of fewer than five speakers had no say. Checked on each fifth of these speakers "
-        "with what the others make: expected calibration error in per cent, before and after; and "
-        "for label sets of a stated coverage, how often the right emotion is in them, in per cent, "
-        "and of how many.",
+        f"{_CALIBRATION}\nTemperature {record['temperature']:.3f}, fitted to the answers of {who} "
+        f"to {record['n_clips']} clips of {len(record['speakers'])} speakers not seen in "
+        f"training{which}; corpora of fewer than five speakers were excluded. Evaluated by "
+        "cross-validation over fifths of these speakers: expected calibration error in per cent, "
+        "before and after; and for label sets of each coverage, how often they contain the right "
+        "emotion, in per cent, and their mean size.",
         "",
         "| corpus | clips | speakers | before | after | "
         + " | ".join(f"{100 * c['coverage']:.0f} %" for c in record["corpora"][0]["sets"])
@@ -161,7 +174,7 @@ def _calibration(artifact: Artifact) -> str:
 
 
 def summarize(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
-    """Put the reports of several runs of one recipe together.
+    """Combine the reports of several runs of one recipe.
 
     Parameters
     ----------
@@ -169,12 +182,13 @@ def summarize(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
         Name of the fold whose test speakers were held out; see
         `emotionrecog.splits.protocols.Fold`.
     reports
-        One for each run.
+        One report for each run.
 
     Returns
     -------
     dict
-        Ready for JSON: for each corpus its number of clips and each figure's values, run by run.
+        Ready for JSON: the number of clips of each corpus, and the values of each metric, run by
+        run.
 
     Raises
     ------
@@ -191,19 +205,26 @@ def summarize(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
 
 
 def merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put figures of several recognisers, as `summarize` returns them, behind one another.
+    """Concatenate the runs of several summaries, each as returned by `summarize`.
 
     Raises
     ------
     ValueError
-        If they are not of one protocol and of the same corpora in the same order, or one holds no
-        figures.
+        If they are not of one protocol and of the same corpora in the same order, or one is empty.
+
+    Examples
+    --------
+    >>> row = {"corpus": "savee", "n_clips": 9, "uar": [0.6], "wa": [0.6]}
+    >>> row |= {"uar_open": [0.5], "wa_open": [0.5]}
+    >>> run = {"protocol": "joint-test", "corpora": [row], "calibration_error": [0.1]}
+    >>> merge([run, run])["corpora"][0]["uar"]
+    [0.6, 0.6]
     """
     if not runs:
         return {}
     _require_same("runs", [run.get("protocol") for run in runs])
     if "protocol" not in runs[0]:
-        raise ValueError("`runs` must hold figures, got empty ones: nobody was held out")
+        raise ValueError("`runs` must contain metrics, got an empty run: no speakers were held out")
     _require_same("runs", [[row["corpus"] for row in run["corpora"]] for run in runs])
     rows = []
     for same in zip(*(run["corpora"] for run in runs), strict=True):
@@ -213,9 +234,9 @@ def merge(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"protocol": runs[0]["protocol"], "corpora": rows, "calibration_error": errors}
 
 
-def _require_same(name: str, found: Sequence[object]) -> None:
-    if any(other != found[0] for other in found):
-        raise ValueError(f"`{name}` must be of one protocol and of the same corpora, got {found}")
+def _require_same(name: str, values: Sequence[object]) -> None:
+    if any(value != values[0] for value in values):
+        raise ValueError(f"`{name}` must be of one protocol and of the same corpora, got {values}")
 
 
 def _data(corpora: Sequence[Mapping[str, Any]]) -> str:
@@ -231,8 +252,8 @@ def _data(corpora: Sequence[Mapping[str, Any]]) -> str:
         if facts and facts.citation not in citations:
             citations.append(facts.citation)
     note = (
-        "Some of these licences bar commercial use of the recordings. Whether they bind weights "
-        "learnt from them is not settled everywhere; ask before you build a product on them."
+        "Some of these licences prohibit commercial use of the recordings. Whether they extend to "
+        "weights trained on them is not settled everywhere; ask before you build a product."
     )
     return "\n".join([*lines, "", note, "", *(f"- {citation}" for citation in citations)])
 
@@ -243,15 +264,18 @@ def _metrics_section(metrics: Mapping[str, Any], is_seen: bool) -> str:
     if is_seen:
         who = (
             "Of other networks of the same recipe, trained with different seeds and without the "
-            f"test speakers of `{metrics['protocol']}`; the network described here has heard them."
+            f"test speakers of `{metrics['protocol']}`; this network was trained on them as well."
         )
     else:
-        who = f"Of this network, which has not heard the test speakers of `{metrics['protocol']}`."
+        who = (
+            f"Of this network, which was not trained on the test speakers of "
+            f"`{metrics['protocol']}`."
+        )
     lines = [
-        f"{who} Mean of the runs, and in brackets the runs. The test speakers say sentences that "
-        "training speakers say too.",
+        f"{who} Mean of the runs, with the runs in brackets. The test speakers say sentences that "
+        "are also in the training data.",
         "",
-        "| corpus | clips | UAR % | WA % | UAR %, any of all emotions |",
+        "| corpus | clips | UAR % | WA % | UAR %, all emotions allowed |",
         "|---|---|---|---|---|",
     ]
     for row in metrics["corpora"]:
@@ -260,7 +284,7 @@ def _metrics_section(metrics: Mapping[str, Any], is_seen: bool) -> str:
     lines += [
         "",
         "UAR is the unweighted average recall, WA the accuracy, both among the emotions that the "
-        "corpus acts; in the last column any of the emotions may be answered. Expected calibration "
+        "corpus contains; in the last column all emotions may be answered. Expected calibration "
         f"error before calibration: {_mean_and_runs(metrics['calibration_error'])} %.",
     ]
     return "\n".join(lines)
@@ -272,31 +296,37 @@ def _mean_and_runs(values: Sequence[float]) -> str:
 
 
 def adaptation_card(name: str, record: Mapping[str, Any]) -> str:
-    """Say what became of the recogniser that the card below is about."""
-    held = record["held_out"]
-    voices = "never heard before" if held["speakers_apart"] else "that it knows by now"
-    learnt = ", ".join(f"{row['n_clips']} clips of {row['corpus']}" for row in record["corpora"])
-    figures = "\n".join(
+    """Return the section that an adaptation puts above the card of the original recogniser."""
+    held_out = record["held_out"]
+    voices = "not seen in training" if held_out["speakers_apart"] else "seen in training"
+    clips = ", ".join(f"{row['n_clips']} clips of {row['corpus']}" for row in record["corpora"])
+    rows = "\n".join(
         f"| {row['corpus']} | {row['n_clips']} | {100 * row['uar'][0]:.1f} "
         f"| {100 * row['uar'][1]:.1f} |"
-        for row in held["figures"]
+        for row in held_out["figures"]
     )
     return f"""\
 # {name}
 
-The recogniser `{record["from"]}`, whose card is below, with its last layers adapted to {learnt}
-({", ".join(record["emotions"])}). The figures of the card below are not its own. On clips that were
-held out, of voices {voices}, UAR in per cent:
+The recogniser `{record["from"]}`, whose card is below, with its last layers adapted to {clips}
+({", ".join(record["emotions"])}). The metrics of the card below do not apply to it. UAR in per cent
+on held-out clips of voices {voices}:
 
 | corpus | clips | before | after |
 |---|---|---|---|
-{figures}
+{rows}
 
 """
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and the packages that train and export."""
+    """Return the versions of Python, this package and the packages that train and export.
+
+    Examples
+    --------
+    >>> "tensorflow" in versions()
+    True
+    """
     return {
         "python": platform.python_version(),
         "emotionrecog": __version__,
@@ -305,7 +335,16 @@ def versions() -> dict[str, str]:
 
 
 def describe_data(utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
-    """Return a row for each corpus and style: licence, clips, speakers."""
+    """Return a row for each corpus and style: licence, clips, speakers.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.datasets import Utterance
+    >>> describe_data([Utterance(Path("a.wav"), "sad", corpus="savee", speaker="savee/DC")])
+    ... # doctest: +ELLIPSIS
+    [{'corpus': 'savee', 'style': 'speech', 'licence': ..., 'n_clips': 1, 'n_speakers': 1}]
+    """
     rows = []
     for corpus, style in dict.fromkeys((u.corpus, u.style) for u in utterances):
         clips = [u for u in utterances if (u.corpus, u.style) == (corpus, style)]

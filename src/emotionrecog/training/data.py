@@ -1,4 +1,4 @@
-"""What networks are trained on: recordings in memory, and batches of them."""
+"""Training data: recordings in memory, and the batches drawn from them."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_LOWEST_POWER = 1e-12  # under which the logarithm of mel power is cut off
+# Smallest mel power of which the logarithm is taken.
+_LOWEST_POWER = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clips:
-    """What of the recordings training works on.
+    """The training data in memory.
 
     Parameters
     ----------
     frames
-        Of each clip, shape (n_frames, n_features): the logarithm of mel power relative to the voice
-        as float16, or features that are not normalised yet. Short clips are surrounded with
-        silence.
+        Frames of each clip, shape (n_frames, n_features): the logarithm of mel power relative to
+        the voice as float16, or features before normalisation. Short clips are padded with silence.
     emotions
         Index of each clip's emotion, shape (n_clips,).
     groups
         Index of each clip's corpus and style, shape (n_clips,).
     present
-        1 where a group acts an emotion, shape (n_groups, n_emotions).
+        1 where a group has an emotion, shape (n_groups, n_emotions).
     votes
-        Share of each emotion in the votes of listeners, shape (n_clips, n_emotions); zeros where
-        nobody voted.
+        Share of each emotion in the votes of listeners, shape (n_clips, n_emotions); zeros for
+        clips without votes.
     copies
-        Further frames of all clips, varied.
+        The frames of varied copies of all clips, one sequence for each copy.
     """
 
     frames: Sequence[NDArray[Any]]
@@ -166,18 +166,18 @@ class TrainingFrames:
 
 
 class Batches:
-    """Batches that depend on seed, epoch and index alone, so that a run can be resumed.
+    """Draws batches that depend only on seed, epoch and index, so that a run can be resumed.
 
     Parameters
     ----------
     clips
-        What is drawn from.
+        The clips to draw from.
     recipe
-        How.
+        Batch size, balance, augmentation and seed.
     pooled
-        What a pretrained trunk says of copies of the clips, shape (n_copies, n_clips, n_values). A
-        batch then holds a random copy of each of its clips; otherwise, features of the clips
-        augmented anew.
+        Outputs of a pretrained trunk for copies of the clips, shape (n_copies, n_clips, n_values).
+        If they are given, a batch contains a random copy of each of its clips; otherwise the
+        features of its clips, augmented anew.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Batches:
         return len(self.clips) // self.recipe.batch_size
 
     def batch(self, epoch: int, index: int) -> tuple[Array, Array, Array]:
-        """Return inputs, targets as the losses take them, and what each clip weighs."""
+        """Return inputs, targets as the losses take them, and the weight of each clip."""
         clips, recipe = self.clips, self.recipe
         rng = np.random.default_rng((recipe.seed, epoch, index))
         chosen = self.order(epoch)[index * recipe.batch_size : (index + 1) * recipe.batch_size]
@@ -209,8 +209,8 @@ class Batches:
             copies = rng.integers(len(self.pooled), size=len(chosen))
             inputs = self.pooled[copies, chosen].astype(np.float32)
         elif recipe.varies_spectra and augmentation is not None:
-            some = [clips.frames[i] for i in chosen]
-            power = augmentation.power(some, recipe.crop_frames, rng)
+            frames = [clips.frames[i] for i in chosen]
+            power = augmentation.power(frames, recipe.crop_frames, rng)
             power, targets = augmentation.mix(power, targets, groups, rng)
             log_power = np.log(power + np.float32(recipe.features.log_offset))
             return augmentation.features(log_power, rng), targets, weights
@@ -223,19 +223,19 @@ class Batches:
         return inputs, targets, weights
 
     def _crop(self, clip: int, rng: np.random.Generator) -> Array:
-        """Cut a random part out of a random copy of a clip."""
+        """Return the features of a random part of a random copy of a clip."""
         versions = [self.clips.frames, *self.clips.copies]
         frames = versions[rng.integers(len(versions))][clip]
         return windowed(frames, self.recipe, self._extract, rng)
 
     def fixed(self, numbers: Sequence[int]) -> Array:
-        """Return the features of the middle of clips, nothing varied."""
+        """Return the features of the middle of clips, without augmentation."""
         return np.stack(
             [windowed(self.clips.frames[i], self.recipe, self._extract) for i in numbers]
         )
 
     def _draw(self, epoch: int) -> NDArray[np.intp]:
-        """Draw as many clips as there are, each about as often as its weight says."""
+        """Draw as many clips as there are, each in proportion to its weight."""
         rng = np.random.default_rng((self.recipe.seed, epoch))
         shuffled = rng.permutation(len(self.clips))
         if self.recipe.balance != "sampling":
@@ -292,7 +292,7 @@ def windowed(
     extract: Extractor,
     rng: np.random.Generator | None = None,
 ) -> Array:
-    """Return what a network is fed of a clip: a random part of it, or the middle."""
+    """Return the input of a network: features of the middle of a clip, or of a random part."""
     n_frames = recipe.crop_frames
     if recipe.varies_spectra:
         if rng is not None and len(frames) > n_frames:
@@ -323,16 +323,16 @@ def _targets(clips: Clips, recipe: Recipe) -> Array:
 
 
 def statistics(batches: Batches) -> dict[str, Any]:
-    """Mean and deviation of what some training batches feed the network."""
+    """Return the mean and deviation of the inputs in the first training batches."""
     recipe = batches.recipe
-    some = np.concatenate([batches.batch(0, i)[0] for i in range(min(20, len(batches)))])
+    inputs = np.concatenate([batches.batch(0, i)[0] for i in range(min(20, len(batches)))])
     if recipe.varies_spectra:
-        return {"mean": round(float(some.mean()), 4), "deviation": round(float(some.std()), 4)}
-    return statistics_of(some.reshape(-1, some.shape[-1]))
+        return {"mean": round(float(inputs.mean()), 4), "deviation": round(float(inputs.std()), 4)}
+    return statistics_of(inputs.reshape(-1, inputs.shape[-1]))
 
 
 def statistics_of(rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
-    """Mean and deviation of each feature, for the sizes of a network; 1 for what never varies."""
+    """Return the mean and deviation of each feature; the deviation of constant features is 1."""
     values = rows.astype(np.float64)
     deviation = values.std(axis=0)
     deviation[deviation < 1e-6 * (1 + np.abs(values).max(axis=0))] = 1.0
@@ -343,11 +343,11 @@ def statistics_of(rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
 
 
 def require_apart(train: Sequence[Utterance], validation: Sequence[Utterance]) -> None:
-    """Raise `LeakageError` where training and validation share speakers."""
+    """Raise `LeakageError` if training and validation share speakers."""
     shared = {u.speaker for u in train} & {u.speaker for u in validation}
     if shared:
         raise LeakageError(
             f"training and validation share {len(shared)} speakers ({', '.join(sorted(shared))}); "
-            "epochs would be chosen for voices that are known. Divide by speaker, or give no "
-            "validation set, and one is held out"
+            "early stopping would then be based on voices seen in training. Divide by speaker, or "
+            "omit the validation set, and one is held out"
         )

@@ -1,4 +1,4 @@
-"""The non-neural floor: a logistic regression of scikit-learn, as a network of one layer."""
+"""The non-neural baseline: a logistic regression of scikit-learn, as a network of one layer."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-# Logit of an emotion that nobody acted in training.
-_UNKNOWN = -30.0
+# Logit of an emotion without clips in training.
+_ABSENT_LOGIT = -30.0
 
 
 def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
-    """Fit a logistic regression; return it as a network, its sizes, and no history."""
-    learnt = np.unique(clips.emotions)
-    if len(learnt) < 2:
+    """Fit a logistic regression; return it as a network, its sizes, and an empty history."""
+    emotions = np.unique(clips.emotions)
+    if len(emotions) < 2:
         raise DatasetError(
-            f"training needs clips of at least two emotions, found {recipe.labels[learnt[0]]}"
+            f"training needs clips of at least two emotions, found {recipe.labels[emotions[0]]}"
         )
     rows = np.stack([frames.mean(axis=0) for frames in clips.frames]).astype(np.float64)
     sizes = {**models.default_sizes("linear"), **recipe.sizes, **statistics_of(rows)}
@@ -38,12 +38,12 @@ def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list
         weights = weights / weights.mean()
     model = fit_regression(scaled, clips.emotions, weights)
     coefficients = np.zeros((len(recipe.labels), rows.shape[1]))
-    intercepts = np.full(len(recipe.labels), _UNKNOWN)
-    if len(learnt) == 2:  # scikit-learn keeps the difference of two logits
-        coefficients[learnt[1]] = model.coef_[0]
-        intercepts[learnt] = 0.0, model.intercept_[0]
+    intercepts = np.full(len(recipe.labels), _ABSENT_LOGIT)
+    if len(emotions) == 2:  # scikit-learn keeps the difference of two logits
+        coefficients[emotions[1]] = model.coef_[0]
+        intercepts[emotions] = 0.0, model.intercept_[0]
     else:
-        coefficients[learnt], intercepts[learnt] = model.coef_, model.intercept_
+        coefficients[emotions], intercepts[emotions] = model.coef_, model.intercept_
     network = models.build("linear", rows.shape[1], len(recipe.labels), **sizes)
     network.get_layer("logits").set_weights([coefficients.T, intercepts])
     return network, sizes, []

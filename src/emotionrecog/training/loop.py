@@ -1,7 +1,8 @@
-"""The training loop, which loads TensorFlow.
+"""The training loop; importing this module imports TensorFlow.
 
-It is written out, for `keras.Model.fit` cannot run under every strategy of ``tf.distribute`` (not
-under ``MultiWorkerMirroredStrategy``), and clips gradients before they are added up over replicas.
+The loop does not use `keras.Model.fit`, which does not run under every strategy of
+``tf.distribute`` (not under ``MultiWorkerMirroredStrategy``) and clips gradients before they are
+summed over replicas.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import tensorflow as tf
 from keras import ops
 from tqdm import tqdm
 
-from emotionrecog import models
+from emotionrecog import files, models
+from emotionrecog.evaluation.metrics import uar
 from emotionrecog.models import mobilenet
 from emotionrecog.models.losses import by_name, joined
 from emotionrecog.training.data import ArrayBatches, Batches, Clips, statistics
@@ -39,41 +41,48 @@ __all__: list[str] = []
 
 _logger = logging.getLogger("emotionrecog")
 
-_SMALLEST_PROBABILITY = 1e-7  # of an emotion, in the loss of a network that ends in a softmax
+# Smallest probability of an emotion, in the loss of a network that ends in a softmax.
+_SMALLEST_PROBABILITY = 1e-7
 
-_CLIPS_AT_ONCE = 32  # that a pretrained trunk is asked about
+# Batch size of a pretrained trunk.
+_TRUNK_BATCH_SIZE = 32
 
-# Gradients of a weight are made no longer than this.
-_LONGEST_GRADIENT = 5.0
+# Largest norm of the gradient of a weight; longer gradients are clipped.
+_LARGEST_GRADIENT_NORM = 5.0
 
-# Recall and negative loss on validation speakers, before there are any. Recall comes first, for
-# the loss of a network that overfits rises long before it answers worse.
+# UAR and negative loss on validation speakers, before the first epoch. The UAR comes first, because
+# the loss of a network that overfits rises long before its answers get worse.
 _NO_SCORE = (-1.0, -np.inf)
 
-# What a row of the history holds besides the number of its epoch.
+# The entries of a row of the history, besides the number of its epoch.
 HISTORY = (
-    *("loss", "validation_loss", "validation_uar", "learning_rate", "seconds", "waiting"),
+    "loss",
+    "validation_loss",
+    "validation_uar",
+    "learning_rate",
+    "seconds",
+    "waiting",
     "kept",
 )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Start:
-    """What a network begins with besides random weights, and what of it is kept.
+    """Initial weights of a network, and which of them are trained; random weights by default.
 
     Parameters
     ----------
     name
-        For the checkpoints and the artefact.
+        Name of the initial weights, for the checkpoints and the artefact.
     weights
-        The ``.npz`` of EfficientAT ``mn04``, for the trunk of a ``"mobilenet"``, which keeps them.
+        The ``.npz`` of EfficientAT ``mn04``, for the trunk of a ``"mobilenet"``, which is frozen.
     network, sizes
         A trained network of the same architecture, and its sizes.
     frozen
-        Only the layers called ``logits`` learn.
+        Train only the layers called ``logits``.
     pull
-        With `frozen`: half of what the squared distance of their weights from where they began
-        costs.
+        With `frozen`: strength of the L2 penalty on the distance of the weights from their initial
+        values; half the cost of the squared distance.
     """
 
     name: str | None = None
@@ -93,7 +102,7 @@ def fit(
     checkpoints: Path | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
-    """Fit a network; return it, the arguments that rebuild it, and what each epoch came to."""
+    """Fit a network; return it, its sizes, and the metrics of each epoch."""
     start = start or Start()
     strategy = strategy or tf.distribute.get_strategy()
     state = None if checkpoints is None else _State(checkpoints, recipe, len(clips), start.name)
@@ -101,18 +110,19 @@ def fit(
     n_features = clips.frames[0].shape[1]
     n_emotions = clips.present.shape[1]
     keras.utils.set_random_seed(recipe.seed)
-    known = models.default_sizes(recipe.architecture)
-    sizes = known | dict(recipe.sizes)
+    default_sizes = models.default_sizes(recipe.architecture)
+    sizes = default_sizes | dict(recipe.sizes)
     sizes |= statistics(batches) if start.sizes is None else start.sizes
-    if "n_frames" in known:
+    if "n_frames" in default_sizes:
         sizes["n_frames"] = recipe.crop_frames
     watched = None
     with strategy.scope(), _precision(recipe):
         network = models.build(recipe.architecture, n_features, n_emotions, **sizes)
         model = network
         if validation is not None:
-            of_validation = Batches(validation, recipe)
-            watched = of_validation.fixed(range(len(validation))), of_validation.targets
+            batches_of_validation = Batches(validation, recipe)
+            inputs = batches_of_validation.fixed(range(len(validation)))
+            watched = inputs, batches_of_validation.targets
         if start.network is not None:
             network.set_weights(start.network.get_weights())
         if start.weights is not None:
@@ -120,14 +130,14 @@ def fit(
             trunk, model = mobilenet.split(network, recipe.crop_frames)
             batches = Batches(clips, recipe, embed(trunk, clips, recipe))
             if watched is not None:
-                watched = _in_parts(trunk, watched[0]), watched[1]
+                watched = _embeddings(trunk, watched[0]), watched[1]
         if start.frozen:
             _freeze(model, start.pull)
         history = _Loop(model, batches, watched, recipe, state, strategy).run()
     if recipe.mixed_precision:
-        learnt = network.get_weights()
+        weights = network.get_weights()
         network = models.build(recipe.architecture, n_features, n_emotions, **sizes)
-        network.set_weights(learnt)
+        network.set_weights(weights)
     return network, sizes, history
 
 
@@ -169,7 +179,7 @@ def fit_arrays(
 
 @contextlib.contextmanager
 def _precision(recipe: Recipe) -> Iterator[None]:
-    """Build layers that compute in bfloat16, if so wished."""
+    """Build layers that compute in bfloat16 if the recipe asks for mixed precision."""
     before = keras.config.dtype_policy()
     if recipe.mixed_precision:
         keras.config.set_dtype_policy("mixed_bfloat16")
@@ -180,7 +190,7 @@ def _precision(recipe: Recipe) -> Iterator[None]:
 
 
 def _freeze(model: keras.Model, pull: float = 0.0) -> None:
-    """Let nothing learn but the layers called ``logits``, and pull these back to where they are."""
+    """Freeze all layers except those called ``logits``; penalise the distance these move."""
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if not isinstance(layer, keras.Model):
             layer.trainable = layer.name.startswith("logits")
@@ -189,7 +199,7 @@ def _freeze(model: keras.Model, pull: float = 0.0) -> None:
 
 
 class _Pull:
-    """A penalty on the squared distance from given weights (L2-SP)."""
+    """A penalty on the squared distance from the initial weights (L2-SP)."""
 
     def __init__(self, weights: Array, strength: float) -> None:
         self.weights, self.strength = weights, strength
@@ -198,16 +208,16 @@ class _Pull:
         return self.strength / 2 * ops.sum(ops.square(variable - self.weights))
 
 
-def _in_parts(trunk: keras.Model, inputs: Array) -> Array:
-    parts = [
-        trunk.predict_on_batch(inputs[first : first + _CLIPS_AT_ONCE])
-        for first in range(0, len(inputs), _CLIPS_AT_ONCE)
+def _embeddings(trunk: keras.Model, inputs: Array) -> Array:
+    batches = [
+        trunk.predict_on_batch(inputs[first : first + _TRUNK_BATCH_SIZE])
+        for first in range(0, len(inputs), _TRUNK_BATCH_SIZE)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(batches)
 
 
 def embed(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.float16]:
-    """Ask a pretrained trunk about each clip and its augmented copies.
+    """Compute the outputs of a pretrained trunk for each clip and its augmented copies.
 
     Returns
     -------
@@ -215,27 +225,28 @@ def embed(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.float1
     """
     augmentation = recipe.augmentation
     shape = (1 + (recipe.copies if augmentation else 0), len(clips), trunk.output.shape[-1])
-    pooled = np.empty(shape, dtype=np.float16)
-    starts = range(0, len(clips), _CLIPS_AT_ONCE)
-    extract = Batches(clips, recipe)
-    with tqdm(total=shape[0] * len(starts), desc="listening", disable=None) as progress:
+    embeddings = np.empty(shape, dtype=np.float16)
+    starts = range(0, len(clips), _TRUNK_BATCH_SIZE)
+    batches = Batches(clips, recipe)
+    with tqdm(total=shape[0] * len(starts), desc="embedding", disable=None) as progress:
         for copy in range(shape[0]):
             for first in starts:
-                some = range(first, min(first + _CLIPS_AT_ONCE, len(clips)))
+                numbers = range(first, min(first + _TRUNK_BATCH_SIZE, len(clips)))
                 if copy == 0 or augmentation is None:
-                    features = extract.fixed(some)
+                    features = batches.fixed(numbers)
                 else:
                     rng = np.random.default_rng((recipe.seed, copy, first))
-                    frames = [clips.frames[i] for i in some]
+                    frames = [clips.frames[i] for i in numbers]
                     power = augmentation.power(frames, recipe.crop_frames, rng)
                     features = np.log(power + np.float32(recipe.features.log_offset))
-                pooled[copy, first : first + len(some)] = trunk.predict_on_batch(features)
+                outputs = trunk.predict_on_batch(features)
+                embeddings[copy, first : first + len(numbers)] = outputs
                 progress.update()
-    return pooled
+    return embeddings
 
 
 class _Loop:
-    """Epoch after epoch, with the best weights kept."""
+    """Trains epoch after epoch and keeps the best weights."""
 
     def __init__(
         self,
@@ -266,7 +277,7 @@ class _Loop:
             )
 
     def run(self) -> list[dict[str, float]]:
-        """Train to the end, from where the last run stopped."""
+        """Train all epochs that are left, after those of an earlier run in the checkpoints."""
         recipe, n_batches = self.recipe, len(self.batches)
         if self.state:
             self.state.restore(self)
@@ -285,7 +296,7 @@ class _Loop:
                 self._epoch(epoch, step, progress)
                 if self.state:
                     self.state.save(self)
-        self._take_the_best()
+        self._restore_best()
         return self.history
 
     def _has_waited(self) -> bool:
@@ -317,37 +328,38 @@ class _Loop:
                 self.waited += 1
         row |= {"seconds": time.perf_counter() - began, "waiting": waiting}
         self.history.append(row)
-        told = ", ".join(
+        metrics = ", ".join(
             f"{name.replace('_', ' ')} {row[name]:.4f}" for name in HISTORY[:3] if name in row
         )
-        _logger.info("epoch %d/%d: %s", epoch + 1, self.recipe.epochs, told)
+        _logger.info("epoch %d/%d: %s", epoch + 1, self.recipe.epochs, metrics)
 
     def _dataset(self, epoch: int) -> Any:
-        """Return the batches of an epoch, made on all cores ahead of the steps."""
+        """Return the batches of an epoch, prepared on all cores ahead of the steps."""
         batches, strategy = self.batches, self.strategy
         n_replicas = strategy.num_replicas_in_sync
         size = self.recipe.batch_size // n_replicas
-        remembered = weakref.ref(batches)  # TensorFlow never forgets what it calls
+        reference = weakref.ref(batches)  # TensorFlow never releases the functions that it calls
         batches.order(epoch)  # drawn once, not by each thread
         shapes = [array.shape for array in batches.batch(epoch, 0)]
 
         def part(number: NDArray[np.int64], first: int) -> tuple[Array, ...]:
-            """Return what one replica is given of a batch."""
+            """Return the part of a batch that one replica trains on."""
             rows = slice(first * size, (first + 1) * size)
-            known = remembered()
-            assert known is not None
-            return tuple(array[rows] for array in known.batch(epoch, int(number)))
+            source = reference()
+            assert source is not None
+            return tuple(array[rows] for array in source.batch(epoch, int(number)))
 
         def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
             n_local = n_replicas // context.num_input_pipelines
-            own = range(
-                context.input_pipeline_id * n_local, (context.input_pipeline_id + 1) * n_local
-            )
+            first = context.input_pipeline_id * n_local
+            replicas = range(first, first + n_local)
 
             def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-                # Batch after batch, and of each the parts of the replicas that read from here.
+                # Batch after batch, the parts of each for the replicas of this pipeline.
                 tensors = tf.numpy_function(
-                    lambda i: part(i // n_local, own[int(i) % n_local]), [index], [tf.float32] * 3
+                    lambda i: part(i // n_local, replicas[int(i) % n_local]),
+                    [index],
+                    [tf.float32] * 3,
                 )
                 return tuple(
                     tf.ensure_shape(tensor, (size, *shape[1:]))
@@ -376,7 +388,7 @@ class _Loop:
                 context = tf.distribute.get_replica_context()
                 gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             # The optimiser adds up what the replicas have, which is now the same.
-            gradients = [tf.clip_by_norm(g, _LONGEST_GRADIENT) / n_replicas for g in gradients]
+            gradients = [tf.clip_by_norm(g, _LARGEST_GRADIENT_NORM) / n_replicas for g in gradients]
             optimizer.apply(gradients, model.trainable_variables)
             return total
 
@@ -390,7 +402,7 @@ class _Loop:
         return compiled
 
     def _validate(self) -> dict[str, float]:
-        """Measure the weights that would be kept now."""
+        """Evaluate the current weights, or their moving average if there is one."""
         assert self.validation is not None
         inputs, targets = self.validation
         before = self._weights(averaged=False)
@@ -409,29 +421,30 @@ class _Loop:
         if answers.ndim == 3:  # of several heads
             answers = ops.convert_to_numpy(joined(answers))
         answered = (answers + np.log(np.maximum(weight, 1e-30))).argmax(axis=1)
-        acted = target.argmax(axis=1)
-        recalls = [np.mean(answered[acted == e] == e) for e in np.unique(acted)]
-        return {"validation_loss": float(losses.mean()), "validation_uar": float(np.mean(recalls))}
+        return {
+            "validation_loss": float(losses.mean()),
+            "validation_uar": uar(target.argmax(axis=1), answered),
+        }
 
     def _weights(self, *, averaged: bool = True) -> list[Any]:
-        """Return all weights, the moving averages of those that learn where there are any."""
+        """Return all weights; trainable ones as moving averages if there are averages."""
         values = [ops.convert_to_numpy(variable) for variable in self.model.variables]
         if averaged and self.optimizer.use_ema:
-            of = {id(v): i for i, v in enumerate(self.model.variables)}
+            index_of = {id(v): i for i, v in enumerate(self.model.variables)}
             pairs = zip(
                 self.model.trainable_variables,
                 self.optimizer._model_variables_moving_average,
                 strict=True,
             )
             for variable, average in pairs:
-                values[of[id(variable)]] = ops.convert_to_numpy(average)
+                values[index_of[id(variable)]] = ops.convert_to_numpy(average)
         return values
 
     def _assign(self, values: list[Any]) -> None:
         for variable, value in zip(self.model.variables, values, strict=True):
             variable.assign(value)
 
-    def _take_the_best(self) -> None:
+    def _restore_best(self) -> None:
         kept = len(self.history) - 1
         if self.recipe.patience is not None and self.best is not None:
             self._assign(self.best)
@@ -443,7 +456,7 @@ class _Loop:
 
 def _optimizer(recipe: Recipe, n_batches: int) -> keras.optimizers.Optimizer:
     n_steps = n_batches * recipe.epochs
-    rising = max(1, n_steps // 10)
+    warmup_steps = max(1, n_steps // 10)
     if recipe.schedule == "cosine":
         rate: Any = keras.optimizers.schedules.CosineDecay(
             recipe.learning_rate / 100,
@@ -454,7 +467,7 @@ def _optimizer(recipe: Recipe, n_batches: int) -> keras.optimizers.Optimizer:
     else:
         rate = keras.optimizers.schedules.PolynomialDecay(
             recipe.learning_rate / 100,
-            decay_steps=min(rising, 2 * n_batches),
+            decay_steps=min(warmup_steps, 2 * n_batches),
             end_learning_rate=recipe.learning_rate,
         )
     kind = keras.optimizers.AdamW if recipe.optimizer == "adamw" else keras.optimizers.Adam
@@ -462,31 +475,32 @@ def _optimizer(recipe: Recipe, n_batches: int) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "adamw":
         options["weight_decay"] = recipe.weight_decay
     if recipe.averaging:
-        # Over a tenth of the steps at most, so that short runs are not held to random weights.
+        # Over a tenth of the steps at most, so that random weights do not dominate short runs.
         momentum = min(recipe.averaging, max(0.0, 1.0 - 10.0 / n_steps))
         options |= {"use_ema": True, "ema_momentum": momentum}
     return kind(rate, **options)
 
 
 class _State:
-    """All that changes in training, saved after each epoch, to go on from."""
+    """The state of a training, saved after each epoch, so that the training can be resumed."""
 
     def __init__(self, folder: Path, recipe: Recipe, n_clips: int, start: str | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "state.npz"
         sizes = models.default_sizes(recipe.architecture) | dict(recipe.sizes)
         run = {**recipe.to_dict(), "sizes": sizes, "n_clips": n_clips, "initial_weights": start}
-        description = json.dumps(run, indent=2)
         path = folder / "recipe.json"
-        if path.exists() and path.read_text(encoding="utf-8") != description:
+        description = files.to_json(run, indent=2)
+        if not path.exists():
+            files.write_text(path, description)
+        elif path.read_text(encoding="utf-8") != description:
             raise ValueError(
-                f"`checkpoints`: {str(folder)!r} holds the state of another recipe or of other "
-                "recordings (see its recipe.json); name another folder, or remove it to start anew"
+                f"`checkpoints`: {str(folder)!r} contains the state of another recipe or of other "
+                "recordings (see its recipe.json); name another folder, or delete it to start anew"
             )
-        path.write_text(description, encoding="utf-8")
 
     def restore(self, loop: _Loop) -> None:
-        """Bring a loop to the state that was saved."""
+        """Set a loop to the saved state."""
         if not self.path.exists():
             return
         with np.load(self.path, allow_pickle=False) as saved:
@@ -499,10 +513,10 @@ class _State:
         loop.best_score = tuple(progress["best_score"])
         loop.best_epoch = progress["best_epoch"]
         loop.waited = progress["waited"]
-        _logger.info("going on after epoch %d, from %s", len(loop.history), self.path)
+        _logger.info("resuming after epoch %d, from %s", len(loop.history), self.path)
 
     def save(self, loop: _Loop) -> None:
-        """Write the state beside the last one, and put it in its place."""
+        """Replace the saved state with that of a loop."""
         if not _is_chief(loop.strategy):
             return
         best = loop.best or []
@@ -515,9 +529,8 @@ class _State:
         }
         values = {name: ops.convert_to_numpy(v) for name, v in _variables(loop).items()}
         values |= {f"best-{i}": value for i, value in enumerate(best)}
-        beside = self.path.with_name("unfinished.npz")
-        np.savez(beside, progress=json.dumps(progress), **values)
-        beside.replace(self.path)
+        with files.writing(self.path) as new:
+            np.savez(new, progress=json.dumps(progress), **values)
 
 
 def _is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -526,9 +539,9 @@ def _is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def _variables(loop: _Loop) -> dict[str, Any]:
-    """Return weights, seeds of dropout and state of the optimiser, in an order that is always so.
+    """Return weights, seeds of dropout and the state of the optimiser, in a fixed order.
 
-    A saved Keras model would lack the seeds.
+    A model saved by Keras would lack the seeds.
     """
     return {
         f"{part}-{number}": variable

@@ -1,4 +1,4 @@
-"""The options of training by name, and the recipe that results from them."""
+"""The options that training takes by name, and the recipe that they make."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from emotionrecog.augmentation import Chain, SpectrogramAugmentation
     from emotionrecog.datasets import Utterance
     from emotionrecog.features import FeatureSpec, PresetName
-    from emotionrecog.models import ArchitectureName
-    from emotionrecog.training.recipe import LossName, Recipe
+    from emotionrecog.models import ArchitectureName, LossName
+    from emotionrecog.training.recipe import Recipe
 
 __all__ = ["RecipeOptions", "TrainOptions", "choose_recipe"]
 
@@ -26,7 +26,7 @@ _COPIES = 4
 
 
 class RecipeOptions(TypedDict, total=False):
-    """The most common fields of a recipe; None means the default.
+    """The fields of a recipe that are chosen most often; None means the default.
 
     Parameters
     ----------

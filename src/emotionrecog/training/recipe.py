@@ -1,4 +1,4 @@
-"""Everything that training depends on besides the recordings."""
+"""The settings of a training, and their form in plain values and in TOML files."""
 
 from __future__ import annotations
 
@@ -16,20 +16,14 @@ from emotionrecog.datasets import EMOTIONS
 from emotionrecog.errors import require_number, require_one_of, require_whole
 from emotionrecog.features import PRESETS, FeatureSpec
 from emotionrecog.features.spec import SAVED_AS
+from emotionrecog.models import LOSSES, ArchitectureName, LossName
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection
-
-    from emotionrecog.models import ArchitectureName
+    from collections.abc import Callable
 
 __all__ = [
-    "BALANCES",
-    "LOSSES",
-    "OPTIMIZERS",
-    "SCHEDULES",
     "BalanceName",
-    "LossName",
     "OptimizerName",
     "Recipe",
     "ScheduleName",
@@ -37,16 +31,10 @@ __all__ = [
     "require_sizes",
 ]
 
-LossName = Literal["crossentropy", "focal"]
-"""The names in `LOSSES`, for type checkers and editors."""
 BalanceName = Literal["sampling", "weights", "none"]
-"""The names in `BALANCES`, for type checkers and editors."""
 OptimizerName = Literal["adamw", "adam"]
-"""The names in `OPTIMIZERS`, for type checkers and editors."""
 ScheduleName = Literal["cosine", "constant"]
-"""The names in `SCHEDULES`, for type checkers and editors."""
 
-LOSSES: tuple[LossName, ...] = get_args(LossName)
 BALANCES: tuple[BalanceName, ...] = get_args(BalanceName)
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
@@ -54,9 +42,9 @@ SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 # Entries of a recipe that are tables.
 TABLES = ("sizes", "features", "augmentation")
 
-# Defaults of the architectures that have none of their own, besides those that follow from the
-# features.
-_COMMON_DEFAULTS: Mapping[str, Any] = {
+# Defaults of the architectures, apart from those that depend on the features. Architectures that
+# are not listed in `_DEFAULTS` share `_OTHER_DEFAULTS`.
+_OTHER_DEFAULTS: Mapping[str, Any] = {
     "epochs": 80,
     "batch_size": 32,
     "averaging": 0.0,
@@ -70,70 +58,96 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "linear": {"copies": 0, "crop_frames": 1001},
 }
 
-# Length of the training crops of the other networks, in s.
-_CROP_SECONDS = 2.0
+# Length of a training crop of other architectures, in s.
+_CROP = 2.0
+
+# Smallest value of the whole numbers.
+_LOWEST = {"copies": 0, "epochs": 1, "batch_size": 1, "crop_frames": 2}
+
+# Bounds of the other numbers.
+_BOUNDS = {
+    "focal_gamma": (0.0, 100.0),
+    "soft_targets": (0.0, 1.0),
+    "weight_decay": (0.0, 10.0),
+    "averaging": (0.0, 0.999999),
+    "validation_share": (0.01, 0.9),
+    "label_smoothing": (0.0, 1.0),
+    "absent_weight": (0.0, 1.0),
+}
+
+# Transforms that a file can describe.
+_TRANSFORMS = (
+    "AddNoise",
+    "BandLimit",
+    "Clip",
+    "Codec",
+    "Gain",
+    "PitchShift",
+    "RoomImpulse",
+    "Shift",
+    "TimeStretch",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that training depends on besides the recordings.
+    """The settings of a training.
 
-    The defaults are those of the bundled recogniser; `of` returns those of other architectures, and
-    `from_toml` reads a file.
+    The defaults are those of the recogniser that comes with the package. `of` returns those of
+    other architectures, and `from_toml` reads a file.
 
     Parameters
     ----------
     architecture, sizes
         Name and arguments for `emotionrecog.models.build`.
     features
-        Input of the network. Networks normalise their input themselves, so the normalisation of
-        the features is ``"none"`` or ``"utterance"``.
+        The input of the network. Networks normalise their input themselves, so the normalisation
+        is ``"none"`` or ``"utterance"``.
     labels
-        The emotions to distinguish, some of `emotionrecog.datasets.EMOTIONS` in their order; by
-        default all of them.
+        The emotions to distinguish, a subset of `emotionrecog.datasets.EMOTIONS` in their order;
+        all of them by default.
     augmentation
-        Augmentation of spectra, or `None`. For features other than ``log_mel``, only its masks and
-        its mixup are used.
+        How spectra are varied; None for no variation. With features other than ``log_mel``, only
+        its masks and its mixup are used.
     waveforms
-        Augmentation of the waveforms of the copies, only for features other than ``log_mel``.
+        How the waveforms of the copies are varied, for features other than ``log_mel``.
     copies
-        Number of augmented copies of each clip, besides the clip itself. For features other than
-        ``log_mel`` they are made by `waveforms`. For ``log_mel`` they are made by `augmentation` if
-        the trunk is pretrained and frozen; otherwise, spectra are augmented anew each time.
+        Number of varied copies of each clip, in addition to the clip itself. With features other
+        than ``log_mel`` they come from `waveforms`. With ``log_mel`` they come from `augmentation`
+        if a pretrained trunk is frozen and only its heads are trained; otherwise spectra are varied
+        anew in each epoch.
     epochs, batch_size, crop_frames
-        Number of passes over the training clips, of clips in a step and of frames in a training
-        crop.
+        Number of passes over the clips, clips in a batch, frames of a training crop.
     loss, focal_gamma
-        ``"crossentropy"``, or ``"focal"`` with its exponent, which reduces the weight of easy
-        clips.
+        ``"crossentropy"``, or ``"focal"`` with its exponent, which gives easy clips less weight.
     balance
-        ``"sampling"`` samples corpora in proportion to the square root of their sizes, and their
-        emotions equally; ``"weights"`` uses every clip once, with such a weight; ``"none"`` uses
-        every clip once.
+        ``"sampling"`` draws corpora in proportion to the square roots of their sizes, and the
+        emotions of each equally; ``"weights"`` uses every clip once per epoch, with weights to the
+        same effect; ``"none"`` uses every clip once, without weights.
     soft_targets
         Share of the target that follows the votes of listeners, for clips that have votes.
     optimizer, schedule, learning_rate, weight_decay
-        ``"adamw"`` or ``"adam"``. The learning rate rises for a tenth of the steps; then it falls
-        to zero as a cosine, or is constant.
+        ``"adamw"`` or ``"adam"``; ``"cosine"`` or ``"constant"``. The learning rate rises for a
+        tenth of the steps; then it falls to zero along a cosine, or stays constant.
     averaging
-        Momentum of the moving average of the weights, which replaces the weights in the end; 0 for
-        none. It is reduced if the average would cover more than a tenth of all steps.
+        Momentum of the moving average of the weights, which becomes the final network; 0 for no
+        average. It is lowered if the average would cover more than a tenth of all steps.
     patience
-        Number of epochs without a higher UAR on validation speakers (or an equal one at a lower
-        loss) after which training stops early; the best weights are kept. `None` trains for all
-        epochs and keeps the last weights.
+        Stop after this number of epochs without a higher UAR on validation speakers (or, at the
+        same UAR, a lower loss), and keep the best weights; None runs all epochs and keeps the last.
     validation_share
-        Share of the speakers of each corpus that is held out for early stopping if no validation
-        set is given.
+        Share of the speakers of each corpus that is held out for `patience` if no validation set is
+        given.
     label_smoothing
-        Share of the target spread over the emotions that the clip's corpus contains.
+        Share of the target that is spread over the emotions of the clip's corpus.
     absent_weight
-        Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips teach
-        nothing about them, and the network may predict them for any voice of that corpus.
+        Weight in the softmax of the emotions that the clip's corpus lacks. At 0 its clips do not
+        train these emotions, and nothing keeps the network from answering them to any voice of that
+        corpus.
     mixed_precision
         Compute in bfloat16 where that is safe; for GPUs.
     seed
-        Random seed of the whole training.
+        Seed of all random draws.
 
     Raises
     ------
@@ -179,34 +193,28 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Validate the fields."""
-        for name, choices in (
-            ("architecture", models.ARCHITECTURES),
-            ("loss", LOSSES),
-            ("balance", BALANCES),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-        ):
-            require_one_of(name, getattr(self, name), choices)
-        # Numbers of NumPy become those of Python, which JSON can express.
-        for name, minimum in _MINIMA.items():
-            if name != "patience" or self.patience is not None:
-                value = require_whole(name, getattr(self, name), minimum)
-                object.__setattr__(self, name, value)
+        require_one_of("architecture", self.architecture, models.ARCHITECTURES)
+        require_one_of("loss", self.loss, LOSSES)
+        require_one_of("balance", self.balance, BALANCES)
+        require_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        require_one_of("schedule", self.schedule, SCHEDULES)
+        for name, lowest in _LOWEST.items():
+            require_whole(name, getattr(self, name), lowest)
+        if self.patience is not None:
+            require_whole("patience", self.patience, 1)
         for name, (low, high) in _BOUNDS.items():
-            number = require_number(
-                name, getattr(self, name), low, high, open_low=name == "learning_rate"
-            )
-            object.__setattr__(self, name, number)
-        in_order = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
-        if self.labels != in_order or len(in_order) < 2:
+            require_number(name, getattr(self, name), low, high)
+        require_number("learning_rate", self.learning_rate, 0, 10, open_low=True)
+        ordered = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
+        if self.labels != ordered or len(ordered) < 2:
             raise ValueError(
                 f"`labels` must be two or more of {', '.join(EMOTIONS)}, in this order, got "
                 f"{self.labels!r}"
             )
         if self.features.normalization == "corpus":
             raise ValueError(
-                "`features` must not be normalised by corpus, because the network normalises them "
-                "with statistics of the training data; use normalization 'none'"
+                "`features` must not be normalised by corpus: the network does that itself, with "
+                "statistics of the training data; use normalization 'none'"
             )
         if self.waveforms is not None and self.varies_spectra:
             raise ValueError(
@@ -217,48 +225,46 @@ class Recipe:
 
     @property
     def varies_spectra(self) -> bool:
-        """Whether the clips are kept as mel power, which `augmentation` varies."""
+        """Whether clips are kept as mel power, which `augmentation` varies."""
         return _varies_spectra(self.features)
 
     @classmethod
-    def of(cls, architecture: str, **changes: Any) -> Self:
-        """Return the default recipe of an architecture.
+    def of(cls, architecture: ArchitectureName, **changes: Any) -> Self:
+        """Return the default recipe of an architecture, with some fields changed.
 
         Parameters
         ----------
         architecture
             One of `emotionrecog.models.ARCHITECTURES`.
         **changes
-            Values of fields that differ from the default.
+            New values of fields, by name.
 
         Raises
         ------
         ValueError
-            If the architecture is unknown or a value is out of bounds.
+            If the architecture is unknown, or a value is not one of the choices or out of bounds.
 
         Examples
         --------
-        >>> Recipe.of("gru").epochs, Recipe.of("gru", epochs=5).epochs
-        (80, 5)
+        >>> Recipe.of("cnn1d", batch_size=16).features.n_mels
+        128
         """
         require_one_of("architecture", architecture, models.ARCHITECTURES)
         spec = changes.get("features", PRESETS[models.ARCHITECTURES[architecture].features])
         defaults = {
-            "crop_frames": 1 + int(_CROP_SECONDS * spec.sampling_rate / spec.hop_length),
+            "crop_frames": 1 + int(_CROP * spec.sampling_rate / spec.hop_length),
             "augmentation": SpectrogramAugmentation() if _varies_spectra(spec) else None,
-            **_DEFAULTS.get(architecture, _COMMON_DEFAULTS),
+            **_DEFAULTS.get(architecture, _OTHER_DEFAULTS),
         }
         return cls(**{"architecture": architecture, "features": spec, **defaults, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON.
-
-        `waveforms` become their Python expression as text.
+        """Return the fields by name, ready for JSON; `waveforms` as the code that creates them.
 
         Examples
         --------
-        >>> Recipe().to_dict()["learning_rate"]
-        0.001
+        >>> Recipe().to_dict()["optimizer"]
+        'adamw'
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
@@ -271,16 +277,16 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build a recipe from plain values, such as those of a TOML file.
+        """Create a recipe from plain values, such as those of a TOML file.
 
         Parameters
         ----------
         values
-            Fields by name; missing ones have the defaults of `of`. ``features`` is the name of a
-            preset, or a table of fields of `FeatureSpec` with an optional ``preset`` to start
-            from; ``augmentation`` is a table of fields of `SpectrogramAugmentation`, or false;
+            Fields by name; the others are as in `of`. ``features`` is the name of a preset, or a
+            table of fields of `FeatureSpec`, optionally with the ``preset`` that it changes;
+            ``augmentation`` is a table of fields of `SpectrogramAugmentation`, or false;
             ``waveforms`` is an array of tables, each with the name of a ``transform``, its
-            arguments and optionally its ``probability``; ``patience`` may be false for `None`.
+            arguments and, optionally, its ``probability``; ``patience`` may be false for None.
 
         Raises
         ------
@@ -289,26 +295,20 @@ class Recipe:
 
         Examples
         --------
-        >>> Recipe.from_dict({"architecture": "lstm", "epochs": 5}) == Recipe.of("lstm", epochs=5)
+        >>> Recipe.from_dict({"architecture": "gru", "patience": False}).patience is None
         True
         """
-        _require_entries("recipe", values, [field.name for field in dataclasses.fields(cls)])
+        names = [field.name for field in dataclasses.fields(cls)]
+        _require_entries("a recipe", values, names)
         fields = dict(values)
-        if "features" in fields:
-            fields["features"] = _features(fields["features"])
-        if "labels" in fields:
-            fields["labels"] = tuple(fields["labels"])
-        if "augmentation" in fields:
-            fields["augmentation"] = _augmentation(fields["augmentation"])
-        if "waveforms" in fields:
-            fields["waveforms"] = _waveforms(fields["waveforms"])
-        if fields.get("patience") is False:  # TOML has no None
-            fields["patience"] = None
+        for name, convert in _CONVERSIONS.items():
+            if name in fields:
+                fields[name] = convert(fields[name])
         return cls.of(fields.pop("architecture", cls.architecture), **fields)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a recipe from a TOML file; `from_dict` describes its entries.
+        """Read a recipe from a file; `from_dict` describes its entries.
 
         Raises
         ------
@@ -319,12 +319,8 @@ class Recipe:
 
         Examples
         --------
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder, "recipe.toml")
-        ...     _ = path.write_text(Recipe.of("gru").to_toml(), encoding="utf-8")
-        ...     Recipe.from_toml(path) == Recipe.of("gru")
-        True
+        >>> Recipe.from_toml("examples/train_crnn.toml").architecture
+        'crnn'
         """
         try:
             return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
@@ -337,7 +333,8 @@ class Recipe:
         Raises
         ------
         ValueError
-            If `waveforms` cannot be expressed in a file: custom transforms, or recordings.
+            If `waveforms` contain anything that a file cannot describe: transforms of other
+            packages, recordings.
 
         Examples
         --------
@@ -347,12 +344,12 @@ class Recipe:
         """
         values = self.to_dict()
         if self.waveforms is not None:
-            values["waveforms"] = _rows(self.waveforms)
+            values["waveforms"] = _tables_of(self.waveforms)
         for name, spec in PRESETS.items():
             if self.features == spec:
                 values["features"] = name
         values = {name: False if value is None else value for name, value in values.items()}
-        # Tables come last, because the lines after the head of a table belong to it.
+        # Plain entries come first, because all entries after the head of a table belong to it.
         parts = [_toml_lines({k: v for k, v in values.items() if not _is_table(v)})]
         for name, value in values.items():
             if isinstance(value, dict) and value:
@@ -362,144 +359,24 @@ class Recipe:
         return "\n\n".join(parts) + "\n"
 
 
-# Minima of the fields that are whole numbers, and bounds of the other numbers.
-_MINIMA = {"copies": 0, "epochs": 1, "batch_size": 1, "crop_frames": 2, "patience": 1}
-_BOUNDS = {
-    "focal_gamma": (0.0, 100.0),
-    "soft_targets": (0.0, 1.0),
-    "learning_rate": (0.0, 10.0),
-    "weight_decay": (0.0, 10.0),
-    "averaging": (0.0, 0.999999),
-    "validation_share": (0.01, 0.9),
-    "label_smoothing": (0.0, 1.0),
-    "absent_weight": (0.0, 1.0),
-}
-
-
-def _varies_spectra(spec: FeatureSpec) -> bool:
-    return spec.features == ("log_mel",) and not (
-        spec.deltas or spec.functionals or spec.normalization != "none"
-    )
-
-
-def _require_entries(table: str, values: object, names: Collection[str]) -> None:
-    """Raise `ValueError` unless `values` is a table whose entries are among `names`."""
-    if not isinstance(values, Mapping):
-        raise ValueError(f"`{table}` must be a table, got {values!r:.60}")
-    for name in values:
-        require_one_of(f"{table} entry", name, names)
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-
-
-def _features(value: Any) -> FeatureSpec:
-    fields = {"preset": value} if isinstance(value, str) else value
-    if isinstance(fields, Mapping):  # a saved spec spells some fields differently
-        field_of = {saved: name for name, saved in SAVED_AS.items()}
-        fields = {field_of.get(name, name): value for name, value in fields.items()}
-    names = [field.name for field in dataclasses.fields(FeatureSpec)]
-    _require_entries("features", fields, ["preset", *names])
-    changes = _tuples(fields)
-    preset = require_one_of("preset", changes.pop("preset", "log-mel"), PRESETS)
-    return dataclasses.replace(PRESETS[preset], **changes)
-
-
-def _augmentation(value: Any) -> SpectrogramAugmentation | None:
-    if value is False or value is None:
-        return None
-    names = [field.name for field in dataclasses.fields(SpectrogramAugmentation)]
-    _require_entries("augmentation", value, names)
-    return SpectrogramAugmentation(**_tuples(value))
-
-
-def _waveforms(rows: Any) -> Chain | None:
-    if not rows:
-        return None
-    transforms, probabilities = [], []
-    for row in rows:
-        arguments = _tuples(row)
-        name = require_one_of("waveforms transform", arguments.pop("transform", None), _TRANSFORMS)
-        probabilities.append(arguments.pop("probability", 1.0))
-        transforms.append(getattr(augmentations, name)(**arguments))
-    return Chain(tuple(transforms), tuple(probabilities))
-
-
-def _rows(chain: Chain) -> list[dict[str, Any]]:
-    """Return the plain values from which `_waveforms` builds the chain."""
-    probabilities = chain.probability
-    if not isinstance(probabilities, tuple):
-        probabilities = (probabilities,) * len(chain.transforms)
-    rows = []
-    transform: Any
-    for transform, probability in zip(chain.transforms, probabilities, strict=True):
-        name = type(transform).__name__
-        if name not in _TRANSFORMS or type(transform) is not getattr(augmentations, name):
-            raise ValueError(
-                f"`waveforms` must be made of {', '.join(_TRANSFORMS)} to be written into a file, "
-                f"got {transform!r}"
-            )
-        fields = {f.name: getattr(transform, f.name) for f in dataclasses.fields(transform)}
-        arguments = {k: v for k, v in fields.items() if v is not None}
-        rows.append({"transform": name, **arguments, "probability": probability})
-    return rows
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-    )
-
-
-def _toml_lines(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"{k} = {_toml(v)}" for k, v in values.items() if v is not None)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    raise ValueError(f"a file can contain numbers, texts and lists of them, not {value!r}")
-
-
-_TRANSFORMS = (
-    "AddNoise",
-    "BandLimit",
-    "Clip",
-    "Codec",
-    "Gain",
-    "PitchShift",
-    "RoomImpulse",
-    "Shift",
-    "TimeStretch",
-)
-
-
 def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain values of a recipe with some of them changed.
 
     Parameters
     ----------
     values
-        Plain values, as for `Recipe.from_dict`.
+        As `Recipe.from_dict` takes them.
     changes
-        New values by name; ``"sizes.units"`` is one entry of a table, and is changed after the
-        table itself.
+        New values by name. ``"sizes.units"`` is an entry of the table ``sizes``; such entries are
+        changed after whole tables.
 
     Raises
     ------
     ValueError
-        If the part of a name before its dot is not a table of a recipe.
+        If a name with a dot does not begin with a table of a recipe.
 
     Examples
     --------
-    >>> from emotionrecog.training.recipe import changed
     >>> changed({"architecture": "lstm", "epochs": 9}, {"epochs": 5, "features.deltas": 1})
     {'architecture': 'lstm', 'epochs': 5, 'features': {'preset': 'descriptors', 'deltas': 1}}
     """
@@ -521,17 +398,19 @@ def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _preset(values: Mapping[str, Any]) -> str:
+    """Return the preset of features that plain values imply."""
     architecture = models.ARCHITECTURES.get(values.get("architecture", Recipe.architecture))
     return architecture.features if architecture else "log-mel"
 
 
 def require_sizes(architecture: str, sizes: Any) -> None:
-    """Raise `ValueError` if a size is not one of the architecture, or of another type.
+    """Raise `ValueError` if an architecture lacks a size, or the value is of another kind.
 
-    Bounds are checked by the architecture itself when it is built.
+    The bounds of the values are checked by the architecture itself, when it is built.
 
     Examples
     --------
+    >>> require_sizes("gru", {"units": 32})
     >>> require_sizes("gru", {"units": "many"})
     Traceback (most recent call last):
     ValueError: `sizes`: 'units' of 'gru' must be a value like 64, got 'many'
@@ -540,7 +419,10 @@ def require_sizes(architecture: str, sizes: Any) -> None:
         raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
     defaults = models.default_sizes(architecture)
     for name, value in sizes.items():
-        require_one_of(f"size of {architecture!r}", name, defaults)
+        if name not in defaults:
+            raise ValueError(
+                f"`sizes` of {architecture!r} must be some of {', '.join(defaults)}, got {name!r}"
+            )
         if not _is_like(value, defaults[name]) and name not in ("mean", "deviation"):
             raise ValueError(
                 f"`sizes`: {name!r} of {architecture!r} must be a value like {defaults[name]!r}, "
@@ -556,3 +438,119 @@ def _is_like(value: Any, default: Any) -> bool:
     if isinstance(default, list):
         return isinstance(value, list | tuple)
     return default is None or isinstance(value, type(default))
+
+
+def _varies_spectra(spec: FeatureSpec) -> bool:
+    return spec.features == ("log_mel",) and not (
+        spec.deltas or spec.functionals or spec.normalization != "none"
+    )
+
+
+# Plain values ------------------------------------------------------------------------------------
+
+
+def _require_entries(table: str, values: object, names: list[str]) -> None:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{table} must be a table, got {values!r:.60}")
+    unknown = [name for name in values if name not in names]
+    if unknown:
+        raise ValueError(
+            f"{table} has no entry {unknown[0]!r}; expected some of {', '.join(names)}"
+        )
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+def _features(value: Any) -> FeatureSpec:
+    entries = {"preset": value} if isinstance(value, str) else value
+    if isinstance(entries, Mapping):  # a saved spec has its own spelling of some fields
+        field_of = {saved: name for name, saved in SAVED_AS.items()}
+        entries = {field_of.get(name, name): entry for name, entry in entries.items()}
+    names = [field.name for field in dataclasses.fields(FeatureSpec)]
+    _require_entries("`features`", entries, ["preset", *names])
+    fields = _tuples(entries)
+    preset = require_one_of("preset", fields.pop("preset", "log-mel"), PRESETS)
+    return dataclasses.replace(PRESETS[preset], **fields)
+
+
+def _augmentation(value: Any) -> SpectrogramAugmentation | None:
+    if value is False or value is None:
+        return None
+    names = [field.name for field in dataclasses.fields(SpectrogramAugmentation)]
+    _require_entries("`augmentation`", value, names)
+    return SpectrogramAugmentation(**_tuples(value))
+
+
+def _waveforms(value: Any) -> Chain | None:
+    if not value:
+        return None
+    transforms, probabilities = [], []
+    for table in value:
+        arguments = _tuples(table)
+        name = arguments.pop("transform", None)
+        if name not in _TRANSFORMS:
+            raise ValueError(
+                "each table of `waveforms` must have a `transform`, one of "
+                f"{', '.join(_TRANSFORMS)}, got {name!r}"
+            )
+        probabilities.append(arguments.pop("probability", 1.0))
+        transforms.append(getattr(augmentations, name)(**arguments))
+    return Chain(tuple(transforms), tuple(probabilities))
+
+
+def _patience(value: Any) -> Any:
+    return None if value is False else value  # TOML has no None
+
+
+# How fields are converted from plain values.
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    "features": _features,
+    "labels": tuple,
+    "augmentation": _augmentation,
+    "waveforms": _waveforms,
+    "patience": _patience,
+}
+
+
+def _tables_of(chain: Chain) -> list[dict[str, Any]]:
+    """Return the tables from which `_waveforms` creates a chain."""
+    probabilities = chain.probability
+    if not isinstance(probabilities, tuple):
+        probabilities = (probabilities,) * len(chain.transforms)
+    tables = []
+    transform: Any
+    for transform, probability in zip(chain.transforms, probabilities, strict=True):
+        name = type(transform).__name__
+        if name not in _TRANSFORMS or type(transform) is not getattr(augmentations, name):
+            raise ValueError(
+                f"a file can only describe `waveforms` made of {', '.join(_TRANSFORMS)}, "
+                f"got {transform!r}"
+            )
+        fields = {f.name: getattr(transform, f.name) for f in dataclasses.fields(transform)}
+        arguments = {name: value for name, value in fields.items() if value is not None}
+        tables.append({"transform": name, **arguments, "probability": probability})
+    return tables
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
+
+
+def _toml_lines(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"{k} = {_toml(v)}" for k, v in values.items() if v is not None)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    raise ValueError(f"a file can contain numbers, strings and lists of them, not {value!r}")

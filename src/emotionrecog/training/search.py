@@ -1,14 +1,13 @@
-"""Search for a better recipe: trial after trial, each measured on speakers it did not hear.
+"""Search for a better recipe by cross-validation over speakers.
 
-`search` tries values out of a space that is declared in plain data. Optuna chooses them, which the
-extra ``search`` brings; what is tried next depends on the seed and on the trials before alone, so
-that a search that was killed goes on as if it had not been.
+`search` tries values from a space that is declared in plain data. Optuna, which the extra
+``search`` installs, chooses the values. Each choice depends only on the seed and on the previous
+trials, so that an interrupted search can be resumed with the same result.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import time
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotionrecog import models
-from emotionrecog.errors import DatasetError, EmotionRecogError
+from emotionrecog import files, models
+from emotionrecog.errors import DatasetError, EmotionRecogError, require_whole
 from emotionrecog.splits.dividing import fold_indices
 from emotionrecog.training.data import Clips, read_clips
 from emotionrecog.training.recipe import TABLES, Recipe, changed, require_sizes
@@ -40,33 +39,35 @@ _logger = logging.getLogger("emotionrecog")
 
 _STUDY = "emotionrecog"
 
-# What the figures of trials would not compare without.
+# Fields that a search cannot change, because trials would no longer be comparable.
 _FIXED = ("labels", "seed", "validation_share", "waveforms")
 
-_LINEAR = "the architecture 'linear' is fitted at once, without steps or validation to search by"
+_LINEAR = (
+    "the architecture 'linear' is fitted in one step, without epochs that a search could compare"
+)
 
-# Of a trial, in Optuna's storage.
+# Names of the attributes of a trial in Optuna's storage.
 _ERROR, _FOLDS, _SECONDS = "error", "folds", "seconds"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One recipe that was tried.
+    """A recipe that was tried.
 
     Parameters
     ----------
     number
-        Counted from 1.
+        Number of the trial, from 1.
     changes
-        What was tried, by name.
+        The values that were tried, by name.
     uar
-        Mean over the folds of the unweighted average recall, a fraction; None where it failed.
+        Mean over the folds of the unweighted average recall, from 0 to 1; None if the trial failed.
     folds
-        The same, fold by fold.
+        The unweighted average recall of each fold.
     error
-        Why it failed.
+        The reason for a failure.
     seconds
-        How long it took.
+        Duration of the trial.
     """
 
     number: int
@@ -79,17 +80,17 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search came to; as text, it tells so in words.
+    """The result of a search; as text, a summary in words.
 
     Parameters
     ----------
     recipe
-        The best.
+        The best recipe.
     trials
-        All of them, in their order.
+        All trials in their order.
     importances
-        Share of the differences that each name accounts for (functional ANOVA), the most important
-        first; empty where fewer than four trials succeeded or all were alike.
+        Share of the variance of the UAR that each name explains (functional ANOVA), the most
+        important first; empty if fewer than four trials succeeded or all had the same UAR.
     """
 
     recipe: Recipe
@@ -98,7 +99,7 @@ class SearchResult:
 
     @property
     def best(self) -> Trial:
-        """The best trial; the first of those that are."""
+        """The best trial; the first one if several are equally good."""
         return max(
             (trial for trial in self.trials if trial.uar is not None),
             key=lambda trial: (trial.uar, -trial.number),
@@ -109,7 +110,7 @@ class SearchResult:
         return [dataclasses.asdict(trial) for trial in self.trials]
 
     def __str__(self) -> str:
-        """Tell the best values and how good they were."""
+        """Describe the best values and their UAR."""
         best, n_failed = self.best, sum(trial.uar is None for trial in self.trials)
         lines = [
             f"best is trial {best.number} of {len(self.trials)}"
@@ -124,7 +125,12 @@ class SearchResult:
 
 
 def require_optuna() -> None:
-    """Raise `EmotionRecogError` with what to do where Optuna is missing."""
+    """Raise `EmotionRecogError` with instructions if Optuna is missing.
+
+    Examples
+    --------
+    >>> require_optuna()
+    """
     try:
         import optuna  # noqa: F401
     except ImportError as error:
@@ -147,36 +153,36 @@ def search(
     strategy: tf.distribute.Strategy | None = None,
     n_jobs: int = -1,
 ) -> SearchResult:
-    """Look for the values of a recipe that do best on speakers whom training did not hear.
+    """Search for the values of a recipe with the highest UAR on speakers not seen in training.
 
-    Each trial trains once for each fold, on the speakers of the others, and is measured on those of
-    the fold: by the UAR of the epoch that is kept, which is the best one where the recipe has
-    patience, and otherwise the last. Recipes and epochs are chosen by that
-    figure, which is too good to be published for that: measure the best recipe on test speakers
-    that `train_set` lacks.
+    Each trial trains once for each fold, on the speakers of the other folds, and is evaluated on
+    the speakers of the fold, by the UAR of the epoch that is kept: the best one if the recipe has
+    patience, otherwise the last. Recipes and epochs are selected by this UAR, so it is biased
+    upwards and not fit for publication: evaluate the best recipe on test speakers that `train_set`
+    does not contain.
 
     Parameters
     ----------
     train_set
-        Utterances to train on, of several speakers; nobody on whom the best recipe will be
-        tested.
+        Utterances of several speakers to train on, without the speakers on whom the best recipe
+        will be tested.
     space
-        For each name of an entry of a recipe, what may be tried: a list of values, or a table with
-        ``low`` and ``high`` and, if wanted, ``log = true`` or a ``step``; whole numbers are tried
-        if both ends are such. ``"sizes.units"`` is an entry of the table ``sizes``.
+        The values to try, by the name of an entry of a recipe: a list of values, or a table with
+        ``low`` and ``high`` and optionally ``log = true`` or a ``step``; whole numbers are tried if
+        both ends are whole. ``"sizes.units"`` is an entry of the table ``sizes``.
     recipe
-        What everything else is taken from.
+        The recipe whose other entries stay the same.
     n_trials
-        How many there shall be in all, those in `storage` among them.
+        Total number of trials, including those in `storage`.
     folds
-        How many groups the speakers are divided into, or a protocol that is speaker-disjoint.
+        Number of groups into which the speakers are divided, or a speaker-disjoint protocol.
     storage
-        SQLite file that trials are written to as they end; without, a search that is interrupted
-        is lost. Where it holds trials of the same search, this one goes on from there.
+        SQLite file that keeps the trials; without it, an interrupted search is lost. If it contains
+        trials of the same search, the search is resumed.
     seed
-        Of what is tried; that of training is the recipe's.
+        Random seed of the values to try; the seed of training is that of the recipe.
     initial_weights, strategy, n_jobs
-        As of `emotionrecog.training.train`.
+        As in `emotionrecog.training.train`.
 
     Returns
     -------
@@ -185,7 +191,7 @@ def search(
     Raises
     ------
     EmotionRecogError
-        If Optuna is not installed, or all trials failed; the message has the first reason.
+        If Optuna is not installed, or all trials failed; the message contains the first reason.
     ModelError
         If TensorFlow is not installed.
     DatasetError
@@ -193,16 +199,16 @@ def search(
     FileNotFoundError
         If the folder of `storage` or the file of `initial_weights` is missing.
     ValueError
-        If the space is none, the protocol is not speaker-disjoint, or `storage` holds something
-        else or another search.
+        If the space is not valid, the protocol is not speaker-disjoint, or `storage` contains
+        anything but this search.
 
     Examples
     --------
     >>> from emotionrecog.training import Recipe
     >>> from emotionrecog.training.search import search
     >>> space = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "sizes.units": [32, 64]}
-    >>> found = search(train_set, space, recipe=Recipe.of("gru"))  # doctest: +SKIP
-    >>> print(found.recipe.to_toml())  # doctest: +SKIP
+    >>> result = search(train_set, space, recipe=Recipe.of("gru"))  # doctest: +SKIP
+    >>> print(result.recipe.to_toml())  # doctest: +SKIP
     """
     require_optuna()
     models.require_tensorflow()
@@ -211,8 +217,7 @@ def search(
     recipe = recipe or Recipe()
     if recipe.architecture == "linear":
         raise ValueError(_LINEAR)
-    if isinstance(n_trials, bool) or not isinstance(n_trials, int) or n_trials < 1:
-        raise ValueError(f"`n_trials` must be a whole number from 1 on, got {n_trials!r}")
+    require_whole("n_trials", n_trials, 1)
     weights = None if initial_weights is None else Path(initial_weights)
     if weights and not weights.is_file():
         raise FileNotFoundError(f"no such file: {str(weights)!r}")
@@ -235,19 +240,19 @@ def search(
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # it was killed
         trials = _trials(study)
         if trials:
-            _logger.info("going on after trial %d, from %s", len(trials), storage)
+            _logger.info("resuming after trial %d, from %s", len(trials), storage)
         for number in range(len(trials), n_trials):
             _try(study, number, seed, recipe, distributions, runs)
-            _tell(_trials(study)[-1], n_trials)
+            _log(_trials(study)[-1], n_trials)
         return _result(study, recipe, seed)
     finally:
         optuna.logging.set_verbosity(before)
 
 
-def _tell(trial: Trial, n_trials: int) -> None:
-    found = trial.error or f"UAR {100 * (trial.uar or 0):.1f} %"
+def _log(trial: Trial, n_trials: int) -> None:
+    result = trial.error or f"UAR {100 * (trial.uar or 0):.1f} %"
     values = ", ".join(f"{name} = {_shown(value)}" for name, value in trial.changes.items())
-    _logger.info("trial %d/%d: %s (%s)", trial.number, n_trials, found, values)
+    _logger.info("trial %d/%d: %s (%s)", trial.number, n_trials, result, values)
 
 
 def _shown(value: Any) -> str:
@@ -262,26 +267,26 @@ _ENDS = {"low", "high", "log", "step"}
 def _distributions(
     space: Mapping[str, Any], recipe: Recipe
 ) -> dict[str, optuna.distributions.BaseDistribution]:
-    """Return what Optuna draws each name from; choices as JSON, for they may be lists."""
+    """Return the distribution of each name; choices are JSON texts, because they may be lists."""
     import optuna
 
     if not isinstance(space, Mapping) or not space:
         raise ValueError(f"`space` must be a table of one name or more, got {space!r:.60}")
     _require_names(space, recipe)
-    drawn: dict[str, Any] = {}
-    for name, given in space.items():
-        if isinstance(given, list | tuple) and given:
-            texts = [json.dumps(value) for value in given]
+    distributions: dict[str, Any] = {}
+    for name, values in space.items():
+        if isinstance(values, list | tuple) and values:
+            texts = [json.dumps(value) for value in values]
             if len(set(texts)) < len(texts):
-                raise ValueError(f"`space`: {name!r} has the same value twice: {given!r}")
-            drawn[name] = optuna.distributions.CategoricalDistribution(texts)
+                raise ValueError(f"`space`: {name!r} has the same value twice: {values!r}")
+            distributions[name] = optuna.distributions.CategoricalDistribution(texts)
             continue
-        if not isinstance(given, Mapping) or not {"low", "high"} <= set(given) <= _ENDS:
+        if not isinstance(values, Mapping) or not {"low", "high"} <= set(values) <= _ENDS:
             raise ValueError(
-                f"`space`: {name!r} must be a list of values, or a table with low and high and, "
-                f"if wanted, log or step, got {given!r:.60}"
+                f"`space`: {name!r} must be a list of values, or a table with low and high and "
+                f"optionally log or step, got {values!r:.60}"
             )
-        ends = (given["low"], given["high"])
+        ends = (values["low"], values["high"])
         is_whole = all(isinstance(end, int) for end in ends)
         kind = (
             optuna.distributions.IntDistribution
@@ -291,10 +296,10 @@ def _distributions(
         try:
             if any(isinstance(end, bool) for end in ends):
                 raise ValueError("low and high must be numbers")
-            drawn[name] = kind(**given)
+            distributions[name] = kind(**values)
         except (TypeError, ValueError) as error:
             raise ValueError(f"`space`: {name!r}: {error}") from error
-    return drawn
+    return distributions
 
 
 def _require_names(space: Mapping[str, Any], recipe: Recipe) -> None:
@@ -310,11 +315,11 @@ def _require_names(space: Mapping[str, Any], recipe: Recipe) -> None:
             raise ValueError(f"`space`: {name!r} is a table; name its entries, as '{name}.units'")
         if table == "sizes" and "architecture" not in space:
             default = models.default_sizes(recipe.architecture).get(entry)
-            require_sizes(recipe.architecture, {entry: default})  # its name alone
+            require_sizes(recipe.architecture, {entry: default})  # checks the name only
 
 
 def _values(params: Mapping[str, Any], distributions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was drawn as the recipe takes it."""
+    """Return the values that were drawn, in the form of a recipe."""
     import optuna
 
     categorical = optuna.distributions.CategoricalDistribution
@@ -326,7 +331,7 @@ def _values(params: Mapping[str, Any], distributions: Mapping[str, Any]) -> dict
 
 
 def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    # The chain stays an object: what is not of this package cannot be said in plain values.
+    # The chain stays an object: plain values cannot describe transforms of other packages.
     values = {**base.to_dict(), "waveforms": None}
     recipe = Recipe.from_dict(changed(values, changes))
     return dataclasses.replace(recipe, waveforms=base.waveforms)
@@ -336,7 +341,7 @@ def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 class _Runs:
-    """Trains recipes on the folds; recordings are read anew only where recipes need it."""
+    """Trains recipes on the folds; reads recordings again only if a recipe needs other frames."""
 
     def __init__(
         self,
@@ -352,7 +357,7 @@ class _Runs:
         self.read: tuple[Clips, dict[int, int]] | None = None
 
     def uars(self, recipe: Recipe) -> list[float]:
-        """Return the figure of each fold."""
+        """Return the UAR of each fold."""
         from emotionrecog.training.loop import Start, fit
 
         if recipe.architecture == "linear":
@@ -360,23 +365,26 @@ class _Runs:
         require_sizes(recipe.architecture, recipe.sizes)
         start = Start(weights=self.weights)
         clips, places = self._clips(recipe)
-        found = []
-        for learnt, watched in self.parts:
-            own = _some(clips, [places[i] for i in learnt if i in places])
-            others = _some(clips, [places[i] for i in watched if i in places])
-            if len(own) < recipe.batch_size or not len(others):
+        uars = []
+        for train, validation in self.parts:
+            train_clips = _subset(clips, [places[i] for i in train if i in places])
+            validation_clips = _subset(clips, [places[i] for i in validation if i in places])
+            if len(train_clips) < recipe.batch_size or not len(validation_clips):
                 raise DatasetError(
-                    f"a fold has {len(own)} clips to learn from and {len(others)} to be measured "
-                    f"on, but a batch needs {recipe.batch_size}"
+                    f"a fold has {len(train_clips)} clips to train on and {len(validation_clips)} "
+                    f"to evaluate on, but a batch needs {recipe.batch_size}"
                 )
-            history = fit(own, recipe, others, start=start, strategy=self.strategy)[2]
-            found.append(_kept_uar(history))
-        return found
+            history = fit(
+                train_clips, recipe, validation_clips, start=start, strategy=self.strategy
+            )[2]
+            uars.append(_kept_uar(history))
+        return uars
 
     def _clips(self, recipe: Recipe) -> tuple[Clips, dict[int, int]]:
-        """Return all clips, and the place of each utterance that can be used among them."""
-        of = (recipe.features, recipe.copies, recipe.crop_frames)  # all else is never searched
-        if self.read is None or self.read_for != of:
+        """Return all clips, and the place among them of each utterance that can be used."""
+        # Frames depend on no other entry that a search may change.
+        settings = (recipe.features, recipe.copies, recipe.crop_frames)
+        if self.read is None or self.read_for != settings:
             clips, used = read_clips(self.utterances, recipe, self.n_jobs)
             ids = {id(utterance): place for place, utterance in enumerate(used)}
             places = {
@@ -384,12 +392,12 @@ class _Runs:
                 for i, utterance in enumerate(self.utterances)
                 if id(utterance) in ids
             }
-            self.read, self.read_for = (clips, places), of
+            self.read, self.read_for = (clips, places), settings
         return self.read
 
 
-def _some(clips: Clips, numbers: Sequence[int]) -> Clips:
-    """Return some of the clips, which know nothing of the others."""
+def _subset(clips: Clips, numbers: Sequence[int]) -> Clips:
+    """Return some of the clips, without any influence of the others."""
     emotions, groups = clips.emotions[numbers], clips.groups[numbers]
     present = np.zeros_like(clips.present)
     present[groups, emotions] = 1.0
@@ -406,7 +414,7 @@ def _some(clips: Clips, numbers: Sequence[int]) -> Clips:
 def _kept_uar(history: Sequence[Mapping[str, float]]) -> float:
     kept = next(row for row in history if row["kept"])
     if not np.isfinite(kept["validation_loss"]):
-        raise EmotionRecogError("training diverged: the validation loss is no number")
+        raise EmotionRecogError("training diverged: the validation loss is not a number")
     return float(kept["validation_uar"])
 
 
@@ -418,17 +426,17 @@ def _try(
     distributions: Mapping[str, Any],
     runs: _Runs,
 ) -> None:
-    """Make a trial, and write down what came of it, whatever went wrong."""
+    """Run a trial and record its result, or the reason for its failure."""
     import optuna
 
-    # Drawn by number, not by what a generator has given before, so that a search can go on.
-    own_seed = int(np.random.default_rng((seed, number)).integers(2**32))
-    study.sampler = optuna.samplers.TPESampler(seed=own_seed)
+    # The seed depends on the number of the trial only, so that a search can be resumed.
+    trial_seed = int(np.random.default_rng((seed, number)).integers(2**32))
+    study.sampler = optuna.samplers.TPESampler(seed=trial_seed)
     trial = study.ask(dict(distributions))
     began = time.perf_counter()
     try:
         uars = runs.uars(_recipe(recipe, _values(trial.params, distributions)))
-    except Exception as error:  # of any kind: sizes that do not go together, too little memory
+    except Exception as error:  # of any kind: incompatible sizes, too little memory
         trial.set_user_attr(_ERROR, f"{type(error).__name__}: {str(error)[:1000]}")
         trial.set_user_attr(_SECONDS, time.perf_counter() - began)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -439,32 +447,32 @@ def _try(
 
 
 def _trials(study: optuna.Study) -> list[Trial]:
-    """Return the trials that came to an end.
+    """Return the trials that ended.
 
-    What was killed is tried again; where that was killed as well, it failed: too little memory ends
-    the process.
+    A trial whose process was killed is tried again; the second time, it counts as failed, because
+    the system kills processes that use too much memory.
     """
     import optuna
 
     trials: list[Trial] = []
     killed = 0
     for trial in study.get_trials(deepcopy=False):
-        told = trial.user_attrs
-        error = told.get(_ERROR)
+        attributes = trial.user_attrs
+        error = attributes.get(_ERROR)
         if trial.value is None and error is None:
             killed += trial.state == optuna.trial.TrialState.FAIL
             if killed < 2:
                 continue
-            error = "the process was killed twice while this was tried"
+            error = "the process was killed twice during this trial"
         killed = 0
         trials.append(
             Trial(
                 number=len(trials) + 1,
                 changes=_values(trial.params, trial.distributions),
                 uar=trial.value,
-                folds=tuple(told.get(_FOLDS, ())),
+                folds=tuple(attributes.get(_FOLDS, ())),
                 error=error,
-                seconds=told.get(_SECONDS, 0.0),
+                seconds=attributes.get(_SECONDS, 0.0),
             )
         )
     return trials
@@ -474,24 +482,24 @@ def _result(study: optuna.Study, recipe: Recipe, seed: int) -> SearchResult:
     import optuna
 
     trials = _trials(study)
-    figures = [trial.uar for trial in trials if trial.uar is not None]
-    if not figures:
+    uars = [trial.uar for trial in trials if trial.uar is not None]
+    if not uars:
         raise EmotionRecogError(
             f"all {len(trials)} trials failed, the first with {trials[0].error}"
         )
     importances: dict[str, float] = {}
-    if len(figures) > 3 and len(set(figures)) > 1:
+    if len(uars) > 3 and len(set(uars)) > 1:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
         importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
     result = SearchResult(recipe=recipe, trials=tuple(trials), importances=importances)
     return dataclasses.replace(result, recipe=_recipe(recipe, result.best.changes))
 
 
-# --- going on -----------------------------------------------------------------------------------
+# --- storage ------------------------------------------------------------------------------------
 
 
 def _study(storage: str | os.PathLike[str] | None) -> optuna.Study:
-    """Begin a study, or open the one that a file holds."""
+    """Create a study, or open the one in a file."""
     import optuna
     import sqlalchemy
 
@@ -506,26 +514,26 @@ def _study(storage: str | os.PathLike[str] | None) -> optuna.Study:
         )
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise ValueError(
-            f"`storage`: {str(storage)!r} is no file that a search can be written to: {error}"
+            f"`storage`: {str(storage)!r} cannot be used to store a search: {error}"
         ) from error
 
 
 def _fingerprint(
     train_set: Sequence[Utterance], parts: Sequence[tuple[list[int], list[int]]]
 ) -> str:
-    said = [(utterance.path.name, utterance.emotion, utterance.speaker) for utterance in train_set]
-    return hashlib.sha256(json.dumps([said, parts]).encode()).hexdigest()
+    names = [(utterance.path.name, utterance.emotion, utterance.speaker) for utterance in train_set]
+    return files.sha256(json.dumps([names, parts]).encode())
 
 
 def _require_same(
     study: optuna.Study, description: Mapping[str, str], storage: str | os.PathLike[str] | None
 ) -> None:
-    known = study.user_attrs
-    differing = [name for name, text in description.items() if known.get(name, text) != text]
+    saved = study.user_attrs
+    differing = [name for name, text in description.items() if saved.get(name, text) != text]
     if differing:
         raise ValueError(
-            f"`storage`: {str(storage)!r} holds a search with other {' and '.join(differing)}; "
-            "name another file, or remove it to start anew"
+            f"`storage`: {str(storage)!r} contains a search with other {' and '.join(differing)}; "
+            "name another file, or delete it to start anew"
         )
     for name, text in description.items():
         study.set_user_attr(name, text)
