@@ -1,4 +1,4 @@
-"""Recipes: what can be chosen, what is refused, and what a file may say."""
+"""Recipes: their defaults, their choices, errors, and files."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ def test_bundled_recipe_is_the_default() -> None:
     assert Recipe().patience is None
 
 
-def test_file_says_it_all(tmp_path: Path) -> None:
+def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(
         """
@@ -130,14 +130,14 @@ def test_bad_file_is_named(tmp_path: Path) -> None:
         Recipe.from_toml(tmp_path / "none.toml")
 
 
-def test_what_is_varied_follows_from_the_features() -> None:
+def test_varies_spectra_follows_from_the_features() -> None:
     assert Recipe().varies_spectra
     assert not Recipe.of("lstm", features=MFCC).varies_spectra
     normalised = FeatureSpec(normalization="utterance")
     assert not Recipe(features=normalised).varies_spectra
 
 
-def test_all_emotions_unless_told_otherwise() -> None:
+def test_all_emotions_by_default() -> None:
     assert Recipe().labels == EMOTIONS
 
 
