@@ -66,7 +66,7 @@ def test_arrays_fit_each_other(parts: Parts) -> None:
         assert part.emotions == tuple(PITCHES)
         acted = [part.emotions[label] for label in part.labels]
         assert acted == [utterance.emotion for utterance in part.utterances]
-    assert repr(parts.test) == "Part(features of shape (9, 16, 6), 1 speakers)"
+    assert repr(parts.test) == "Part(features of shape (9, 16, 6), 1 speaker)"
 
 
 def test_seed_decides_who_is_tested(recordings: list[Utterance], parts: Parts) -> None:
