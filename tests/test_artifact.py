@@ -43,7 +43,7 @@ OTHER = replace(ARTIFACT, name="other", weights=b"other weights")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a saved artefact, alone in its parent."""
+    """Return the folder of a saved artefact, alone in its parent."""
     folder = tmp_path / "saved" / "recogniser"
     write(ARTIFACT, folder)
     return folder
@@ -53,13 +53,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_what_is_written_is_read(folder: Path) -> None:
+def test_written_artifact_is_read_back(folder: Path) -> None:
     assert read(folder) == ARTIFACT
     assert read(str(folder)) == ARTIFACT
     assert set(contents(folder)) == FILES
 
 
-def test_manifest_is_strict_json_for_people_too(folder: Path) -> None:
+def test_manifest_is_strict_readable_json(folder: Path) -> None:
     text = (folder / "recognizer.json").read_text(encoding="utf-8")
     manifest = json.loads(text)
     assert manifest["format_version"] == FORMAT_VERSION
@@ -69,8 +69,8 @@ def test_manifest_is_strict_json_for_people_too(folder: Path) -> None:
     assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == ARTIFACT.card
 
 
-def test_files_are_as_readable_as_others(tmp_path: Path) -> None:
-    """A temporary folder is its maker's alone; what is moved out of it must not stay so."""
+def test_files_have_default_permissions(tmp_path: Path) -> None:
+    """Temporary folders are private; files moved out of them must not stay so."""
     folder, ordinary = tmp_path / "recogniser", tmp_path / "ordinary"
     write(ARTIFACT, folder)
     ordinary.mkdir()
@@ -152,15 +152,15 @@ def test_file_is_left_as_it_is(tmp_path: Path) -> None:
     assert target.read_text() == "precious"
 
 
-# What goes wrong while writing -------------------------------------------------------------------
+# Failures while writing -------------------------------------------------------------------
 
 
 class Breakdown(BaseException):
-    """Like an interrupt: no ordinary exception."""
+    """Stand in for an interrupt, which is not an ordinary exception."""
 
 
 def fail_to_write(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
-    """The disk is full when the second file comes."""
+    """Fail while the second file is written, as a full disk does."""
     write_bytes = Path.write_bytes
 
     def failing(path: Path, content: bytes) -> int:
@@ -172,7 +172,7 @@ def fail_to_write(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -
 
 
 def fail_to_move_out(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
-    """The new folder cannot be moved to its place, once the old one is out of the way."""
+    """Fail to move the new folder into place after the old one was moved away."""
     rename = Path.rename
 
     def failing(path: Path, target: Path) -> Path:
@@ -184,7 +184,7 @@ def fail_to_move_out(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 
 
 def fail_after_moving_away(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
-    """The interrupt comes just when the old folder has been moved out of the way."""
+    """Interrupt just after the old folder was moved away."""
     rename = Path.rename
 
     def failing(path: Path, target: Path) -> Path:
@@ -225,7 +225,7 @@ def test_failure_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_disk_garbled_does_not_replace_the_old(
+def test_corrupted_write_does_not_replace_the_old_artifact(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_bytes = Path.write_bytes
@@ -237,7 +237,7 @@ def test_what_the_disk_garbled_does_not_replace_the_old(
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), b"bytes"])
-def test_what_json_cannot_express_is_not_written(folder: Path, value: object) -> None:
+def test_values_that_json_cannot_express_are_not_written(folder: Path, value: object) -> None:
     with pytest.raises((TypeError, ValueError), match="JSON"):
         write(replace(OTHER, metrics={"uar": value}), folder)
     assert read(folder) == ARTIFACT
@@ -295,13 +295,13 @@ def test_damaged_file_is_named(folder: Path, name: str, damage: Callable[[bytes]
         pytest.param(b"{}", id="nothing in it"),
     ],
 )
-def test_what_is_no_manifest_is_refused(folder: Path, content: bytes) -> None:
+def test_invalid_manifest_raises(folder: Path, content: bytes) -> None:
     (folder / "recognizer.json").write_bytes(content)
     with pytest.raises(ModelError, match=r"recognizer\.json: damaged.* fetch .* again"):
         read(folder)
 
 
-def test_truncated_manifest_is_refused(folder: Path) -> None:
+def test_truncated_manifest_raises(folder: Path) -> None:
     content = (folder / "recognizer.json").read_bytes().rstrip()
     for length in range(0, len(content), 9):
         (folder / "recognizer.json").write_bytes(content[:length])
@@ -311,7 +311,7 @@ def test_truncated_manifest_is_refused(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def once_written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
-    """A folder for many examples, and what belongs into it."""
+    """Return a folder for many examples, and its intact contents."""
     folder = tmp_path_factory.mktemp("written") / "recogniser"
     write(ARTIFACT, folder)
     return folder, contents(folder)
@@ -322,7 +322,7 @@ def once_written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
 def test_flipped_bit_is_found_wherever_it_is(
     once_written: tuple[Path, dict[str, bytes]], name: str, position: int, bit: int
 ) -> None:
-    """Or it changes nothing, as in the layout of the JSON and in the spelling of a number."""
+    """Unless it changes nothing, as in the layout of the JSON or the spelling of a number."""
     folder, whole = once_written
     damaged = bytearray(whole[name])
     damaged[position % len(damaged)] ^= 1 << bit
@@ -349,12 +349,14 @@ def test_truncated_file_is_found(
         read(folder)
 
 
-def test_changed_figure_is_found(folder: Path) -> None:
-    """It is JSON and makes sense; only the hash tells."""
+def test_changed_metric_is_found(folder: Path) -> None:
+    """It is valid JSON; only the hash shows the change."""
     path = folder / "recognizer.json"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"uar": 0.75', '"uar": 0.95'), encoding="utf-8")
-    with pytest.raises(ModelError, match=r"recognizer\.json: damaged: .* on purpose, put the hash"):
+    with pytest.raises(
+        ModelError, match=r"recognizer\.json: damaged: .* on purpose, replace the value"
+    ):
         read(folder)
 
 
@@ -372,7 +374,7 @@ def test_keys_that_are_numbers_are_hashed_as_they_are_read(tmp_path: Path) -> No
 
 
 def save_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Save a manifest with the hash that it must have."""
+    """Save a manifest with its correct hash."""
     entries = {name: value for name, value in manifest.items() if name != "manifest_sha256"}
     text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     if "manifest_sha256" in manifest:
@@ -484,7 +486,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", "empty"])
-def test_what_holds_no_manifest(tmp_path: Path, name: str) -> None:
+def test_path_without_manifest_raises(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(ModelError, match=rf"{name}' holds no recognizer\.json; expected"):
@@ -494,7 +496,7 @@ def test_what_holds_no_manifest(tmp_path: Path, name: str) -> None:
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user"
 )
-def test_forbidden_file_is_no_damage(folder: Path) -> None:
+def test_unreadable_file_is_not_reported_as_damaged(folder: Path) -> None:
     (folder / "model.onnx").chmod(0)
     with pytest.raises(PermissionError):
         read(folder)
@@ -507,7 +509,7 @@ def test_forbidden_file_is_no_damage(folder: Path) -> None:
     ("name", "n_bytes"),
     [("recognizer.json", 2**24 + 1), ("MODEL_CARD.md", 2**24 + 1), ("model.onnx", 2**30 + 1)],
 )
-def test_file_that_would_fill_the_memory_is_not_read(folder: Path, name: str, n_bytes: int) -> None:
+def test_oversized_file_is_not_read(folder: Path, name: str, n_bytes: int) -> None:
     os.truncate(folder / name, n_bytes)  # takes no room on the disk
     with pytest.raises(ModelError, match=rf"{name}: expected at most {n_bytes - 1} bytes, found"):
         read(folder)
@@ -515,7 +517,7 @@ def test_file_that_would_fill_the_memory_is_not_read(folder: Path, name: str, n_
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among the files here")
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_what_never_ends_is_not_read(folder: Path, name: str) -> None:
+def test_special_file_is_not_read(folder: Path, name: str) -> None:
     (folder / name).unlink()
     os.mkfifo(folder / name)
     with pytest.raises(ModelError, match=rf"{name}: expected an ordinary file"):
@@ -527,8 +529,8 @@ def test_what_never_ends_is_not_read(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_links_are_followed_to_the_right_contents_alone(folder: Path, name: str) -> None:
-    """Caches keep files elsewhere; a link into nothing, in a circle or to a secret is no file."""
+def test_links_must_lead_to_contents_with_the_right_hash(folder: Path, name: str) -> None:
+    """Caches keep files elsewhere; dangling, circular and foreign links are errors."""
     elsewhere = folder.parent / "blob"
     (folder / name).rename(elsewhere)
     (folder / name).symlink_to(Path("..", "blob"))
@@ -545,7 +547,7 @@ def test_links_are_followed_to_the_right_contents_alone(folder: Path, name: str)
 
 
 def test_names_in_the_manifest_are_not_followed(folder: Path, tmp_path: Path) -> None:
-    """No path can climb out: what is read has fixed names."""
+    """No path can leave the folder, because only files of fixed names are read."""
     (tmp_path / "secret").write_text("secret")
     manifest = json.loads((folder / "recognizer.json").read_text(encoding="utf-8"))
     hashes = {f"../../{name}": digest for name, digest in manifest["sha256"].items()}
@@ -562,18 +564,18 @@ def test_names_in_the_manifest_are_not_followed(folder: Path, tmp_path: Path) ->
         pytest.param(b"\x8a\x80\x80\x00\x88\x80\x00location\x12\x01a", id="written in a long way"),
     ],
 )
-def test_network_with_weights_elsewhere_is_refused(folder: Path, onnx: bytes) -> None:
+def test_network_with_external_weights_raises(folder: Path, onnx: bytes) -> None:
     with pytest.raises(ModelError, match=r"model\.onnx: .* one that refers to another file"):
         write(replace(OTHER, onnx=onnx), folder)
     assert read(folder) == ARTIFACT
 
 
-def test_network_in_another_format_is_refused(folder: Path) -> None:
+def test_network_in_another_format_raises(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"model\.onnx: expected ONNX"):
         write(replace(OTHER, onnx=b"\x20\0\0\0ORTM" + bytes(100)), folder)
 
 
-def test_network_may_have_locations_of_its_own(tmp_path: Path) -> None:
+def test_network_may_contain_the_word_location(tmp_path: Path) -> None:
     odd = replace(ARTIFACT, onnx=b"\x0a\x10model/location/a\x12\x08location")
     write(odd, tmp_path)
     assert read(tmp_path) == odd
@@ -595,7 +597,7 @@ def test_network_may_have_locations_of_its_own(tmp_path: Path) -> None:
         max_size=3,
     )
 )
-def test_whatever_the_entries_are_it_is_an_artefact_or_a_model_error(
+def test_any_entries_give_an_artefact_or_a_model_error(
     once_written: tuple[Path, dict[str, bytes]], entries: dict[str, Any]
 ) -> None:
     folder, whole = once_written
@@ -617,8 +619,8 @@ def test_random_bytes_are_no_artefact(folder: Path) -> None:
 # Formats of the past -----------------------------------------------------------------------------
 
 
-def test_format_1_is_read_for_ever() -> None:
-    """As version 0.1.0 wrote it: fewer entries of the features, no hash of the manifest."""
+def test_format_1_stays_readable() -> None:
+    """Version 0.1.0 wrote fewer entries of the features and no hash of the manifest."""
     manifest = json.loads((FORMAT_1 / "recognizer.json").read_text(encoding="utf-8"))
     assert manifest["format_version"] == 1
     assert "manifest_sha256" not in manifest
@@ -628,14 +630,14 @@ def test_format_1_is_read_for_ever() -> None:
     assert artifact.versions["emotionrecog"] == "0.1.0"
 
 
-def test_what_is_saved_again_has_the_present_format(tmp_path: Path) -> None:
+def test_resaved_artifact_has_the_current_format(tmp_path: Path) -> None:
     write(read(FORMAT_1), tmp_path)
     manifest = json.loads((tmp_path / "recognizer.json").read_text(encoding="utf-8"))
     assert manifest["format_version"] == FORMAT_VERSION == 2
     assert read(tmp_path) == read(FORMAT_1)
 
 
-# The value itself --------------------------------------------------------------------------------
+# Fields --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -646,12 +648,14 @@ def test_what_is_saved_again_has_the_present_format(tmp_path: Path) -> None:
         {"features": FeatureSpec().to_dict()},
         {"minimum_duration": None},
         {"temperature": 0.0},
+        {"temperature": 10**400},
+        {"window_frames": 1},
         {"onnx": "text"},
         {"weights": None},
         {"card": b"bytes"},
     ],
 )
-def test_artifact_refuses(change: dict[str, Any]) -> None:
+def test_invalid_field_raises(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"`{next(iter(change))}` must be a .*, got"):
         replace(ARTIFACT, **change)
 
@@ -662,7 +666,7 @@ def test_repr_does_not_list_megabytes() -> None:
 
 
 def test_no_hash_is_left_out(folder: Path) -> None:
-    """Whatever is written beside the manifest is hashed."""
+    """Every file beside the manifest is hashed."""
     manifest = json.loads((folder / "recognizer.json").read_text(encoding="utf-8"))
     assert set(manifest["sha256"]) == FILES - {artifacts.MANIFEST}
 

@@ -107,7 +107,7 @@ def test_corpus_by_its_folder(tess: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_corpus_in_a_folder_called_otherwise(tess: Path) -> None:
     sounds = tess.rename(tess.parent / "sounds")
     assert EmotionRecognizer.load_corpus(sounds, "tess") == CORPORA["tess"].utterances(sounds)
-    with pytest.raises(DatasetError, match=r"called otherwise is read by its own corpus"):
+    with pytest.raises(DatasetError, match=r"of another name is read by its corpus"):
         EmotionRecognizer.load_corpus(sounds)
     with pytest.raises(ValueError, match=r"must be one of ravdess, .* mean 'tess'\? Got 'TESS'"):
         EmotionRecognizer.load_corpus(sounds, "TESS")

@@ -1,20 +1,20 @@
 """The saved form of a recogniser: a folder that is read without TensorFlow and without pickle.
 
 ========================  ====================================================================
-``recognizer.json``       labels, features, training and metrics of the network, and the SHA-256 of
-                          the other files
+``recognizer.json``       inputs and outputs of the network, its training and metrics, and the
+                          SHA-256 of the other files
 ``model.onnx``            the network for prediction: features in, probabilities out
 ``model.weights.h5``      its Keras weights, to continue training
-``MODEL_CARD.md``         the model card: data, licences, metrics, limits
+``MODEL_CARD.md``         the same for people: data, licences, metrics, limits
 ========================  ====================================================================
 
-``format_version`` is 2. It increases when readers of the previous version could not interpret a new
-file; entries that they can ignore do not count. Every version of the library reads all formats up
-to its own. Format 1, that of version 0.1.0, has fewer entries of ``features`` and no hash of
+``format_version`` is 2. It is increased when older readers could not interpret a new file, but not
+for entries that they may ignore. Every version of the library reads all formats up to its own.
+Format 1, that of version 0.1.0, has fewer entries of ``features`` and no hash of
 ``recognizer.json`` itself.
 
-Artefacts from untrusted sources are safe to read: no file runs code or refers to another file, and
-files and numbers that would exhaust the memory are rejected.
+Reading an artefact from an untrusted source is safe: no file runs code or names another file, and
+files and numbers that would fill the memory raise `ModelError`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from emotionrecog import files
 from emotionrecog.errors import ModelError, require_number, require_whole
 from emotionrecog.features import FeatureSpec
+from emotionrecog.files import sha256, to_json, writing_folder
 
 if TYPE_CHECKING:
     import os
@@ -43,16 +43,16 @@ WEIGHTS = "model.weights.h5"
 CARD = "MODEL_CARD.md"
 
 _HASHED = (ONNX, WEIGHTS, CARD)
-_AGAIN = "Save or fetch the recogniser again"
+_ADVICE = "Save or fetch the recogniser again"
 
 # Entry of the manifest that holds the hash of all others.
-_OWN_HASH = "manifest_sha256"
+_MANIFEST_HASH = "manifest_sha256"
 
-# Largest files that are read, in bytes.
+# Limits on the size of the files, in bytes.
 _LARGEST_FILE: Mapping[str, int] = {MANIFEST: 2**24, ONNX: 2**30, WEIGHTS: 2**30, CARD: 2**24}
 
-# Largest numbers of a feature spec, shortest and longest window in s, and most values of the frames
-# of a window: bounds far above useful values, beyond which a prediction would exhaust the memory.
+# Limits on the numbers of a feature spec, on the length of a window in s, and on the number of
+# values in the frames of a window. Useful values are far below; larger ones would fill the memory.
 _LARGEST: Mapping[str, int] = {
     "sampling_rate": 192_000,
     "n_fft": 2**15,
@@ -63,14 +63,14 @@ _LARGEST: Mapping[str, int] = {
 _WINDOW_SECONDS = (0.05, 600.0)
 _LARGEST_WINDOW = 2**27
 
-# How a tensor of an ONNX file names another file that holds its values: a string field 1 that says
-# "location", tag and length written in the shortest or in any other way.
+# How a tensor of an ONNX file refers to another file for its values: a string field 1 with the text
+# "location", whose tag and length may be encoded in the shortest or in a longer form.
 _LOCATION = b"location"
 _ONNX_ELSEWHERE = re.compile(rb"(?:\x0a|\x8a\x80{0,8}\x00)(?:\x08|\x88\x80{0,8}\x00)" + _LOCATION)
-# The mark of ONNX Runtime's own format, at byte 4.
-_NOT_ONNX = b"ORTM"
+# The magic number of ONNX Runtime's own format, at byte 4.
+_ORT_FORMAT = b"ORTM"
 
-# What the fields of an artefact must be.
+# The types of the fields of an artefact.
 _TYPES: Mapping[str, type] = {
     "name": str,
     "features": FeatureSpec,
@@ -88,33 +88,34 @@ _TYPES: Mapping[str, type] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A trained network with all that is needed to use it, explain it and go on training.
+    """A trained network with all that is needed to use it, explain it and continue training.
 
     Parameters
     ----------
     name
-        Of the recogniser.
+        Name of the recogniser.
     labels
-        The emotions it answers, in the order of its outputs.
+        The emotions it distinguishes, in the order of its outputs.
     features
-        What it is fed.
+        The input of the network.
     window_frames
-        Frames that it is given at once.
+        Number of frames in a window, the most that the network is given at once.
     minimum_duration
-        Shortest recording it judges, in s.
+        Duration of the shortest recording it accepts, in s.
     architecture, sizes
         Name and arguments from which `emotionrecog.models.build` rebuilds the network.
     temperature
-        What the logits are divided by before the softmax.
+        Divisor of the logits before the softmax.
     training
-        Corpora with their licences, speakers left out, recipe, seed.
+        Corpora with their licences, speakers, recipe and history of the training.
     metrics
-        Held-out figures with their protocol.
+        Metrics on held-out speakers, with their protocol.
     versions
-        Of the libraries that trained and exported it.
+        Versions of the libraries that trained and exported it.
     calibration
-        What the probabilities were fitted to, the label sets, and what recordings of training are
-        like, as `emotionrecog.training.calibration` has them; empty where it was never done.
+        The clips that the probabilities were fitted to, the label sets, and the statistics of
+        recordings of training, as `emotionrecog.training.calibration` returns them; empty for a
+        recogniser that was never calibrated.
     onnx, weights
         Contents of ``model.onnx`` and ``model.weights.h5``.
     card
@@ -123,7 +124,15 @@ class Artifact:
     Raises
     ------
     ValueError
-        If a value is of the wrong type or makes no sense; the message names it.
+        If a value is of the wrong type or out of bounds; the message names it.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> from emotionrecog import EmotionRecognizer
+    >>> artifact = dataclasses.replace(EmotionRecognizer().artifact, name="mine")
+    >>> artifact.name, artifact.architecture, artifact.window_frames
+    ('mine', 'mobilenet', 256)
     """
 
     name: str
@@ -152,19 +161,18 @@ class Artifact:
             or len(set(labels)) < len(labels)
         ):
             raise ValueError(f"`labels` must be a tuple of two or more names, got {labels!r}")
-        frames = self.window_frames
-        require_whole("window_frames", frames, 2)
+        require_whole("window_frames", self.window_frames, 2)
         for name in ("minimum_duration", "temperature"):
             require_number(name, getattr(self, name), 0, open_low=True)
         for name, kind in _TYPES.items():
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise ValueError(f"`{name}` must be a {kind.__name__}, got {value!r:.60}")
-        _require_bounds(self.features, frames)
+        _require_bounds(self.features, self.window_frames)
 
 
 def _require_bounds(spec: FeatureSpec, window_frames: int) -> None:
-    """Raise `ValueError` for numbers that are possible but would exhaust the memory."""
+    """Raise `ValueError` for numbers that are valid but would fill the memory."""
     for name, largest in _LARGEST.items():
         value = getattr(spec, name)
         if value is not None and value > largest:
@@ -211,31 +219,40 @@ def write(artifact: Artifact, folder: str | os.PathLike[str]) -> None:
     """Write an artefact.
 
     The folder appears complete or not at all: the files are written to a folder beside it, read
-    back, and moved. An artefact already there is replaced; whatever goes wrong, it is left as it
-    was.
+    back, and moved. An existing artefact is replaced; if anything fails, it stays unchanged.
 
     Parameters
     ----------
     artifact
-        What to write.
+        The artefact to write.
     folder
-        Where to. Its parents are made.
+        The folder to write to. Missing parents are created.
 
     Raises
     ------
     FileExistsError
         If `folder` exists and holds anything but an artefact.
     TypeError, ValueError
-        If `training` or another entry holds what JSON cannot express, NaN for example.
+        If `training` or another entry contains a value that JSON cannot express, such as NaN.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from emotionrecog import EmotionRecognizer
+    >>> artifact = EmotionRecognizer().artifact
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(artifact, f"{folder}/mine")
+    ...     read(f"{folder}/mine") == artifact
+    True
     """
-    _require_replaceable(Path(folder))
-    with files.writing_folder(folder) as new:
+    _require_replaceable(Path(folder).resolve())
+    with writing_folder(folder) as new:
         _write_files(artifact, new)
         read(new)
 
 
 def _require_replaceable(target: Path) -> None:
-    """Raise `FileExistsError` if there is anything but an empty folder or an artefact."""
+    """Raise `FileExistsError` unless the path is free, an empty folder or an artefact."""
     if not target.exists():
         return
     content = "a file"
@@ -246,8 +263,8 @@ def _require_replaceable(target: Path) -> None:
             return
         content = f"one that contains {', '.join(sorted(foreign or names)[:3])}"
     raise FileExistsError(
-        f"{str(target.resolve())!r} was not replaced: expected a new folder, an empty one or one "
-        f"that contains only a saved recogniser, found {content}; choose another folder"
+        f"{str(target)!r} was not replaced: expected a new folder, an empty one or one that "
+        f"contains only a saved recogniser, found {content}; choose another folder"
     )
 
 
@@ -269,15 +286,20 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "metrics": dict(artifact.metrics),
         "versions": dict(artifact.versions),
         **({"calibration": dict(artifact.calibration)} if artifact.calibration else {}),
-        "sha256": {name: files.sha256(content) for name, content in contents.items()},
+        "sha256": {name: sha256(content) for name, content in contents.items()},
     }
-    manifest = json.loads(json.dumps(manifest, allow_nan=False))  # as it will be read
-    manifest[_OWN_HASH] = _own_hash(manifest)
-    (folder / MANIFEST).write_bytes(files.to_json(manifest, indent=2).encode())
+    manifest = json.loads(to_json(manifest))  # the values that a reader will get
+    manifest[_MANIFEST_HASH] = _manifest_hash(manifest)
+    (folder / MANIFEST).write_bytes(to_json(manifest, indent=2).encode())
 
 
 def read(folder: str | os.PathLike[str]) -> Artifact:
-    """Read an artefact and verify that it is whole.
+    """Read an artefact and verify that it is complete and undamaged.
+
+    Parameters
+    ----------
+    folder
+        The folder of a saved recogniser.
 
     Raises
     ------
@@ -285,6 +307,12 @@ def read(folder: str | os.PathLike[str]) -> Artifact:
         If there is no such folder, or a file in it is missing, damaged, of a newer format, too
         large (16 MiB for ``recognizer.json`` and ``MODEL_CARD.md``, 1 GiB for the others) or refers
         to files elsewhere.
+
+    Examples
+    --------
+    >>> from emotionrecog import pretrained
+    >>> read(pretrained.fetch("english-8")).architecture
+    'mobilenet'
     """
     root = Path(folder)
     if not root.exists():
@@ -310,11 +338,11 @@ def read(folder: str | os.PathLike[str]) -> Artifact:
     except ModelError:
         raise
     except (KeyError, ValueError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ModelError(f"{root / MANIFEST}: damaged: {what}. {_AGAIN}") from error
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ModelError(f"{root / MANIFEST}: damaged: {reason}. {_ADVICE}") from error
 
 
-# Entries of the manifest that are fields of the artefact as they stand.
+# Entries of the manifest that are fields of the artefact without conversion.
 _PLAIN_ENTRIES = (
     "name",
     "window_frames",
@@ -338,78 +366,78 @@ def _read_manifest(root: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(content.decode())
-        own_hash = _own_hash(manifest) if isinstance(manifest, dict) else None
+        actual_hash = _manifest_hash(manifest) if isinstance(manifest, dict) else None
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: damaged, not JSON: {error}. {_AGAIN}") from error
+        raise ModelError(f"{path}: damaged, not JSON: {error}. {_ADVICE}") from error
     if not isinstance(manifest, dict):
         raise ModelError(
-            f"{path}: damaged: expected a JSON object, found {manifest!r:.60}. {_AGAIN}"
+            f"{path}: damaged: expected a JSON object, found {manifest!r:.60}. {_ADVICE}"
         )
     version = manifest.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ModelError(
             f"{path}: damaged: expected a positive whole number as `format_version`, "
-            f"found {version!r}. {_AGAIN}"
+            f"found {version!r}. {_ADVICE}"
         )
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{path}: format {version} is newer than format {FORMAT_VERSION}, the newest that "
             "this version of emotionrecog reads. Upgrade: pip install --upgrade emotionrecog"
         )
-    if version > 1 and _OWN_HASH not in manifest:
-        raise ModelError(f"{path}: damaged: {_OWN_HASH!r} is missing. {_AGAIN}")
-    if manifest.get(_OWN_HASH, own_hash) != own_hash:
+    if version > 1 and _MANIFEST_HASH not in manifest:
+        raise ModelError(f"{path}: damaged: {_MANIFEST_HASH!r} is missing. {_ADVICE}")
+    if manifest.get(_MANIFEST_HASH, actual_hash) != actual_hash:
         raise ModelError(
-            f"{path}: damaged: expected other entries of the SHA-256 "
-            f"{manifest[_OWN_HASH]!s:.80}, found {own_hash}. {_AGAIN}; if you changed an entry "
-            f"on purpose, put the hash found in the place of that in `{_OWN_HASH}`"
+            f"{path}: damaged: expected entries with the SHA-256 "
+            f"{manifest[_MANIFEST_HASH]!s:.80}, found {actual_hash}. {_ADVICE}; if you changed an "
+            f"entry on purpose, replace the value of `{_MANIFEST_HASH}` by the hash that was found"
         )
     return manifest
 
 
-def _own_hash(manifest: Mapping[str, Any]) -> str:
-    """Return the hash of the entries of a manifest, however they are laid out."""
-    entries = {name: value for name, value in manifest.items() if name != _OWN_HASH}
-    return files.sha256(json.dumps(entries, sort_keys=True, separators=(",", ":")).encode())
+def _manifest_hash(manifest: Mapping[str, Any]) -> str:
+    """Return the hash of the entries of a manifest, which does not depend on their layout."""
+    entries = {name: value for name, value in manifest.items() if name != _MANIFEST_HASH}
+    return sha256(json.dumps(entries, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _require_plain_onnx(path: Path, content: bytes) -> None:
-    """Raise `ModelError` for a network whose weights are in other files."""
-    if _LOCATION in content and _ONNX_ELSEWHERE.search(content):  # the first is much faster
+    """Raise `ModelError` for a network whose weights are in other files, which might be private."""
+    if _LOCATION in content and _ONNX_ELSEWHERE.search(content):  # the first test is much faster
         raise ModelError(
-            f"{path}: expected a network that holds its weights itself, found one that refers to "
-            f"another file. {_AGAIN}"
+            f"{path}: expected a network that contains its weights, found one that refers to "
+            f"another file. {_ADVICE}"
         )
-    if content[4:8] == _NOT_ONNX:
+    if content[4:8] == _ORT_FORMAT:
         raise ModelError(
-            f"{path}: expected ONNX, found the format of ONNX Runtime (.ort). {_AGAIN}"
+            f"{path}: expected ONNX, found the format of ONNX Runtime (.ort). {_ADVICE}"
         )
 
 
 def _verified(path: Path, expected: object) -> bytes:
-    """Return the contents of a file whose hash is as expected."""
+    """Return the contents of a file after comparing their hash with the expected one."""
     content = _contents(path)
     if content is None:
-        raise ModelError(f"{path}: missing. {_AGAIN}")
-    found = files.sha256(content)
-    if found != expected:
+        raise ModelError(f"{path}: missing. {_ADVICE}")
+    actual = sha256(content)
+    if actual != expected:
         raise ModelError(
-            f"{path}: damaged: expected SHA-256 {expected!s:.80}, found {found}. {_AGAIN}"
+            f"{path}: damaged: expected SHA-256 {expected!s:.80}, found {actual}. {_ADVICE}"
         )
     return content
 
 
 def _contents(path: Path) -> bytes | None:
-    """Return the contents of one of an artefact's files, None where there is no file.
+    """Return the contents of one of an artefact's files, or None if there is no such file.
 
-    It may be a link, as caches have them: the name is fixed and the contents must have their hash.
+    Links are followed, because caches use them: the name is fixed and the hash is verified.
     """
     if not path.exists() or path.is_dir():
         return None
     if not path.is_file():  # a pipe or a device, which may never end
-        raise ModelError(f"{path}: expected an ordinary file. {_AGAIN}")
+        raise ModelError(f"{path}: expected an ordinary file. {_ADVICE}")
     size, largest = path.stat().st_size, _LARGEST_FILE[path.name]
     if size > largest:
-        raise ModelError(f"{path}: expected at most {largest} bytes, found {size}. {_AGAIN}")
+        raise ModelError(f"{path}: expected at most {largest} bytes, found {size}. {_ADVICE}")
     with path.open("rb") as file:
         return file.read(size)

@@ -112,7 +112,10 @@ def require_number(
     ValueError: `learning_rate` must be a number above 0, got 0
     """
     is_number = hasattr(value, "__float__") and not isinstance(value, bool | str)
-    number = float(value) if is_number else math.nan
+    try:
+        number = float(value) if is_number else math.nan
+    except (OverflowError, TypeError, ValueError):  # too large an integer, or an array
+        number = math.nan
     too_low = number <= minimum if open_low else number < minimum
     too_high = number >= maximum if open_high else number > maximum
     if not math.isfinite(number) or too_low or too_high:

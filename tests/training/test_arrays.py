@@ -107,7 +107,7 @@ def test_folder_of_one_corpus(
     (folder / "OAF_back_angry.wav").write_bytes(recordings[0].path.read_bytes())
     assert [u.speaker for u in datasets.read(folder)] == ["tess/OAF"]
     other = folder.rename(tmp_path / "sounds")
-    with pytest.raises(DatasetError, match=r"called otherwise is read by its own corpus"):
+    with pytest.raises(DatasetError, match=r"of another name is read by its corpus"):
         preprocess_data(other)
     with pytest.raises(DatasetError, match=r"takes three of them; found tess/OAF"):
         preprocess_data(dataset_path=other, corpus="tess")
