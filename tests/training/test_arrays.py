@@ -66,7 +66,7 @@ def test_arrays_have_matching_shapes(parts: Parts) -> None:
         assert part.emotions == tuple(PITCHES)
         acted = [part.emotions[label] for label in part.labels]
         assert acted == [utterance.emotion for utterance in part.utterances]
-    assert repr(parts.test) == "Part(features of shape (9, 16, 6), 1 speakers)"
+    assert repr(parts.test) == "Part(features of shape (9, 16, 6), 1 speaker)"
 
 
 def test_seed_determines_the_test_speakers(recordings: list[Utterance], parts: Parts) -> None:

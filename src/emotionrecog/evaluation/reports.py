@@ -329,7 +329,7 @@ def _notes(
     acted = {utterance.emotion for utterance in predictions.utterances}
     missing = [label for label in predictions.labels if label not in acted]
     if missing:
-        notes.append(f"no clip acts {', '.join(missing)}, so that these are not measured")
+        notes.append(f"not measured, because no clip has them: {', '.join(missing)}")
     alone = [f"{row.corpus} ({row.emotions[0]})" for row in rows if len(row.emotions) == 1]
     if alone:
         notes.append(
@@ -390,7 +390,7 @@ def _emotion_table(row: CorpusReport) -> str:
         )
         for emotion, counts in zip(row.per_emotion, row.confusion, strict=True)
     ]
-    title = f"{row.corpus}: emotions acted, and number of clips for each emotion answered"
+    title = f"{row.corpus}: acted emotion (rows), and clips per emotion answered (columns)"
     head = ("", "clips", "recall", "precision", "F1", *row.emotions)
     return f"{title}\n{table(head, cells, indent='  ')}"
 

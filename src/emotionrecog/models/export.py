@@ -78,8 +78,9 @@ def to_onnx(model: keras.Model, temperature: float) -> bytes:
     signature = [keras.InputSpec(shape=model.input.shape, dtype="float32", name="features")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        # The converter prints its progress whatever one asks of it.
-        with contextlib.redirect_stdout(io.StringIO()):
+        # The converter prints its progress in any case, and asks NumPy for an alias it dropped.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"In the future .np\.\w+. will be", FutureWarning)
             with_probabilities(model, temperature).export(
                 path, format="onnx", verbose=False, input_signature=signature
             )

@@ -30,6 +30,7 @@ from emotionrecog.errors import DatasetError
 from emotionrecog.features import FeatureSpec, Statistics, as_spec
 from emotionrecog.features.extraction import extract_corpus
 from emotionrecog.splits.dividing import hold_out_speakers
+from emotionrecog.text import count
 from emotionrecog.training.data import require_apart, statistics_of
 from emotionrecog.training.recipe import Recipe
 
@@ -83,7 +84,8 @@ class Part:
 
     def __repr__(self) -> str:
         """Return the shape and the number of speakers, without the arrays."""
-        return f"Part(features of shape {self.features.shape}, {len(self.speakers)} speakers)"
+        speakers = count(len(self.speakers), "speaker")
+        return f"Part(features of shape {self.features.shape}, {speakers})"
 
 
 class Parts(NamedTuple):

@@ -329,7 +329,9 @@ class _Loop:
         row |= {"seconds": time.perf_counter() - began, "waiting": waiting}
         self.history.append(row)
         metrics = ", ".join(
-            f"{name.replace('_', ' ')} {row[name]:.4f}" for name in HISTORY[:3] if name in row
+            f"{name.replace('_uar', ' UAR').replace('_', ' ')} {row[name]:.4f}"
+            for name in HISTORY[:3]
+            if name in row
         )
         _logger.info("epoch %d/%d: %s", epoch + 1, self.recipe.epochs, metrics)
 
