@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emotionrecog import files
 from emotionrecog.errors import ModelError, require_one_of
 from emotionrecog.models import build, require_tensorflow
+from emotionrecog.runtime import onnx_runtime
 
 if TYPE_CHECKING:
     import os
@@ -372,6 +373,7 @@ def _onnx(artifact: Artifact) -> bytes:
 
 def _int8(artifact: Artifact) -> bytes:
     _require_onnx()
+    onnx_runtime()  # before its submodule, which imports it
     from onnxruntime.quantization import QuantType, quant_pre_process, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
