@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emotionrecog import augmentation
@@ -139,6 +140,14 @@ def test_varies_spectra_follows_from_the_features() -> None:
 
 def test_all_emotions_by_default() -> None:
     assert Recipe().labels == EMOTIONS
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    recipe = Recipe.of("gru", epochs=np.int64(3), learning_rate=np.float32(0.5))
+    assert (
+        json.loads(json.dumps(recipe.to_dict()))
+        == Recipe.of("gru", epochs=3, learning_rate=0.5).to_dict()
+    )
 
 
 def test_recipes_load_no_tensorflow() -> None:

@@ -57,6 +57,11 @@ def build(
         Dropout rate before and after that layer.
     l2
         Factor of the sum of squared weights, but those from step to step, in the loss.
+
+    Examples
+    --------
+    >>> build(40, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((n_frames, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

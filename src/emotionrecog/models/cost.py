@@ -34,6 +34,11 @@ class Cost:
         Number of weights.
     multiply_adds
         For one clip; see `multiply_adds`.
+
+    Examples
+    --------
+    >>> cost("linear").parameters
+    1928
     """
 
     n_frames: int

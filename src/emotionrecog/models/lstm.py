@@ -49,6 +49,11 @@ def build(
         Dropout rate after each layer.
     l2
         Factor of the sum of squared weights, but those from step to step, in the loss.
+
+    Examples
+    --------
+    >>> build(60, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

@@ -63,6 +63,11 @@ def build(
         Of the LSTM in each direction, which is read out by attention.
     dropout
         Dropout rate after each convolution and before the logits.
+
+    Examples
+    --------
+    >>> build(128, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

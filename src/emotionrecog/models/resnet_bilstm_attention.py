@@ -66,6 +66,11 @@ def build(
         Units of the layer between the average over time and the logits.
     dropout
         Dropout rate before the LSTM, and before and after the hidden layer.
+
+    Examples
+    --------
+    >>> build(104, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

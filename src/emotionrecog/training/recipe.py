@@ -198,13 +198,15 @@ class Recipe:
         require_one_of("balance", self.balance, BALANCES)
         require_one_of("optimizer", self.optimizer, OPTIMIZERS)
         require_one_of("schedule", self.schedule, SCHEDULES)
+        # NumPy's numbers become Python's, which JSON can express.
         for name, lowest in _LOWEST.items():
-            require_whole(name, getattr(self, name), lowest)
+            object.__setattr__(self, name, require_whole(name, getattr(self, name), lowest))
         if self.patience is not None:
             require_whole("patience", self.patience, 1)
         for name, (low, high) in _BOUNDS.items():
-            require_number(name, getattr(self, name), low, high)
-        require_number("learning_rate", self.learning_rate, 0, 10, open_low=True)
+            object.__setattr__(self, name, require_number(name, getattr(self, name), low, high))
+        rate = require_number("learning_rate", self.learning_rate, 0, 10, open_low=True)
+        object.__setattr__(self, "learning_rate", rate)
         ordered = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
         if self.labels != ordered or len(ordered) < 2:
             raise ValueError(
