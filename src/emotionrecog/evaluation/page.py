@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from emotionrecog.evaluation.listeners import ListenersReport
     from emotionrecog.evaluation.reports import Mistake, Report
 
+__all__ = ["html"]
+
 # Resolution and sampling rate of the spectrograms of the worst mistakes.
 _PICTURE_DPI, _PICTURE_RATE = 110, 16_000
 
