@@ -113,7 +113,7 @@ def html(report: Report, title: str | None) -> str:
 
 
 def _head(report: Report) -> str:
-    """State what was measured on which clips, and what limits the results."""
+    """State the recogniser, the clips and the limits of the results."""
     assert report.predictions is not None  # for the type checker
     speakers = {utterance.speaker for utterance in report.predictions.utterances}
     first, *others = report.notes or ("",)
