@@ -109,17 +109,17 @@ def test_folder_of_one_corpus(
     other = folder.rename(tmp_path / "sounds")
     with pytest.raises(DatasetError, match=r"of another name is read by its corpus"):
         preprocess_data(other)
-    with pytest.raises(DatasetError, match=r"takes three of them; found tess/OAF"):
+    with pytest.raises(DatasetError, match=r"needs three speakers; found tess/OAF"):
         preprocess_data(dataset_path=other, corpus="tess")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": "mfcc"}, "must bring all clips to one length"),
+        ({"features": "mfcc"}, "must give all clips the same length"),
         ({"features": "mel"}, "`features` must be one of log-mel"),
         ({"label_set": "five"}, "`label_set` must be one of ravdess8"),
-        ({"test_share": 1.0}, r"`test_share` must be between 0 and 1, got 1\.0"),
+        ({"test_share": 1.0}, r"`test_share` must be a number above 0 and below 1, got 1\.0"),
     ],
 )
 def test_invalid_choice_raises(
@@ -267,8 +267,8 @@ def test_parts_with_shared_speakers_raise(dense: Callable[..., Any], parts: Part
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"n_emotions": 8}, r"must answer 3 numbers for each clip, .* shape \(4, 8\)"),
-        ({"n_features": 5}, r"must take features of shape \(16, 6\)"),
+        ({"n_emotions": 8}, r"must return 3 numbers for each clip, .* shape \(4, 8\)"),
+        ({"n_features": 5}, r"must take the features of the part, of shape \(16, 6\)"),
     ],
 )
 def test_invalid_network_raises(
@@ -282,7 +282,7 @@ def test_invalid_network_raises(
 def test_invalid_name_raises(keras: Any, dense: Callable[..., Any], parts: Parts) -> None:
     with pytest.raises(ValueError, match="must be a Keras network or one of mobilenet"):
         arrays.train_model("cnn", parts.train, parts.validation)
-    with pytest.raises(ValueError, match="is built already, so that hidden cannot be chosen"):
+    with pytest.raises(ValueError, match="is a network already, so hidden cannot be set"):
         arrays.train_model(dense(), parts.train, parts.validation, hidden=3)
 
 

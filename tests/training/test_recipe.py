@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emotionrecog import augmentation
@@ -87,7 +88,7 @@ def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
         ({"features": {"n_mel": 3}}, "`features` has no entry 'n_mel'"),
         ({"features": 3}, "`features` must be a table, got 3"),
         ({"augmentation": {"pitch": 1}}, "`augmentation` has no entry 'pitch'"),
-        ({"waveforms": [{"snr_db": 3}]}, "must have a `transform`, one of AddNoise"),
+        ({"waveforms": [{"snr_db": 3}]}, "`transform` must be one of AddNoise, .*, got None"),
         (
             {"waveforms": [{"transform": "Gain", "gain_db": 3}]},
             "`waveforms` cannot be used with the features log_mel",
@@ -139,6 +140,14 @@ def test_varies_spectra_follows_from_the_features() -> None:
 
 def test_all_emotions_by_default() -> None:
     assert Recipe().labels == EMOTIONS
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    recipe = Recipe.of("gru", epochs=np.int64(3), learning_rate=np.float32(0.5))
+    assert (
+        json.loads(json.dumps(recipe.to_dict()))
+        == Recipe.of("gru", epochs=3, learning_rate=0.5).to_dict()
+    )
 
 
 def test_recipes_load_no_tensorflow() -> None:

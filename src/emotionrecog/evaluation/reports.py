@@ -14,7 +14,7 @@ from emotionrecog.evaluation.groups import Breakdown, breakdowns
 from emotionrecog.evaluation.listeners import ListenersReport, listeners
 from emotionrecog.evaluation.metrics import ALL, Answers, CorpusReport
 from emotionrecog.splits import protocols
-from emotionrecog.text import count, interval, percent, table
+from emotionrecog.text import count, interval, number, percent, table
 
 if TYPE_CHECKING:
     import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation.predictions import Predictions
 
-__all__ = ["Mistake", "Report", "report"]
+__all__ = ["FEW_SPEAKERS", "Mistake", "Report", "report"]
 
 # Number of gaps that the text names; all are in `Report.breakdowns`.
 _N_GAPS = 12
@@ -339,10 +339,6 @@ def _notes(
     return notes
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
 def _corpus_table(rows: list[CorpusReport]) -> str:
     return table(
         (
@@ -367,8 +363,8 @@ def _corpus_table(rows: list[CorpusReport]) -> str:
                 percent(row.wa),
                 percent(row.macro_f1),
                 percent(row.top2),
-                _number(row.log_loss),
-                _number(row.brier),
+                number(row.log_loss),
+                number(row.brier),
                 percent(row.calibration_error),
                 percent(row.uar_open),
             )
