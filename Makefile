@@ -31,7 +31,7 @@ test: $(VENV)/installed-test docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov
 
 docs: $(VENV)/installed-test
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from emotionrecog import audio, datasets, models, training
+from emotionrecog import audio, datasets, files, models, training
 from emotionrecog.evaluation import evaluate
 from emotionrecog.features import Extractor
 from emotionrecog.models import export
@@ -125,8 +125,7 @@ def main() -> None:
             path = arguments.output / f"{architecture}-{corpus}-{arguments.seed}.json"
             if not path.exists():
                 found = row(architecture, fold, epochs, arguments.seed, arguments.initial_weights)
-                path.with_suffix(".new").write_text(json.dumps(found, indent=2) + "\n")
-                path.with_suffix(".new").replace(path)
+                files.write_json(path, found, indent=2)
             rows.append(json.loads(path.read_text()))
             print(table(rows[-1:]).splitlines()[-1], flush=True)
     print(table(rows))

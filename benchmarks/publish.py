@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from emotionrecog import artifact as artifacts
-from emotionrecog import benchmark, evaluation, pretrained
+from emotionrecog import benchmark, evaluation, files, pretrained
 from emotionrecog.evaluation import Predictions
 from emotionrecog.pretrained import registry
 from emotionrecog.text import percent
@@ -131,7 +131,7 @@ def main() -> None:
     ]
     if is_check:
         sys.exit(f"differs from benchmarks/results: {', '.join(differing)}" if differing else 0)
-    README.write_text(after, encoding="utf-8")
+    files.write_text(README, after)
     if updated != bundled:
         artifacts.write(updated, folder)
         registry.write_registry(folder.parent / "registry.json", [folder])

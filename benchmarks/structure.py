@@ -20,7 +20,7 @@ PACKAGE = "emotionrecog"
 # Modules and packages from the bottom to the top; those of one layer do not import each other.
 LAYERS = (
     ("version", "errors"),
-    ("files", "parallel", "text"),
+    ("files", "parallel", "runtime", "text"),
     ("audio",),
     ("features",),
     ("datasets",),

@@ -27,7 +27,7 @@ class Options:
     @property
     def batch_size(self) -> int | None:
         """Return a small number for a slice, which may have no more clips."""
-        return 8 if self.slice else None
+        return 4 if self.slice else None
 
     def speech(self, *names: str) -> list[Utterance]:
         """Return the speech of some corpora."""

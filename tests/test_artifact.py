@@ -124,7 +124,7 @@ def test_link_to_a_saved_artifact_stays_a_link(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "actual"),
     [
         pytest.param(["thesis.tex"], "thesis.tex", id="no artefact"),
         pytest.param([*FILES, "thesis.tex"], "thesis.tex", id="something beside an artefact"),
@@ -132,12 +132,12 @@ def test_link_to_a_saved_artifact_stays_a_link(folder: Path, tmp_path: Path) -> 
         pytest.param(["model.onnx"], "model.onnx", id="no manifest"),
     ],
 )
-def test_foreign_folder_is_not_replaced(tmp_path: Path, names: list[str], found: str) -> None:
+def test_foreign_folder_is_not_replaced(tmp_path: Path, names: list[str], actual: str) -> None:
     target = tmp_path / "target"
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text("precious")
-    with pytest.raises(FileExistsError, match=rf"target' was not replaced: .*{found}.*; choose"):
+    with pytest.raises(FileExistsError, match=rf"target' was not replaced: .*{actual}.*; choose"):
         write(ARTIFACT, target)
     assert {path.read_text() for path in target.rglob("*") if path.is_file()} == {"precious"}
     assert sum(path.is_file() for path in target.rglob("*")) == len(names)

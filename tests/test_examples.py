@@ -20,7 +20,7 @@ SCRIPTS = {
     "ravdess_tess_cnn_lstm.py": 1,
     "crema_d_resnet_attention.py": 1,
     "ravdess_parallel.py": 2,
-    "savee_descriptors.py": 8,
+    "savee_descriptors.py": 2,
 }
 
 

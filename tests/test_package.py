@@ -1,6 +1,7 @@
 """The package as a whole: what is public, what is light, who imports whom, what is shipped."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -114,6 +115,43 @@ def test_light_path_loads_nothing_heavy(code: str) -> None:
 def test_light_path_test_can_fail(heavy: str) -> None:
     """The same check, on code that does import something heavy, reports it."""
     assert heavy in modules_after(f"{PREDICT}\nimport {heavy}") & HEAVY
+
+
+PRIVATE = f"""
+import json, os, sys
+from pathlib import Path
+
+connections = []
+sys.addaudithook(lambda event, _: connections.append(event) if event.startswith("socket.") else 0)
+{PREDICT_BATCH}
+home = sorted(str(path) for path in Path.home().rglob("*"))
+n_threads = len(os.listdir("/proc/self/task"))
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+print(json.dumps([home, connections, status, n_threads]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_prediction_leaves_no_trace_and_sends_nothing(tmp_path: Path) -> None:
+    """No file in the home folder, no connection, no thread left, no child that never ends."""
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("XDG_CACHE_HOME", None)
+    done = subprocess.run(
+        [sys.executable, "-c", PRIVATE],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    home, connections, status, n_threads = json.loads(done.stdout)
+    assert (home, connections, status) == ([], [], 0)
+    assert n_threads == 1
 
 
 # How it is put together -------------------------------------------------------------------------

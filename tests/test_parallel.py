@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionrecog.errors import AudioError
-from emotionrecog.parallel import Results, over_recordings, reason, stream
+from emotionrecog.parallel import Results, over_recordings, read_ahead, reason, stream
 
 
 def square_even(number: int) -> int:
@@ -39,6 +39,17 @@ def test_results_are_in_the_order_of_the_items(numbers: list[int], n_jobs: int) 
             assert str(answer) == f"{item} is odd"
         else:
             assert answer == item**2
+
+
+def test_items_are_read_as_they_are_needed() -> None:
+    items = iter(range(20))
+    results = read_ahead(square_even, items, n_ahead=3, n_together=2, n_jobs=2)
+    assert next(results) == 0
+    assert next(items) == 6
+    answers = list(results)
+    assert [answers[1], answers[3]] == [4, 16]
+    assert isinstance(answers[0], AudioError)
+    assert len(answers) == 18
 
 
 def test_slow_items_keep_their_place() -> None:

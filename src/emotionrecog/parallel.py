@@ -6,6 +6,7 @@ a cluster. One recording that fails does not stop the others: it is counted, log
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,17 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from emotionrecog.errors import EmotionRecogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-__all__ = ["Results", "attempt", "collected", "over_recordings", "reason", "stream"]
+__all__ = [
+    "Results",
+    "attempt",
+    "collected",
+    "over_recordings",
+    "read_ahead",
+    "reason",
+    "stream",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,6 +95,46 @@ def stream(
     is_disabled = None if activity else True  # None: wherever there is no terminal
     bar = tqdm(results, activity, total=len(items), unit=unit, disable=is_disabled)
     yield from zip(items, bar, strict=True)
+
+
+def read_ahead(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    n_ahead: int,
+    n_together: int,
+    n_jobs: int = -1,
+) -> Generator[Result | EmotionRecogError | OSError]:
+    """Yield the result for each item, or its error, and read the items only as they are needed.
+
+    Parameters
+    ----------
+    function, n_jobs
+        As for `stream`.
+    items
+        Any number of items.
+    n_ahead
+        Number of items to read ahead for each worker.
+    n_together
+        Number of items to send to a worker together.
+
+    Examples
+    --------
+    >>> import itertools
+    >>> lengths = read_ahead(len, itertools.repeat("clip.wav"), n_ahead=2, n_together=1)
+    >>> next(lengths)
+    8
+    """
+    import joblib
+
+    items = iter(items)
+    # Lists rather than joblib's generators: those warn whoever stops early, and Ray has none.
+    with joblib.Parallel(
+        n_jobs=n_jobs, prefer="threads", batch_size=n_together, pre_dispatch="all"
+    ) as parallel:
+        n_items = n_ahead * joblib.effective_n_jobs(n_jobs)
+        while chunk := list(itertools.islice(items, n_items)):
+            yield from parallel(joblib.delayed(attempt)(function, item) for item in chunk)
 
 
 def over_recordings(

@@ -12,6 +12,7 @@ __all__ = [
     "count_with_examples",
     "interval",
     "listing",
+    "number",
     "percent",
     "printable",
     "rounded",
@@ -41,6 +42,17 @@ def percent(share: float | None, *, digits: int = 1, sign: str = "") -> str:
     return f"{100 * share:{sign}z.{digits}f}"  # z: 0.0 instead of -0.0
 
 
+def number(value: float | None, *, digits: int = 2) -> str:
+    """Return a number with fixed digits after the point, or an en dash for a missing one.
+
+    Examples
+    --------
+    >>> number(1.2345), number(None)
+    ('1.23', '–')
+    """
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 def interval(bounds: tuple[float, float] | None, *, digits: int = 1) -> str:
     """Return the two ends of an interval of shares in per cent, or an en dash if there is none.
 
@@ -54,7 +66,7 @@ def interval(bounds: tuple[float, float] | None, *, digits: int = 1) -> str:
     return "–".join(percent(bound, digits=digits) for bound in bounds)
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
+def count(n: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, in the singular or plural.
 
     Examples
@@ -62,7 +74,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     >>> count(1, "clip"), count(2, "clip"), count(0, "copy", "copies")
     ('1 clip', '2 clips', '0 copies')
     """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
 def count_with_examples(names: Sequence[object], noun: str) -> str:

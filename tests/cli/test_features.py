@@ -89,8 +89,9 @@ def test_functionals_make_a_row_for_each_recording(
     np.testing.assert_array_equal(measured, [expected(clip, reference) for clip in clips])
 
 
-def test_npz_has_an_array_for_each_recording(clips: list[Path], tmp_path: Path) -> None:
-    target = tmp_path / "out.npz"
+@pytest.mark.parametrize("name", ["out.npz", "OUT.NPZ"])
+def test_npz_has_an_array_for_each_recording(clips: list[Path], tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
     assert run(*clips, "--preset", "log-mel", "-o", target, "--jobs", 1) == 0
     with np.load(target, allow_pickle=False) as saved:
         assert list(saved["paths"]) == [str(clip) for clip in clips]

@@ -12,6 +12,7 @@ from emotionrecog.errors import LeakageError
 from emotionrecog.evaluation import (
     evaluate,
 )
+from emotionrecog.evaluation.provenance import describe_audit
 from emotionrecog.recognizer import EmotionRecognizer
 from tests.conftest import CLIP, Scripted
 
@@ -92,3 +93,17 @@ def test_calibration_on_test_speakers_is_noted() -> None:
         artifact_of = dataclasses.replace(bundled, calibration={"speakers": speakers})
         notes = evaluation.evaluate(EmotionRecognizer(artifact_of), said).notes
         assert any("confidence was calibrated on 1" in n for n in notes) == is_noted
+
+
+def test_audit_agrees_in_number() -> None:
+    one = [utterance("x", 0, "happy")]
+    two = [*one, utterance("x", 1, "happy")]
+    training = {"speakers": ["x/3"]}
+    texts = [
+        describe_audit(training, clips, 3, compare_audio=False, is_leaky=False)
+        for clips in (one, two)
+    ]
+    assert "the 1 test speaker was compared by name with the 1 speaker" in texts[0]
+    assert "the 1 test recording was compared by names and bytes" in texts[0]
+    assert "the 2 test speakers were compared" in texts[1]
+    assert "the 2 test recordings were compared" in texts[1]

@@ -54,7 +54,7 @@ def test_report_notes_what_is_not_measured(recordings: list[Utterance]) -> None:
         return np.column_stack([by_pitch(clips), np.zeros(len(clips))])
 
     report = evaluate(judge, recordings, labels=("happy", "sad", "angry"))
-    assert "no clip acts angry, so that these are not measured" in report.notes
+    assert "not measured, because no clip has them: angry" in report.notes
     sad = [clip for clip in recordings if clip.emotion == "sad"]
     report = evaluate(judge, sad, labels=("happy", "sad", "angry"))
     assert report.corpora[0].uar == 1.0

@@ -1,4 +1,4 @@
-"""Artefacts back in Keras, in new processes and in other formats; and hostile ones nowhere."""
+"""Artefacts rebuilt in Keras, in new processes and in other formats; hostile ones raise."""
 
 import dataclasses
 import hashlib
@@ -52,7 +52,7 @@ ANSWERS_OF_FORMAT_1 = {
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an artefact of every architecture and what it answers."""
+    """Return a folder with an artefact of every architecture and its answers."""
     folder = tmp_path_factory.mktemp("artefacts")
     versions.save(folder)
     return folder
@@ -72,7 +72,7 @@ def answers_in_keras(artifact: Artifact, x: np.ndarray) -> np.ndarray:
 
 
 def test_every_architecture_answers_the_same_in_a_new_process(saved: Path) -> None:
-    """Nothing of what saved them is there but the library."""
+    """Nothing of the process that saved them is available but the library."""
     names = {path.name.split(".")[0] for path in saved.glob("*.expected.json")}
     assert names == set(ARCHITECTURES)
     assert float(versions.run(sys.executable, "check", saved)) <= versions.ATOL
@@ -86,15 +86,15 @@ def test_check_of_another_process_can_fail(saved: Path, tmp_path: Path) -> None:
         versions.check(tmp_path)
 
 
-def test_format_1_answers_as_it_did() -> None:
-    """In windows of all of the clip: silence at its ends is left out since then."""
+def test_format_1_answers_are_unchanged() -> None:
+    """Windows cover the whole clip: later versions trim silence at its ends."""
     recognizer = EmotionRecognizer.load(FORMAT_1)
     spec = recognizer.artifact.features
     samples = audio.load(CLIP, sampling_rate=spec.sampling_rate).samples
     windows = split_windows(samples, (recognizer.artifact.window_frames - 1) * spec.hop_length)
     shares = recognizer.engine.judge(np.stack([Extractor(spec)(w) for w in windows])).mean(axis=0)
-    found = dict(zip(recognizer.labels, shares.tolist(), strict=True))
-    assert found == pytest.approx(ANSWERS_OF_FORMAT_1, abs=versions.ATOL)
+    actual = dict(zip(recognizer.labels, shares.tolist(), strict=True))
+    assert actual == pytest.approx(ANSWERS_OF_FORMAT_1, abs=versions.ATOL)
 
 
 def test_format_1_is_rebuilt_in_keras(old: Artifact) -> None:
@@ -105,11 +105,11 @@ def test_format_1_is_rebuilt_in_keras(old: Artifact) -> None:
     np.testing.assert_allclose(answers_in_keras(old, x), expected, rtol=0, atol=versions.ATOL)
 
 
-# Hostile networks in Keras ------------------------------------------------------------------------
+# Hostile networks in Keras -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("sizes", "found"),
+    ("sizes", "actual"),
     [
         pytest.param({"filters": 10**7}, "more than the .* weights", id="a petabyte"),
         pytest.param({"recurrent": 10**9}, "more than the .* weights", id="more than a petabyte"),
@@ -123,23 +123,23 @@ def test_format_1_is_rebuilt_in_keras(old: Artifact) -> None:
         pytest.param({"n_features": 1}, "n_features", id="given twice"),
     ],
 )
-def test_sizes_of_anybody_are_a_model_error(
-    old: Artifact, sizes: dict[str, Any], found: str
+def test_invalid_sizes_raise_a_model_error(
+    old: Artifact, sizes: dict[str, Any], actual: str
 ) -> None:
     hostile = dataclasses.replace(old, sizes={**old.sizes, **sizes})
     add_weight = keras.Layer.add_weight
-    with pytest.raises(ModelError, match=f"cannot be rebuilt: .*{found}"):
+    with pytest.raises(ModelError, match=f"cannot be rebuilt: .*{actual}"):
         restore(hostile)
     assert keras.Layer.add_weight is add_weight
 
 
-def test_unknown_architecture_is_a_model_error(old: Artifact) -> None:
+def test_unknown_architecture_raises_a_model_error(old: Artifact) -> None:
     with pytest.raises(ModelError, match=r"cannot be rebuilt: expected an 'os\.system'"):
         restore(dataclasses.replace(old, architecture="os.system"))
 
 
 def weights(change: Callable[[h5py.File], None], content: bytes, folder: Path) -> bytes:
-    """Return weights with something changed in them."""
+    """Return weights with a change applied."""
     path = folder / "weights.h5"
     path.write_bytes(content)
     with h5py.File(path, "r+") as file:
@@ -202,7 +202,7 @@ def put_link(file: h5py.File, link: Any) -> None:
         pytest.param(lambda f: f.__setitem__("type", np.dtype("f4")), id="a type"),
     ],
 )
-def test_weights_are_plain_arrays_or_a_model_error(
+def test_weights_that_are_not_plain_arrays_raise(
     old: Artifact, tmp_path: Path, change: Callable[[h5py.File], None]
 ) -> None:
     hostile = dataclasses.replace(old, weights=weights(change, old.weights, tmp_path))
@@ -211,10 +211,10 @@ def test_weights_are_plain_arrays_or_a_model_error(
 
 
 @pytest.mark.parametrize("dtype", ["i1", "?", "u8"])
-def test_what_is_no_weight_makes_no_room_for_a_larger_network(
+def test_other_arrays_do_not_allow_a_larger_network(
     old: Artifact, tmp_path: Path, dtype: str
 ) -> None:
-    """A network takes four bytes for what may be one in the file."""
+    """A network needs four bytes for a number that may take one in the file."""
     room = np.zeros(2**20, dtype)
     content = weights(lambda file: file.create_dataset("room", data=room), old.weights, tmp_path)
     larger = dataclasses.replace(old, weights=content, sizes={**old.sizes, "recurrent": 64})
@@ -223,7 +223,7 @@ def test_what_is_no_weight_makes_no_room_for_a_larger_network(
 
 
 def keras_archive(folder: Path) -> bytes:
-    """A network of Keras with code in it."""
+    """Return a Keras archive that contains code."""
     path = folder / "model.keras"
     layer = keras.layers.Lambda(lambda x: x + 1)
     keras.Sequential([keras.Input((4,)), layer]).save(path)
@@ -293,8 +293,8 @@ def test_no_flipped_bit_crashes_the_process(
     assert n // 10 <= refused < n
 
 
-def test_network_that_reads_another_file_is_refused(old: Artifact, tmp_path: Path) -> None:
-    """With weights that are said to be in a file elsewhere, which is there."""
+def test_network_that_refers_to_another_file_raises(old: Artifact, tmp_path: Path) -> None:
+    """The weights are declared to be in another file, which exists."""
     (tmp_path / "secret").write_bytes(np.arange(8, dtype=np.float32).tobytes())
     tensor = helper.make_tensor("w", TensorProto.FLOAT, [40, 8], np.zeros(320))
     tensor.ClearField("float_data")
@@ -323,7 +323,7 @@ def test_network_that_reads_another_file_is_refused(old: Artifact, tmp_path: Pat
 
 
 def answers_of(path: Path, x: np.ndarray) -> np.ndarray:
-    """Return what an exported network answers where it is used without this library."""
+    """Return the answers of an exported network, used without this library."""
     if path.suffix == ".onnx":
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         return np.asarray(session.run(None, {"features": x})[0])
@@ -342,7 +342,7 @@ def answers_of(path: Path, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("format", "atol"), [("onnx", 1e-6), ("onnx-int8", 0.02), ("keras", 1e-5), ("litert", 1e-5)]
 )
-def test_exported_network_answers_as_the_recogniser(
+def test_exported_network_gives_the_recogniser_s_answers(
     old: Artifact, tmp_path: Path, format: str, atol: float
 ) -> None:
     x = features(1, old.window_frames, 40)
@@ -351,13 +351,13 @@ def test_exported_network_answers_as_the_recogniser(
     export(old, path, format=format)
     np.testing.assert_allclose(answers_of(path, x), expected, rtol=0, atol=atol)
     if path.suffix == ".onnx":
-        (told,) = (p.value for p in onnx.load(path).metadata_props if p.key == "emotionrecog")
+        (text,) = (p.value for p in onnx.load(path).metadata_props if p.key == "emotionrecog")
         assert list(path.parent.iterdir()) == [path]
     else:
         described = path.with_name(f"{path.name}.json")
-        told = described.read_text(encoding="utf-8")
+        text = described.read_text(encoding="utf-8")
         assert set(path.parent.iterdir()) == {path, described}
-    description = json.loads(told)
+    description = json.loads(text)
     assert description["labels"] == list(old.labels)
     assert description["features"] == old.features.to_dict()
     assert len(description["feature_names"]) == 40
@@ -369,9 +369,9 @@ def test_8_bits_make_matrices_smaller(tmp_path: Path) -> None:
     export(artifact, tmp_path / "model.onnx", format="onnx-int8")
     assert (tmp_path / "model.onnx").stat().st_size < 0.6 * len(artifact.onnx)
     small = dataclasses.replace(artifact, onnx=(tmp_path / "model.onnx").read_bytes())
-    found = EmotionRecognizer(small).probabilities(CLIP)
+    actual = EmotionRecognizer(small).probabilities(CLIP)
     expected = EmotionRecognizer(artifact).probabilities(CLIP)
-    assert 0 < np.abs(found - expected).max() < 0.02
+    assert 0 < np.abs(actual - expected).max() < 0.02
 
 
 def test_exported_keras_network_holds_no_code(old: Artifact, tmp_path: Path) -> None:
@@ -381,9 +381,7 @@ def test_exported_keras_network_holds_no_code(old: Artifact, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("architecture", ["gru", "parallel_cnn_lstm"])
-def test_litert_converts_or_says_that_it_does_not(
-    saved: Path, tmp_path: Path, architecture: str
-) -> None:
+def test_litert_converts_or_raises(saved: Path, tmp_path: Path, architecture: str) -> None:
     artifact = read(saved / architecture)
     path = tmp_path / "model.tflite"
     if architecture == "parallel_cnn_lstm":
@@ -396,7 +394,7 @@ def test_litert_converts_or_says_that_it_does_not(
     np.testing.assert_allclose(answers_of(path, x), answers_in_keras(artifact, x), atol=1e-5)
 
 
-def test_file_is_replaced_or_left_as_it_is(
+def test_failed_export_leaves_the_old_file(
     old: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.onnx"
@@ -417,7 +415,7 @@ def test_file_is_replaced_or_left_as_it_is(
     assert len(path.read_bytes()) > len(old.onnx)
 
 
-def test_wrong_calls_of_export(old: Artifact, tmp_path: Path) -> None:
+def test_invalid_arguments_of_export_raise(old: Artifact, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`format` must be one of onnx, onnx-int8, keras, litert"):
         export(old, tmp_path / "model.pt", format="pt")
     with pytest.raises(ValueError, match=r"`path` must end in \.tflite for the format 'litert'"):
@@ -428,15 +426,13 @@ def test_wrong_calls_of_export(old: Artifact, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["onnx", "onnx-int8"])
-def test_network_that_is_no_onnx_is_a_model_error(
-    old: Artifact, tmp_path: Path, format: str
-) -> None:
+def test_invalid_onnx_raises_a_model_error(old: Artifact, tmp_path: Path, format: str) -> None:
     broken = dataclasses.replace(old, onnx=b"no network")
     with pytest.raises(ModelError, match="cannot be converted to ONNX"):
         export(broken, tmp_path / "model.onnx", format=format)
 
 
-def test_missing_onnx_is_said_with_what_to_do(
+def test_missing_onnx_raises_with_advice(
     old: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -463,7 +459,7 @@ def test_export_as_onnx_loads_no_tensorflow(tmp_path: Path) -> None:
     assert done.stdout == "set()\n"
 
 
-def test_artefact_that_is_written_is_exported_the_same(old: Artifact, tmp_path: Path) -> None:
+def test_written_artefact_is_exported_identically(old: Artifact, tmp_path: Path) -> None:
     write(old, tmp_path / "again")
     for name, artifact in {"a": old, "b": read(tmp_path / "again")}.items():
         export(artifact, tmp_path / f"{name}.onnx")

@@ -1,4 +1,4 @@
-"""Losses against their formulas, their gradients and those of Keras; targets and weights."""
+"""Losses compared with their formulas, their gradients and Keras; targets and weights."""
 
 import json
 
@@ -38,8 +38,8 @@ def loss_and_gradient(
     y_pred = tf.constant(logits)
     with tf.GradientTape() as tape:
         tape.watch(y_pred)
-        found = loss.call(y_true, y_pred)
-    return found.numpy(), tape.gradient(found, y_pred).numpy()
+        actual = loss.call(y_true, y_pred)
+    return actual.numpy(), tape.gradient(actual, y_pred).numpy()
 
 
 def targets_and_logits() -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ def targets_and_logits() -> tuple[np.ndarray, np.ndarray]:
 def by_formula(
     y_true: np.ndarray, logits: np.ndarray, gamma: float = 0.0, weights: np.ndarray | float = 1.0
 ) -> np.ndarray:
-    """Return the focal loss as the paper writes it, in double precision."""
+    """Return the focal loss by the formula of the paper, in double precision."""
     target, weight = np.split(y_true.astype(np.float64), 2, axis=1)
     parts = weight * np.exp(logits.astype(np.float64))
     p = parts / parts.sum(axis=1, keepdims=True)
@@ -59,27 +59,27 @@ def by_formula(
     return -(weights * target * terms).sum(axis=1)
 
 
-def test_cross_entropy_is_that_of_keras_where_every_emotion_counts() -> None:
+def test_cross_entropy_equals_that_of_keras_without_absent_emotions() -> None:
     targets, logits = targets_and_logits()
-    found, _ = loss_and_gradient(
+    actual, _ = loss_and_gradient(
         Crossentropy(), np.hstack([targets, np.ones_like(targets)]), logits
     )
     expected = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_smoothed_labels_are_those_of_keras() -> None:
+def test_smoothed_labels_equal_those_of_keras() -> None:
     _, logits = targets_and_logits()
     one_hot = np.eye(8, dtype=np.float32)[np.arange(16) % 8]
     y_true = loss_targets(one_hot, np.ones_like(one_hot), smoothing=0.1)
     expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
-    found = float(Crossentropy()(y_true, logits))
-    assert found == pytest.approx(float(expected(one_hot, logits)), rel=1e-5)
+    actual = float(Crossentropy()(y_true, logits))
+    assert actual == pytest.approx(float(expected(one_hot, logits)), rel=1e-5)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "weighted"])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 5.0])
-def test_focal_loss_is_its_formula(gamma: float, weights: np.ndarray | None) -> None:
+def test_focal_loss_equals_its_formula(gamma: float, weights: np.ndarray | None) -> None:
     """With soft targets, with one emotion of small weight and one that is absent."""
     targets, logits = targets_and_logits()
     weight = np.ones_like(targets)
@@ -87,17 +87,17 @@ def test_focal_loss_is_its_formula(gamma: float, weights: np.ndarray | None) -> 
     targets /= targets.sum(axis=1, keepdims=True)
     weight[:, 2] = 0.05
     y_true = np.hstack([targets, weight])
-    found, _ = loss_and_gradient(Focal(gamma, weights), y_true, logits)
+    actual, _ = loss_and_gradient(Focal(gamma, weights), y_true, logits)
     expected = by_formula(y_true, logits, gamma, 1.0 if weights is None else weights)
-    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_gradient_of_the_focal_loss_is_the_slope_of_its_formula(gamma: float) -> None:
+def test_gradient_of_the_focal_loss_equals_the_slope_of_its_formula(gamma: float) -> None:
     targets, logits = targets_and_logits()
     logits /= 2.0
     y_true = np.hstack([targets, np.ones_like(targets)])
-    _, found = loss_and_gradient(Focal(gamma, WEIGHTS), y_true, logits)
+    _, actual = loss_and_gradient(Focal(gamma, WEIGHTS), y_true, logits)
     step = 1e-5
     for emotion in range(8):
         moved = logits.astype(np.float64)
@@ -105,7 +105,7 @@ def test_gradient_of_the_focal_loss_is_the_slope_of_its_formula(gamma: float) ->
         up = by_formula(y_true, moved, gamma, WEIGHTS)
         moved[:, emotion] -= 2 * step
         slope = (up - by_formula(y_true, moved, gamma, WEIGHTS)) / (2 * step)
-        np.testing.assert_allclose(found[:, emotion], slope, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(actual[:, emotion], slope, rtol=0, atol=1e-5)
 
 
 def test_focal_loss_without_focus_is_cross_entropy() -> None:
@@ -114,11 +114,11 @@ def test_focal_loss_without_focus_is_cross_entropy() -> None:
     for weights in (None, WEIGHTS):
         plain = loss_and_gradient(Crossentropy(weights), y_true, logits)
         focal = loss_and_gradient(Focal(0.0, weights), y_true, logits)
-        for found, expected in zip(focal, plain, strict=True):
-            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+        for actual, expected in zip(focal, plain, strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
-def test_focal_loss_forgives_what_is_answered_well() -> None:
+def test_focal_loss_gives_easy_clips_less_weight() -> None:
     y_true = np.array([[1.0, 0.0, 1.0, 1.0]] * 2, dtype=np.float32)
     logits = np.array([[3.0, 0.0], [-1.0, 0.0]], dtype=np.float32)
     plain, focal = Crossentropy().call(y_true, logits), Focal(2.0).call(y_true, logits)
@@ -136,25 +136,25 @@ def test_gradients_stay_finite_where_an_answer_is_certain(gamma: float) -> None:
 
 
 @pytest.mark.parametrize("loss", [Crossentropy(), Focal(2.0)], ids=["crossentropy", "focal"])
-def test_emotion_of_weight_zero_takes_no_part(loss: keras.losses.Loss) -> None:
+def test_emotion_of_weight_zero_has_no_effect(loss: keras.losses.Loss) -> None:
     targets, logits = targets_and_logits()
     absent = [1, 7]
     weights = np.ones_like(targets)
     targets[:, absent] = weights[:, absent] = 0.0
     targets /= targets.sum(axis=1, keepdims=True)
     y_true = np.hstack([targets, weights])
-    found, gradient = loss_and_gradient(loss, y_true, logits)
+    actual, gradient = loss_and_gradient(loss, y_true, logits)
     np.testing.assert_allclose(gradient[:, absent], 0.0, atol=1e-12)
     assert (np.abs(np.delete(gradient, absent, axis=1)).max(axis=1) > 1e-3).all()
     without = np.delete(targets, absent, axis=1)
     expected, _ = loss_and_gradient(
         loss, np.hstack([without, np.ones_like(without)]), np.delete(logits, absent, axis=1)
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
     elsewhere = logits.copy()
     elsewhere[:, absent] = 40.0
     again, _ = loss_and_gradient(loss, y_true, elsewhere)
-    np.testing.assert_allclose(again, found, rtol=1e-5)
+    np.testing.assert_allclose(again, actual, rtol=1e-5)
 
 
 def test_emotion_of_small_weight_counts_by_its_weight() -> None:
@@ -165,7 +165,7 @@ def test_emotion_of_small_weight_counts_by_its_weight() -> None:
     parts = np.array([1.0, 1.0, 0.05]) * np.exp(logits[0].astype(np.float64))
     assert loss[0] == pytest.approx(-np.log(parts[0] / parts.sum()), rel=1e-5)
     assert gradient[0, 2] == pytest.approx(parts[2] / parts.sum(), rel=1e-5)
-    # Where it is as likely as what was acted, it is hardly pushed; where far likelier, it is.
+    # An emotion as likely as the acted one gets a small gradient, a far likelier one a large one.
     logits[0, 2] = 0.5
     assert 0.0 < loss_and_gradient(Crossentropy(), y_true, logits)[1][0, 2] < 0.04
     logits[0, 2] = 8.0
@@ -207,18 +207,18 @@ def test_losses_survive_json(loss: keras.losses.Loss) -> None:
     assert again.get_config() == loss.get_config()
 
 
-def test_losses_by_name_give_one_number_a_clip() -> None:
+def test_losses_by_name_return_one_number_per_clip() -> None:
     targets, logits = targets_and_logits()
     y_true = np.hstack([targets, np.ones_like(targets)])
-    found = by_name("focal", gamma=1.0, class_weights=WEIGHTS)(y_true, logits)
-    np.testing.assert_allclose(found, by_formula(y_true, logits, 1.0, WEIGHTS), rtol=1e-4)
-    found = by_name("crossentropy", gamma=1.0)(y_true, logits)
-    np.testing.assert_allclose(found, by_formula(y_true, logits), rtol=1e-4)
+    actual = by_name("focal", gamma=1.0, class_weights=WEIGHTS)(y_true, logits)
+    np.testing.assert_allclose(actual, by_formula(y_true, logits, 1.0, WEIGHTS), rtol=1e-4)
+    actual = by_name("crossentropy", gamma=1.0)(y_true, logits)
+    np.testing.assert_allclose(actual, by_formula(y_true, logits), rtol=1e-4)
     with pytest.raises(ValueError, match=r"`name` must be one of crossentropy, focal, got 'mse'"):
         by_name("mse")
 
 
-def test_impossible_parameters_are_refused() -> None:
+def test_invalid_parameters_raise() -> None:
     for gamma in (-1.0, float("nan"), float("inf"), True):
         with pytest.raises(ValueError, match="`gamma` must be a number of at least 0, got"):
             Focal(gamma)
@@ -227,17 +227,17 @@ def test_impossible_parameters_are_refused() -> None:
             Crossentropy(weights)
 
 
-# Targets and weights ----------------------------------------------------------------------------
+# Targets and weights -----------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
-def test_class_weights_are_scikit_learn_s(emotions: list[int]) -> None:
-    found = class_weights(emotions, 7)
-    known = np.unique(emotions)
-    expected = compute_class_weight("balanced", classes=known, y=np.array(emotions))
-    np.testing.assert_allclose(found[known], expected, rtol=1e-12)
-    assert (found[np.setdiff1d(np.arange(7), known)] == 1.0).all()
-    assert found[emotions].sum() == pytest.approx(len(emotions))
+def test_class_weights_equal_those_of_scikit_learn(emotions: list[int]) -> None:
+    actual = class_weights(emotions, 7)
+    occurring = np.unique(emotions)
+    expected = compute_class_weight("balanced", classes=occurring, y=np.array(emotions))
+    np.testing.assert_allclose(actual[occurring], expected, rtol=1e-12)
+    assert (actual[np.setdiff1d(np.arange(7), occurring)] == 1.0).all()
+    assert actual[emotions].sum() == pytest.approx(len(emotions))
 
 
 def test_balanced_weights_share_a_corpus_equally_among_its_emotions() -> None:
@@ -251,19 +251,19 @@ def test_balanced_weights_share_a_corpus_equally_among_its_emotions() -> None:
     assert len(np.unique(weights[emotions == 0])) == 1
 
 
-def test_votes_become_shares_of_the_emotions_told_apart() -> None:
+def test_votes_become_shares_of_the_labels() -> None:
     votes = [(2, 0, 6, 0, 0, 0, 0, 0), None, (0,) * 8, (0, 5, 0, 0, 0, 0, 0, 0)]
     np.testing.assert_array_equal(
         voted_targets(votes, EMOTIONS)[:, [0, 2]], [[0.25, 0.75], [0, 0], [0, 0], [0, 0]]
     )
-    # Of labels in another order, and without what the last was taken for.
+    # Labels in another order, without the emotion that the last clip's votes name.
     np.testing.assert_array_equal(
         voted_targets(votes, ("happy", "neutral")), [[0.75, 0.25], [0, 0], [0, 0], [0, 0]]
     )
     assert voted_targets([], EMOTIONS).shape == (0, 8)
 
 
-def test_voted_and_acted_are_mixed_and_acted_stands_where_nobody_voted() -> None:
+def test_votes_are_mixed_with_acted_emotions_where_there_are_votes() -> None:
     acted, voted = np.eye(3)[[0, 1]], [[0.2, 0.8, 0.0], [0.0, 0.0, 0.0]]
     np.testing.assert_allclose(soft_targets(acted, voted, 0.0), acted)
     np.testing.assert_allclose(soft_targets(acted, voted, 1.0), [voted[0], acted[1]])
@@ -277,18 +277,20 @@ def test_voted_and_acted_are_mixed_and_acted_stands_where_nobody_voted() -> None
     hnp.arrays(np.float32, (4, 5), elements=st.floats(0.0625, 1.0, width=32)),
     st.floats(0.0, 1.0),
 )
-def test_smoothed_targets_stay_distributions_over_what_is_present(
+def test_smoothed_targets_are_distributions_over_present_emotions(
     raw: np.ndarray, smoothing: float
 ) -> None:
     present = np.array([1, 1, 1, 0, 1], dtype=np.float32)
     targets = raw * present / (raw * present).sum(axis=1, keepdims=True)
-    found = loss_targets(targets, np.tile(present, (4, 1)), smoothing=smoothing, absent_weight=0.05)
-    np.testing.assert_allclose(found[:, :5].sum(axis=1), 1.0, rtol=1e-5)
-    assert (found[:, 3] == 0).all()
-    np.testing.assert_allclose(found[:, 5:], np.tile([1, 1, 1, 0.05, 1], (4, 1)), rtol=1e-6)
+    actual = loss_targets(
+        targets, np.tile(present, (4, 1)), smoothing=smoothing, absent_weight=0.05
+    )
+    np.testing.assert_allclose(actual[:, :5].sum(axis=1), 1.0, rtol=1e-5)
+    assert (actual[:, 3] == 0).all()
+    np.testing.assert_allclose(actual[:, 5:], np.tile([1, 1, 1, 0.05, 1], (4, 1)), rtol=1e-6)
 
 
-def test_targets_that_no_loss_can_use_are_refused() -> None:
+def test_invalid_targets_raise() -> None:
     with pytest.raises(ValueError, match=r"one shape .* got \(1, 2\) and \(1, 3\)"):
         loss_targets([[1, 0]], [[1, 1, 1]])
     with pytest.raises(ValueError, match=r"corpus lacks, first in row 1, .*`absent_weight`"):

@@ -1,4 +1,4 @@
-"""Networks: their parts against what they stand for, and ONNX Runtime's answers against Keras'."""
+"""Networks: their layers compared with references, and ONNX Runtime compared with Keras."""
 
 import itertools
 import json
@@ -80,7 +80,7 @@ MASKED = sorted(name for name, about in ARCHITECTURES.items() if about.masked)
 
 
 def features(n_clips: int, n_frames: int, n_features: int) -> np.ndarray:
-    """Numbers as the front end hands them out: neighbours alike, from -13.8 upwards."""
+    """Return numbers like those of the front end: similar neighbours, at least -13.8."""
     rng = np.random.default_rng(n_frames)
     steps = rng.normal(size=(n_clips, n_frames, n_features)).cumsum(axis=1).cumsum(axis=2)
     steps /= np.abs(steps).max(axis=(1, 2), keepdims=True)
@@ -92,7 +92,7 @@ def answers_of_keras(model: keras.Model, x: np.ndarray) -> np.ndarray:
 
 
 def enliven(model: keras.Model) -> None:
-    """Give an untrained network normalisation that does something, and answers that differ."""
+    """Give an untrained network random statistics, and answers that differ between clips."""
     rng = np.random.default_rng(0)
     normalised = False
     for layer in model._flatten_layers():
@@ -114,13 +114,13 @@ def test_bundled_network_answers_in_onnx_as_in_keras() -> None:
     model = with_probabilities(restore(artifact), artifact.temperature)
     for n_clips, seconds in itertools.product(BATCH_SIZES, (artifact.minimum_duration, 6.0)):
         x = features(n_clips, 1 + int(seconds * spec.sampling_rate) // spec.hop_length, spec.n_mels)
-        found = recognizer.engine.judge(x)
-        np.testing.assert_allclose(found, answers_of_keras(model, x), rtol=0, atol=ATOL)
+        actual = recognizer.engine.judge(x)
+        np.testing.assert_allclose(actual, answers_of_keras(model, x), rtol=0, atol=ATOL)
 
 
 @pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
 def exported(request: pytest.FixtureRequest) -> tuple[str, keras.Model, bytes]:
-    """Each architecture with random weights: its name, its Keras model and its ONNX network."""
+    """Return each architecture with random weights: name, Keras model and ONNX network."""
     keras.utils.set_random_seed(0)
     model = build(request.param, 40, 5, **SIZES[request.param])
     enliven(model)
@@ -137,13 +137,13 @@ def test_every_architecture_answers_in_onnx_as_in_keras(
         x = features(n_clips, n_frames, 40)
         logits = answers_of_keras(model, x).astype(np.float64) / 1.7
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        (found,) = session.run(None, {"features": x})
-        assert found.shape == (n_clips, 5)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=ATOL)
+        (actual,) = session.run(None, {"features": x})
+        assert actual.shape == (n_clips, 5)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=ATOL)
     assert np.ptp(expected, axis=0).max() > 0.01  # the clips are told apart
 
 
-def test_every_architecture_fits_what_the_recogniser_asks_of_it(
+def test_every_architecture_has_the_interface_of_the_recogniser(
     exported: tuple[str, keras.Model, bytes],
 ) -> None:
     name, _, onnx = exported
@@ -156,7 +156,7 @@ def test_every_architecture_fits_what_the_recogniser_asks_of_it(
     assert output.shape[1] == 5
 
 
-def test_clips_of_a_batch_do_not_hear_each_other(
+def test_clips_of_a_batch_do_not_affect_each_other(
     exported: tuple[str, keras.Model, bytes],
 ) -> None:
     _, _, onnx = exported
@@ -168,7 +168,7 @@ def test_clips_of_a_batch_do_not_hear_each_other(
         np.testing.assert_allclose(together[i : i + 1], alone, rtol=0, atol=1e-5)
 
 
-def test_weights_travel_through_an_artifact(exported: tuple[str, keras.Model, bytes]) -> None:
+def test_weights_survive_an_artifact(exported: tuple[str, keras.Model, bytes]) -> None:
     name, model, onnx = exported
     artifact = EmotionRecognizer().artifact
     described: dict[str, Any] = {
@@ -182,12 +182,12 @@ def test_weights_travel_through_an_artifact(exported: tuple[str, keras.Model, by
     np.testing.assert_array_equal(
         answers_of_keras(restore(artifact), x), answers_of_keras(model, x)
     )
-    found = EmotionRecognizer(artifact).engine.judge(x)
+    actual = EmotionRecognizer(artifact).engine.judge(x)
     expected = answers_of_keras(with_probabilities(model, 1.7), x)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=ATOL)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=ATOL)
 
 
-def test_rounded_weights_take_half_the_room_and_answer_nearly_the_same() -> None:
+def test_rounded_weights_take_half_the_space_and_change_answers_little() -> None:
     sizes = {"filters": 16, "recurrent": 48, "mean": -5.0, "deviation": 3.0}
     model = build("crnn", 40, 5, **sizes)
     enliven(model)
@@ -201,7 +201,7 @@ def test_rounded_weights_take_half_the_room_and_answer_nearly_the_same() -> None
     assert 0 < np.abs(after - before).max() < 2e-3 * np.ptp(before)
     rounded = weights_of(model)
     assert len(rounded) < 0.7 * len(whole)
-    # They are read as they were, and rounding once more changes nothing.
+    # They are read back unchanged, and rounding again changes nothing.
     described: dict[str, Any] = {
         "labels": ("a", "b", "c", "d", "e"),
         "features": replace(EmotionRecognizer().artifact.features, n_mels=40),
@@ -214,7 +214,7 @@ def test_rounded_weights_take_half_the_room_and_answer_nearly_the_same() -> None
     np.testing.assert_array_equal(answers_of_keras(again, x), after)
 
 
-def test_weights_beyond_half_precision_stay() -> None:
+def test_weights_beyond_half_precision_are_kept() -> None:
     model = build("crnn", 40, 5, **SIZES["crnn"])
     values = [np.full_like(values, 70_000.0) for values in model.get_weights()]
     values[0].flat[0] = 1 / 3
@@ -224,8 +224,8 @@ def test_weights_beyond_half_precision_stay() -> None:
         np.testing.assert_array_equal(kept, expected)
 
 
-def test_weights_of_a_network_without_some_layers_are_refused() -> None:
-    """Such as those of an earlier network of the same name, which Keras loads with a warning."""
+def test_weights_of_a_network_without_some_layers_raise() -> None:
+    """Keras loads such weights, of an earlier network of the same name, with a warning."""
     inputs = keras.Input((None, 40))
     x = keras.layers.Reshape((-1, 40, 1))(inputs)
     headless = keras.Model(inputs, mobilenet.backbone(x)[-1])
@@ -249,7 +249,7 @@ def test_temperature_flattens(exported: tuple[str, keras.Model, bytes]) -> None:
     np.testing.assert_array_equal(flat.argmax(axis=1), sharp.argmax(axis=1))
 
 
-def test_unknown_architecture_is_refused_with_the_known() -> None:
+def test_unknown_architecture_raises_with_the_choices() -> None:
     with pytest.raises(ValueError, match=r"`architecture` must be one of .*'mobilenet'.*, got 'x'"):
         build("x", 40, 5)
 
@@ -264,7 +264,7 @@ def test_most_architectures_take_any_batch_of_any_length(architecture: str) -> N
 
 
 @pytest.mark.parametrize("missing", ["tensorflow", "keras"])
-def test_missing_tensorflow_is_said_with_what_to_do(
+def test_missing_tensorflow_raises_with_advice(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
@@ -274,7 +274,7 @@ def test_missing_tensorflow_is_said_with_what_to_do(
         build("crnn", 40, 5)
 
 
-# Padding ----------------------------------------------------------------------------------------
+# Padding -----------------------------------------------------------------------------------------
 
 
 def padded(clips: list[np.ndarray], n_frames: int) -> np.ndarray:
@@ -283,7 +283,7 @@ def padded(clips: list[np.ndarray], n_frames: int) -> np.ndarray:
 
 @pytest.mark.parametrize("exported", sorted(set(MASKED) & set(FREE)), indirect=True)
 def test_padding_changes_no_answer(exported: tuple[str, keras.Model, bytes]) -> None:
-    """Not in Keras, and not in ONNX, where the converter must not forget how long clips are."""
+    """Neither in Keras nor in ONNX, where the converter must keep the lengths of clips."""
     _, model, onnx = exported
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     lengths = (31, 20, 9, 2)
@@ -294,16 +294,16 @@ def test_padding_changes_no_answer(exported: tuple[str, keras.Model, bytes]) -> 
     for i, clip in enumerate(clips):
         alone = answers_of_keras(model, clip[np.newaxis])
         np.testing.assert_allclose(logits[i : i + 1], alone, rtol=0, atol=ATOL)
-        (found,) = session.run(None, {"features": clip[np.newaxis]})
-        np.testing.assert_allclose(probabilities[i : i + 1], found, rtol=0, atol=ATOL)
-    # The test would fail if padding were heard.
+        (actual,) = session.run(None, {"features": clip[np.newaxis]})
+        np.testing.assert_allclose(probabilities[i : i + 1], actual, rtol=0, atol=ATOL)
+    # Frames that are not zero do change the answer, so that this test can fail.
     batch[:, -1] = 1e-3
     assert np.abs(answers_of_keras(model, batch) - logits).max() > 100 * ATOL
 
 
 @pytest.mark.parametrize("name", sorted(set(MASKED) - set(FREE)))
-def test_what_padding_is_normalised_to_reaches_no_weight(name: str) -> None:
-    """Of networks of one length: normalisation would turn the zeros into something else."""
+def test_normalised_padding_reaches_no_weight(name: str) -> None:
+    """In networks of a fixed length, normalisation would turn the zeros into other values."""
     keras.utils.set_random_seed(0)
     sizes = SIZES[name] | {"mean": 0.0, "deviation": 1.0}
     plain, shifted = build(name, 40, 5, **sizes), build(name, 40, 5, **sizes | {"mean": 5.0})
@@ -318,7 +318,7 @@ def test_what_padding_is_normalised_to_reaches_no_weight(name: str) -> None:
     )
 
 
-def test_clip_ends_with_its_last_frame_that_is_not_zero() -> None:
+def test_clip_ends_with_its_last_nonzero_frame() -> None:
     x = np.zeros((4, 5, 2), dtype=np.float32)
     x[0, 3, 1] = 1e-30
     x[1, 0] = x[1, 4] = -2.0  # silence in between is no padding
@@ -328,15 +328,15 @@ def test_clip_ends_with_its_last_frame_that_is_not_zero() -> None:
     np.testing.assert_array_equal(mask, np.array(expected)[..., np.newaxis])
 
 
-def test_clips_are_turned_round_within_their_length() -> None:
+def test_clips_are_reversed_within_their_length() -> None:
     x = np.arange(8, dtype=np.float32).reshape(2, 4, 1)
     mask = np.array([[1, 1, 1, 0], [1, 1, 1, 1]], dtype=np.float32)[..., np.newaxis]
-    found = np.asarray(ReverseFrames()(x, mask))[..., 0]
-    np.testing.assert_array_equal(found, [[2, 1, 0, 3], [7, 6, 5, 4]])
+    actual = np.asarray(ReverseFrames()(x, mask))[..., 0]
+    np.testing.assert_array_equal(actual, [[2, 1, 0, 3], [7, 6, 5, 4]])
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_recurrent_layers_do_what_masked_ones_of_keras_do(cell: str) -> None:
+def test_recurrent_layers_equal_masked_ones_of_keras(cell: str) -> None:
     inputs, lengths = keras.Input((None, 3)), (9, 4)
     mask = PaddingMask()(inputs)
     model = keras.Model(inputs, recurrent(inputs, mask, 5, cell=cell))
@@ -351,25 +351,25 @@ def test_recurrent_layers_do_what_masked_ones_of_keras_do(cell: str) -> None:
     for variable, values in zip(masked.weights, weights, strict=True):
         order["backward" in variable.path, variable.name] = values
     layers_ = [layer for layer in model.layers if hasattr(layer, "cell")]
-    found = []
+    actual = []
     for swapped in (False, True):  # which of the two runs backwards is not told by their names
         for layer, backward in zip(layers_, (swapped, not swapped), strict=True):
             names = ("kernel", "recurrent_kernel", "bias")
             layer.set_weights([order[backward, name] for name in names])
-        found.append(answers_of_keras(model, x))
+        actual.append(answers_of_keras(model, x))
     expected = np.asarray(masked(x))
     for i, length in enumerate(lengths):
-        errors = [np.abs(f[i, :length] - expected[i, :length]).max() for f in found]
+        errors = [np.abs(f[i, :length] - expected[i, :length]).max() for f in actual]
         assert min(errors) < 1e-6 < max(errors)
-        assert not found[0][i, length:].any()
+        assert not actual[0][i, length:].any()
 
 
-def test_unknown_cell_is_refused() -> None:
+def test_unknown_cell_raises() -> None:
     with pytest.raises(ValueError, match=r"`cell` must be one of lstm, gru, got 'rnn'"):
         build("lstm", 3, 2, cell="rnn")
 
 
-def test_fused_gru_is_that_of_keras() -> None:
+def test_fused_gru_equals_that_of_keras() -> None:
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
@@ -401,7 +401,7 @@ def test_recurrent_layers_are_no_loops_in_onnx(exported: tuple[str, keras.Model,
     assert not {"Loop", "Scan"} & set(kinds)
 
 
-def test_pooling_counts_what_is_left_over() -> None:
+def test_pooling_keeps_the_remainder() -> None:
     x = np.array([[[1.0], [2.0], [3.0], [0.0]], [[4.0], [0.0], [0.0], [0.0]]], dtype=np.float32)
     mask = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=np.float32)[..., np.newaxis]
     pooled, left = pool(x, mask, 2)
@@ -412,7 +412,7 @@ def test_pooling_counts_what_is_left_over() -> None:
     np.testing.assert_array_equal(average(x, mask), [[2.0], [4.0]])
 
 
-def test_attention_and_normalisation_of_features_leave_padding_out() -> None:
+def test_attention_and_normalisation_ignore_padding() -> None:
     inputs, mask = keras.Input((None, 3)), keras.Input((None, 1))
     model = keras.Model([inputs, mask], attend(inputs, 5, mask))
     x, ones = features(1, 9, 3), np.ones((1, 9, 1), dtype=np.float32)
@@ -426,17 +426,17 @@ def test_attention_and_normalisation_of_features_leave_padding_out() -> None:
 def test_features_are_normalised_one_by_one() -> None:
     x = features(2, 9, 3)
     mean, deviation = [1.0, 2.0, -3.0], [0.5, 2.0, 10.0]
-    found = np.asarray(normalization(mean, deviation)(x))
-    np.testing.assert_allclose(found, (x - mean) / deviation, rtol=1e-5, atol=1e-5)
+    actual = np.asarray(normalization(mean, deviation)(x))
+    np.testing.assert_allclose(actual, (x - mean) / deviation, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(
         normalization(2.0, deviation)(x), (x - 2.0) / np.array(deviation), rtol=1e-5, atol=1e-5
     )
 
 
-# All architectures --------------------------------------------------------------------------------
+# All architectures -------------------------------------------------------------------------------
 
 
-def test_table_says_of_each_architecture_what_is_so() -> None:
+def test_table_describes_each_architecture_correctly() -> None:
     for name, about in ARCHITECTURES.items():
         assert about.features in PRESETS
         assert about.summary
@@ -450,12 +450,14 @@ def test_table_says_of_each_architecture_what_is_so() -> None:
 
 @pytest.mark.parametrize("architecture", MASKED)  # the others are trained in test_training.py
 def test_every_architecture_learns(architecture: str) -> None:
-    """Two emotions that differ in the level of some features."""
+    """The emotions differ in the level of some features."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
-    own = {"mean": 0.0, "deviation": 1.0, "dropout": 0.0, "n_frames": 8}
+    overrides = {"mean": 0.0, "deviation": 1.0, "dropout": 0.0, "n_frames": 8}
     wide = {"cnn1d": {"filters": [16] * 4}, "cnn_lstm": {"units": 16}}.get(architecture, {})
-    sizes = SIZES[architecture] | {k: v for k, v in own.items() if k in default_sizes(architecture)}
+    sizes = SIZES[architecture] | {
+        k: v for k, v in overrides.items() if k in default_sizes(architecture)
+    }
     model = build(architecture, 12, 2, **sizes | wide)
     emotions = np.arange(16) % 2
     x = rng.normal(size=(16, 8, 12)).astype(np.float32)
@@ -467,7 +469,7 @@ def test_every_architecture_learns(architecture: str) -> None:
 
 
 def test_networks_load_in_a_new_process(tmp_path: Path) -> None:
-    """Without any code of one's own, and compiled with a loss of the library."""
+    """Without user code, compiled with a loss of the library."""
     answers = {}
     for name in ARCHITECTURES:
         keras.utils.set_random_seed(0)
@@ -495,7 +497,7 @@ with np.load(folder / "answers.npz") as saved:
     assert done.stdout.strip() == f"all {len(ARCHITECTURES)}", done.stderr
 
 
-def test_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_a_network_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no such file: .*none\.keras"):
         load(tmp_path / "none.keras")
     path = tmp_path / "x.keras"
@@ -540,10 +542,10 @@ def test_networks_train_in_half_precision() -> None:
         assert np.isfinite(np.asarray(answers)).all()
 
 
-# Cost -------------------------------------------------------------------------------------------
+# Cost --------------------------------------------------------------------------------------------
 
 
-def test_multiply_adds_are_those_counted_by_hand() -> None:
+def test_multiply_adds_equal_those_counted_by_hand() -> None:
     inputs = keras.Input((None, 6))
     x = keras.layers.Conv1D(4, 3, padding="same")(inputs)  # 10 × 3 × 6 × 4
     x = keras.layers.MaxPooling1D(2)(x)
@@ -561,11 +563,11 @@ def test_multiply_adds_are_those_counted_by_hand() -> None:
 
 
 def test_cost_of_the_bundled_recogniser_s_network() -> None:
-    found = cost("mobilenet")
-    assert found.parameters == 1_182_018
-    assert found.n_frames == 301
+    actual = cost("mobilenet")
+    assert actual.parameters == 1_182_018
+    assert actual.n_frames == 301
     longer = multiply_adds(build("mobilenet", 104, 8), 602)
-    assert 1.9 < longer / found.multiply_adds < 2.1
+    assert 1.9 < longer / actual.multiply_adds < 2.1
 
 
 def test_models_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
@@ -578,7 +580,7 @@ def test_models_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> No
         assert row["sizes"] == default_sizes(row["name"])
 
 
-# Layers ---------------------------------------------------------------------------------------
+# Layers ------------------------------------------------------------------------------------------
 
 
 def two_normalisations() -> tuple[keras.layers.Layer, keras.layers.Layer]:
@@ -591,13 +593,13 @@ def two_normalisations() -> tuple[keras.layers.Layer, keras.layers.Layer]:
     return pair
 
 
-def test_fused_normalisation_is_that_of_keras() -> None:
+def test_fused_normalisation_equals_that_of_keras() -> None:
     fused, plain = two_normalisations()
     rng = np.random.default_rng(1)
     x = rng.normal(2.0, 3.0, (4, 5, 7, 6)).astype(np.float32)
     assert_equal = np.testing.assert_allclose
     assert_equal(fused(x, training=False), plain(x, training=False), rtol=1e-6)
-    # Rounding apart; the kernel adds up in another order.
+    # Up to rounding, because the kernel sums in another order.
     assert_equal(fused(x, training=True), plain(x, training=True), rtol=0, atol=1e-4)
     for name in ("gamma", "beta", "moving_mean"):
         assert_equal(getattr(fused, name), getattr(plain, name), rtol=1e-5)
@@ -643,7 +645,7 @@ def test_pooling_is_mean_and_deviation_over_time() -> None:
 
 
 def test_attention_averages_over_time() -> None:
-    """What is constant in time stays; otherwise the result lies within what there is."""
+    """Constant values stay; otherwise the average lies within the range of the values."""
     inputs = keras.Input((None, 3))
     model = keras.Model(inputs, attend(inputs, 5))
     constant = np.tile(np.array([1.0, -2.0, 3.0], dtype=np.float32), (2, 9, 1))
@@ -654,7 +656,7 @@ def test_attention_averages_over_time() -> None:
     assert (pooled < x.max(axis=1)).all()
 
 
-# The pretrained trunk ---------------------------------------------------------------------------
+# The pretrained trunk ----------------------------------------------------------------------------
 
 STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1)  # of blocks 1 to 12
 
@@ -728,13 +730,13 @@ def test_backbone_is_that_of_mn04(
     x = features(2, n_frames, n_mels) / 6.0
     for i in range(2):
         expected = reference_backbone(tensors, x[i].T)
-        for block, (found, wanted) in enumerate(zip(model(x[..., None]), expected, strict=True)):
-            image = np.asarray(found)[i].transpose(2, 1, 0)
+        for block, (actual, wanted) in enumerate(zip(model(x[..., None]), expected, strict=True)):
+            image = np.asarray(actual)[i].transpose(2, 1, 0)
             assert image.shape == wanted.shape, block
             np.testing.assert_allclose(image, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 
 
-def test_trunk_reads_mn04_out_and_heads_go_on_from_there(
+def test_trunk_and_heads_together_equal_the_network(
     tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
 ) -> None:
     tensors = random_mn04(tmp_path / "mn04.npz")
@@ -780,7 +782,7 @@ def test_trunk_reads_mn04_out_and_heads_go_on_from_there(
         assert np.abs(logits[:, one] - logits[:, other]).max() > 0.01  # they do not agree
     np.testing.assert_allclose(averaged(logits), answers, rtol=1e-5, atol=1e-5)
     assert np.ptp(answers, axis=0).max() > 0.01
-    # They share their layers: what the heads learn, the network knows.
+    # They share their layers: training the heads changes the network.
     for number, name in enumerate(("pooled_head", "recurrent_head", "convolutional_head")):
         bias = model.get_layer(name).get_layer("logits").bias
         bias.assign_add(np.arange(5, dtype=np.float32))
@@ -805,7 +807,7 @@ def test_convolutional_head_can_be_left_out(
     )
 
 
-def test_convolutional_head_sees_the_images_that_the_trunk_gave() -> None:
+def test_convolutional_head_gets_the_images_of_the_trunk() -> None:
     rng = np.random.default_rng(0)
     shapes = [(7, 5, 2), (4, 3, 3), (4, 3, 4)]
     inputs = [keras.Input(shape) for shape in shapes]
@@ -815,11 +817,11 @@ def test_convolutional_head_sees_the_images_that_the_trunk_gave() -> None:
     fine, *coarse = model(images)
     np.testing.assert_array_equal(fine[:, :7], images[0])
     np.testing.assert_array_equal(fine[:, 7:], 0.0)  # the eighth is missing
-    for found, given in zip(coarse, images[1:], strict=True):
-        np.testing.assert_array_equal(found, given)
+    for actual, given in zip(coarse, images[1:], strict=True):
+        np.testing.assert_array_equal(actual, given)
 
 
-def test_convolutional_head_hears_every_frame_of_every_block() -> None:
+def test_convolutional_head_uses_every_frame_of_every_block() -> None:
     small = {"hidden": 8, "recurrent": 4, "filters": 4, "convolutional": 4}
     model = build("mobilenet", 40, 5, **small)
     enliven(model)
@@ -829,19 +831,19 @@ def test_convolutional_head_hears_every_frame_of_every_block() -> None:
     frames = np.random.default_rng(0).normal(size=(1, 6, head.input.shape[-1])).astype(np.float32)
     before = answers_of_keras(head, frames)
     edges = np.cumsum([0, n_fine, n_fine, n_ten, n_twelve])
-    found = [before]
+    actual = [before]
     for step in (0, 5):
         for first, last in itertools.pairwise(edges):
             changed = frames.copy()
             changed[:, step, first:last] += 3.0
-            found.append(answers_of_keras(head, changed))
-    for one, other in itertools.combinations(found, 2):
+            actual.append(answers_of_keras(head, changed))
+    for one, other in itertools.combinations(actual, 2):
         assert np.abs(one - other).max() > 1e-5
-    # What came first and what came last are not the same to it.
+    # The order of the frames matters to it.
     assert np.abs(answers_of_keras(head, frames[:, ::-1]) - before).max() > 1e-4
 
 
-def test_file_that_holds_other_weights_is_refused(
+def test_file_with_other_weights_raises(
     tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
 ) -> None:
     tensors = random_mn04(tmp_path / "mn04.npz")

@@ -31,7 +31,7 @@ ATOL = 1e-4
 
 @functools.cache  # for the tests, which share them
 def network(name: str) -> tuple[Any, bytes]:
-    """Return a small random network of an architecture, and what it is in ONNX."""
+    """Return a small random network of an architecture, and its ONNX form."""
     import keras
 
     from emotionrecog.models import build
@@ -46,7 +46,7 @@ def network(name: str) -> tuple[Any, bytes]:
 
 
 def save(folder: Path) -> None:
-    """Save an artefact of every architecture, and what it answers."""
+    """Save an artefact of every architecture, and its answers."""
     from emotionrecog.models import ARCHITECTURES
     from emotionrecog.models.export import weights_of
     from tests.models.test_models import N_FRAMES, SIZES, features
@@ -92,7 +92,7 @@ def answers_of(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def check(folder: Path) -> float:
-    """Load what `save` saved; return the largest difference from what it answered."""
+    """Load the artefacts of `save`; return the largest difference from their answers."""
     from emotionrecog import EmotionRecognizer
     from emotionrecog.models.export import restore
     from tests.models.test_models import N_FRAMES, features
@@ -101,15 +101,15 @@ def check(folder: Path) -> float:
     for path in sorted(folder.glob(f"*.{EXPECTED}")):
         answers = json.loads(path.read_text())
         recognizer = EmotionRecognizer.load(path.with_name(path.name.removesuffix(f".{EXPECTED}")))
-        found = {
+        actual = {
             "clip": recognizer.probabilities(CLIP),
             "keras": answers_of(restore(recognizer.artifact), features(2, N_FRAMES, 40)),
         }
         for what, expected in answers.items():
             np.testing.assert_allclose(
-                found[what], expected, rtol=0, atol=ATOL, err_msg=f"{recognizer}, {what}"
+                actual[what], expected, rtol=0, atol=ATOL, err_msg=f"{recognizer}, {what}"
             )
-            worst = max(worst, float(np.abs(found[what] - np.array(expected)).max()))
+            worst = max(worst, float(np.abs(actual[what] - np.array(expected)).max()))
     return worst
 
 

@@ -1,4 +1,4 @@
-"""Going on from a recogniser, with many recordings or with a user's few."""
+"""Continued training of a recogniser, and adaptation to a few recordings."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def convolving(recordings: list[Utterance]) -> EmotionRecognizer:
 
 @pytest.fixture(scope="module")
 def deep(folder: Path) -> list[Utterance]:
-    """Clips of two speakers who are an octave and a half below all others."""
+    """Return clips of two speakers who are an octave and a half below all others."""
     return [record(folder, s, e, i, shift=0.35) for s in "xy" for e in PITCHES for i in range(5)]
 
 
@@ -96,18 +96,20 @@ def same(one: EmotionRecognizer, other: EmotionRecognizer, atol: float = 1e-6) -
     return all(np.allclose(a, b, rtol=1e-5, atol=atol) for (_, a), (_, b) in pairs)
 
 
-# What learns -------------------------------------------------------------------------------------
+# Trained layers ----------------------------------------------------------------------------------
 
 
-def test_only_the_last_layer_learns(convolving: EmotionRecognizer, deep: list[Utterance]) -> None:
+def test_only_the_last_layer_is_trained(
+    convolving: EmotionRecognizer, deep: list[Utterance]
+) -> None:
     adapted = adapt(convolving, deep, epochs=2, n_jobs=1).recognizer
     pairs = zip(weights(convolving), weights(adapted), strict=True)
     changed = [path for (path, old), (_, new) in pairs if not np.array_equal(old, new)]
     assert [path.split("/")[-2:] for path in changed] == [["logits", "kernel"], ["logits", "bias"]]
 
 
-def test_only_the_last_layers_of_the_heads_learn() -> None:
-    """Of the bundled architecture, whose heads are networks with batch normalisation."""
+def test_only_the_last_layers_of_the_heads_are_trained() -> None:
+    """The heads of the bundled architecture are networks with batch normalisation."""
     small = {"hidden": 8, "recurrent": 4, "filters": 4, "convolutional": 4}
     network = models.build("mobilenet", 32, 3, **small)
     loop._freeze(network)
@@ -121,7 +123,7 @@ def test_only_the_last_layers_of_the_heads_learn() -> None:
         np.testing.assert_array_equal(old, new)
 
 
-def test_weights_are_pulled_back_to_where_they_were(recordings: list[Utterance]) -> None:
+def test_weights_are_pulled_towards_their_initial_values(recordings: list[Utterance]) -> None:
     recipe = dataclasses.replace(LINEAR, epochs=20, batch_size=8, learning_rate=0.1, averaging=0.0)
     clips, _ = data.read_clips(recordings, recipe, 1)
     sizes = models.default_sizes("linear")
@@ -135,7 +137,7 @@ def test_weights_are_pulled_back_to_where_they_were(recordings: list[Utterance])
     assert 0 < way[1] < way[0] / 4
 
 
-def test_a_strange_voice_is_recognised_better(
+def test_adaptation_improves_an_unusual_voice(
     recognizer: EmotionRecognizer, deep: list[Utterance]
 ) -> None:
     adaptation = adapt(recognizer, deep, epochs=20, learning_rate=0.1, n_jobs=1)
@@ -179,7 +181,7 @@ def test_same_seed_same_recogniser(
     assert not same(one, other)
 
 
-# What is held out --------------------------------------------------------------------------------
+# Held-out clips ----------------------------------------------------------------------------------
 
 
 def test_clips_of_the_same_voice_are_held_out_where_there_is_one(
@@ -193,7 +195,7 @@ def test_clips_of_the_same_voice_are_held_out_where_there_is_one(
     assert "speakers seen in training" in str(adaptation)
 
 
-def test_a_voice_of_the_first_training_is_told(
+def test_speakers_of_the_first_training_are_reported(
     recognizer: EmotionRecognizer, recordings: list[Utterance], deep: list[Utterance]
 ) -> None:
     adaptation = adapt(recognizer, deep, recordings, epochs=1, n_jobs=1)
@@ -214,9 +216,7 @@ def test_copies_of_a_recording_stay_together() -> None:
     assert not {u.recording for u in learnt} & {u.recording for u in held}
 
 
-def test_recordings_must_not_be_on_both_sides(
-    recognizer: EmotionRecognizer, deep: list[Utterance]
-) -> None:
+def test_shared_recordings_raise(recognizer: EmotionRecognizer, deep: list[Utterance]) -> None:
     with pytest.raises(LeakageError, match=r"1 recordings are both adapted to and held out"):
         adapt(recognizer, deep[:9], deep[8:], n_jobs=1)
 
@@ -225,17 +225,17 @@ def test_recordings_must_not_be_on_both_sides(
     ("chosen", "message"),
     [(slice(0, 4), "two emotions or more"), (slice(0, 1), "too few")],
 )
-def test_too_little_to_learn_from(
+def test_too_few_clips_raise(
     recognizer: EmotionRecognizer, deep: list[Utterance], chosen: slice, message: str
 ) -> None:
     with pytest.raises(DatasetError, match=message):
         adapt(recognizer, deep[chosen], n_jobs=1)
 
 
-# What the artefact says --------------------------------------------------------------------------
+# Records of the artefact -------------------------------------------------------------------------
 
 
-def test_the_artefact_says_where_it_comes_from(
+def test_artefact_records_its_origin(
     recognizer: EmotionRecognizer, deep: list[Utterance], tmp_path: Path
 ) -> None:
     adaptation = recognizer.adapt(deep, epochs=1, name="mine", n_jobs=1)
@@ -245,25 +245,28 @@ def test_the_artefact_says_where_it_comes_from(
     training = again.artifact.training
     assert training["recipe"] == recognizer.artifact.training["recipe"]
     assert {"first/a", "first/b"} < set(training["speakers"])
-    (told,) = training["adaptations"]
-    assert told["from"] == "tones"
-    assert told["corpora"][0]["n_clips"] == 15
-    assert told["emotions"] == list(PITCHES)
-    assert told["held_out"]["figures"][0]["uar"] == [
+    (adaptation_record,) = training["adaptations"]
+    assert adaptation_record["from"] == "tones"
+    assert adaptation_record["corpora"][0]["n_clips"] == 15
+    assert adaptation_record["emotions"] == list(PITCHES)
+    assert adaptation_record["held_out"]["figures"][0]["uar"] == [
         adaptation.before.corpora[0].uar,
         adaptation.after.corpora[0].uar,
     ]
     assert again.artifact.card.startswith("# mine\n\nThe recogniser `tones`")
     assert recognizer.artifact.name == "tones"
     twice = again.adapt(deep, epochs=1, n_jobs=1).recognizer.artifact
-    assert [told["from"] for told in twice.training["adaptations"]] == ["tones", "mine"]
+    assert [adaptation_record["from"] for adaptation_record in twice.training["adaptations"]] == [
+        "tones",
+        "mine",
+    ]
     assert twice.name == "mine-adapted"
 
 
-# Going on ----------------------------------------------------------------------------------------
+# Continued training ------------------------------------------------------------------------------
 
 
-def test_training_goes_on_from_a_recogniser(
+def test_training_continues_from_a_recogniser(
     convolving: EmotionRecognizer, recordings: list[Utterance]
 ) -> None:
     further = EmotionRecognizer.train(
@@ -275,7 +278,7 @@ def test_training_goes_on_from_a_recogniser(
     assert not same(convolving, further, atol=1e-9)
 
 
-def test_continued_takes_the_recipe_over(recognizer: EmotionRecognizer) -> None:
+def test_continued_inherits_the_recipe(recognizer: EmotionRecognizer) -> None:
     assert continued(recognizer) == LINEAR
     assert continued(recognizer, epochs=2, labels=EMOTIONS).epochs == 2
 
@@ -293,21 +296,21 @@ def test_continued_of_an_artefact_without_a_recipe(recognizer: EmotionRecognizer
         ({"epoch": 1}, "a recipe has no 'epoch'; expected some of architecture"),
     ],
 )
-def test_what_must_stay(
+def test_fixed_fields_of_continued_raise(
     recognizer: EmotionRecognizer, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         continued(recognizer, **changes)
 
 
-def test_a_regression_has_nothing_to_go_on_from(
+def test_regression_cannot_be_continued(
     recognizer: EmotionRecognizer, recordings: list[Utterance]
 ) -> None:
     with pytest.raises(ValueError, match="fitted in one step; train on the old and the new"):
         EmotionRecognizer.train(recordings, start=recognizer, n_jobs=1)
 
 
-def test_varied_waveforms_must_be_named_again(
+def test_waveforms_must_be_passed_again(
     recognizer: EmotionRecognizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     chain = Chain((Gain(),))

@@ -59,17 +59,17 @@ def test_no_speaker_is_in_two_parts(parts: Parts, recordings: list[Utterance]) -
     assert sum(map(len, parts)) == len(recordings)
 
 
-def test_arrays_fit_each_other(parts: Parts) -> None:
+def test_arrays_have_matching_shapes(parts: Parts) -> None:
     for part in parts:
         assert part.features.shape == (len(part), 16, 6)
         assert part.features.dtype == np.float32
         assert part.emotions == tuple(PITCHES)
         acted = [part.emotions[label] for label in part.labels]
         assert acted == [utterance.emotion for utterance in part.utterances]
-    assert repr(parts.test) == "Part(features of shape (9, 16, 6), 1 speakers)"
+    assert repr(parts.test) == "Part(features of shape (9, 16, 6), 1 speaker)"
 
 
-def test_seed_decides_who_is_tested(recordings: list[Utterance], parts: Parts) -> None:
+def test_seed_determines_the_test_speakers(recordings: list[Utterance], parts: Parts) -> None:
     tested = {
         preprocess_data(recordings, features=SPEC, seed=seed, n_jobs=1).test.speakers
         for seed in range(4)
@@ -78,11 +78,11 @@ def test_seed_decides_who_is_tested(recordings: list[Utterance], parts: Parts) -
     assert parts.test.speakers in tested
 
 
-def test_normalisation_knows_the_training_part_alone(recordings: list[Utterance]) -> None:
+def test_normalisation_uses_only_the_training_part(recordings: list[Utterance]) -> None:
     spec = dataclasses.replace(SPEC, normalization="corpus")
     train, _, test = preprocess_data(recordings, features=spec, n_jobs=1)
-    heard = train.features[(train.features != 0).any(axis=2)]  # no padding
-    np.testing.assert_allclose(heard.mean(axis=0), 0.0, atol=1e-4)
+    unpadded = train.features[(train.features != 0).any(axis=2)]  # no padding
+    np.testing.assert_allclose(unpadded.mean(axis=0), 0.0, atol=1e-4)
     unheard = test.features[(test.features != 0).any(axis=2)]
     assert np.abs(unheard.mean(axis=0)).max() > 1e-3
 
@@ -109,20 +109,22 @@ def test_folder_of_one_corpus(
     other = folder.rename(tmp_path / "sounds")
     with pytest.raises(DatasetError, match=r"of another name is read by its corpus"):
         preprocess_data(other)
-    with pytest.raises(DatasetError, match=r"takes three of them; found tess/OAF"):
+    with pytest.raises(DatasetError, match=r"needs three speakers; found tess/OAF"):
         preprocess_data(dataset_path=other, corpus="tess")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": "mfcc"}, "must bring all clips to one length"),
+        ({"features": "mfcc"}, "must give all clips the same length"),
         ({"features": "mel"}, "`features` must be one of log-mel"),
         ({"label_set": "five"}, "`label_set` must be one of ravdess8"),
-        ({"test_share": 1.0}, r"`test_share` must be between 0 and 1, got 1\.0"),
+        ({"test_share": 1.0}, r"`test_share` must be a number above 0 and below 1, got 1\.0"),
     ],
 )
-def test_wrong_choice(recordings: list[Utterance], options: dict[str, Any], message: str) -> None:
+def test_invalid_choice_raises(
+    recordings: list[Utterance], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         preprocess_data(recordings, n_jobs=1, **options)
 
@@ -153,14 +155,14 @@ def dense(keras: Any) -> Callable[..., Any]:
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("activation", [None, "softmax"])
-def test_any_network_of_keras_learns(
+def test_any_keras_network_learns(
     dense: Callable[..., Any], parts: Parts, activation: str | None
 ) -> None:
-    given = dense(activation=activation)
+    untrained = dense(activation=activation)
     model = arrays.train_model(
-        given, parts.train, parts.validation, epochs=12, batch_size=8, learning_rate=0.1
+        untrained, parts.train, parts.validation, epochs=12, batch_size=8, learning_rate=0.1
     )
-    assert model is given
+    assert model is untrained
     report = arrays.evaluate_model(model, parts.test)
     (row,) = report.corpora
     assert row.uar > 0.9
@@ -170,7 +172,7 @@ def test_any_network_of_keras_learns(
 
 
 @pytest.mark.tensorflow
-def test_the_best_weights_are_kept(dense: Callable[..., Any], parts: Parts) -> None:
+def test_best_weights_are_kept(dense: Callable[..., Any], parts: Parts) -> None:
     # The better the network classifies, the worse it does on these labels.
     wrong = dataclasses.replace(parts.validation, labels=(parts.validation.labels + 1) % 3)
     model = arrays.train_model(
@@ -205,9 +207,7 @@ def test_emotions_count_equally(parts: Parts) -> None:
 
 
 @pytest.mark.tensorflow
-def test_a_compiled_loss_is_the_one_that_is_minimised(
-    keras: Any, dense: Callable[..., Any], parts: Parts
-) -> None:
+def test_compiled_loss_is_minimised(keras: Any, dense: Callable[..., Any], parts: Parts) -> None:
     model = dense()
     before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss=lambda y, answers: 0.0 * answers[:, 0])
@@ -238,7 +238,7 @@ def test_architectures_by_name(keras: Any, parts: Parts, caplog: pytest.LogCaptu
 
 
 @pytest.mark.tensorflow
-def test_same_seed_same_network(keras: Any, parts: Parts) -> None:
+def test_same_seed_gives_the_same_network(keras: Any, parts: Parts) -> None:
     one, two = (
         arrays.train_model("linear", parts.train, parts.validation, epochs=1, seed=3)
         for _ in range(2)
@@ -258,7 +258,7 @@ def test_compiled_networks_keep_their_loss(
 
 
 @pytest.mark.tensorflow
-def test_parts_must_not_share_speakers(dense: Callable[..., Any], parts: Parts) -> None:
+def test_parts_with_shared_speakers_raise(dense: Callable[..., Any], parts: Parts) -> None:
     with pytest.raises(LeakageError, match="share 4 speakers"):
         arrays.train_model(dense(), parts.train, parts.train)
 
@@ -267,11 +267,11 @@ def test_parts_must_not_share_speakers(dense: Callable[..., Any], parts: Parts) 
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"n_emotions": 8}, r"must answer 3 numbers for each clip, .* shape \(4, 8\)"),
-        ({"n_features": 5}, r"must take features of shape \(16, 6\)"),
+        ({"n_emotions": 8}, r"must return 3 numbers for each clip, .* shape \(4, 8\)"),
+        ({"n_features": 5}, r"must take the features of the part, of shape \(16, 6\)"),
     ],
 )
-def test_wrong_network(
+def test_invalid_network_raises(
     dense: Callable[..., Any], parts: Parts, sizes: dict[str, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -279,16 +279,16 @@ def test_wrong_network(
 
 
 @pytest.mark.tensorflow
-def test_wrong_name(keras: Any, dense: Callable[..., Any], parts: Parts) -> None:
+def test_invalid_name_raises(keras: Any, dense: Callable[..., Any], parts: Parts) -> None:
     with pytest.raises(ValueError, match="must be a Keras network or one of mobilenet"):
         arrays.train_model("cnn", parts.train, parts.validation)
-    with pytest.raises(ValueError, match="is built already, so that hidden cannot be chosen"):
+    with pytest.raises(ValueError, match="is a network already, so hidden cannot be set"):
         arrays.train_model(dense(), parts.train, parts.validation, hidden=3)
 
 
 @pytest.mark.corpora
 def test_ravdess_and_the_parallel_network(corpora_root: Path, keras: Any) -> None:
-    """The three shapes go together: mel spectrograms of 128 × 87, eight emotions, probabilities."""
+    """Mel spectrograms of 128 × 87, eight emotions and probabilities fit together."""
     from emotionrecog.models import ParallelModel
 
     utterances = datasets.CORPORA["ravdess"].utterances(corpora_root / "ravdess")[::23]

@@ -1,4 +1,4 @@
-"""Temperatures, label sets and what calibrated recognisers keep of where they come from."""
+"""Temperatures, label sets and the records of calibrated recognisers."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def answers(
     seed: int = 0,
     wrong: bool = False,
 ) -> Predictions:
-    """Answers that are as often right as those of another temperature say, or that never are."""
+    """Return answers that are correct as often as another temperature predicts, or never."""
     rng = np.random.default_rng(seed)
     n = n_speakers * n_clips
     logits = rng.normal(scale=1.5, size=(n, len(EMOTIONS)))
@@ -74,26 +74,28 @@ def speakers(predictions: Predictions) -> np.ndarray:
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.0])
 def test_temperature_is_found(true: float) -> None:
-    told = answers(60, temperature=true)
-    found = fit_temperature(told.probabilities, told.acted, np.ones(len(told.acted)))
-    assert found == pytest.approx(true, rel=0.08)
-    calibrated = dataclasses.replace(told, probabilities=sharpened(told.probabilities, found))
+    scaled = answers(60, temperature=true)
+    actual = fit_temperature(scaled.probabilities, scaled.acted, np.ones(len(scaled.acted)))
+    assert actual == pytest.approx(true, rel=0.08)
+    calibrated = dataclasses.replace(scaled, probabilities=sharpened(scaled.probabilities, actual))
     assert report(calibrated).calibration_error < 0.03
     if true != 1:
-        assert report(told).calibration_error > 0.08
+        assert report(scaled).calibration_error > 0.08
 
 
 def test_weights_count() -> None:
-    """As if clips of weight 2 were there twice, and those of 0 not at all."""
-    told = answers(4, temperature=2.0)
-    weights = np.tile([0.0, 1.0, 2.0, 1.0], len(told.acted) // 4)
-    index = np.repeat(np.arange(len(told.acted)), weights.astype(int))
-    expected = fit_temperature(told.probabilities[index], told.acted[index], np.ones(len(index)))
-    found = fit_temperature(told.probabilities, told.acted, weights)
-    assert found == pytest.approx(expected, rel=1e-3)
+    """Clips of weight 2 count twice, those of weight 0 not at all."""
+    scaled = answers(4, temperature=2.0)
+    weights = np.tile([0.0, 1.0, 2.0, 1.0], len(scaled.acted) // 4)
+    index = np.repeat(np.arange(len(scaled.acted)), weights.astype(int))
+    expected = fit_temperature(
+        scaled.probabilities[index], scaled.acted[index], np.ones(len(index))
+    )
+    actual = fit_temperature(scaled.probabilities, scaled.acted, weights)
+    assert actual == pytest.approx(expected, rel=1e-3)
 
 
-def test_sharpening_is_a_temperature() -> None:
+def test_sharpening_applies_a_temperature() -> None:
     logits = np.random.default_rng(0).normal(size=(5, 8))
     shares = sharpened(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 0.5)
     expected = np.exp(2 * logits)
@@ -101,11 +103,11 @@ def test_sharpening_is_a_temperature() -> None:
     assert np.isfinite(sharpened(np.array([[1.0, 0.0]]), 0.1)).all()
 
 
-def test_label_sets_hold_what_they_say_for_other_speakers() -> None:
+def test_label_sets_reach_their_coverage_for_other_speakers() -> None:
     """Voices differ in how well they are recognised."""
     rng = np.random.default_rng(0)
 
-    def said(n_speakers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def draw(n_speakers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         ease = np.repeat(rng.uniform(0.2, 2.0, n_speakers), 30)
         acted = rng.integers(8, size=len(ease))
         logits = rng.normal(size=(len(ease), 8))
@@ -113,8 +115,8 @@ def test_label_sets_hold_what_they_say_for_other_speakers() -> None:
         shares = np.exp(logits)
         return shares / shares.sum(1, keepdims=True), acted, np.arange(len(ease)) // 30
 
-    sets = fit_label_sets(*said(80))
-    shares, acted, _ = said(200)
+    sets = fit_label_sets(*draw(80))
+    shares, acted, _ = draw(200)
     sizes = []
     for coverage in (0.6, 0.8, 0.9, 0.95):
         chosen = [sets.of(row, coverage) for row in shares]
@@ -125,18 +127,18 @@ def test_label_sets_hold_what_they_say_for_other_speakers() -> None:
 
 
 def test_speakers_count_equally_in_label_sets() -> None:
-    """One who said much is one voice among ten."""
+    """A speaker with many clips counts as one of ten."""
     shares = np.tile([0.9, 0.1], (1009, 1))
-    acted = np.array([1] * 1000 + [0] * 9)  # the first one is always misheard
+    acted = np.array([1] * 1000 + [0] * 9)  # the first one is always misclassified
     speakers = np.array([0] * 1000 + list(range(1, 10)))
     sets = fit_label_sets(shares, acted, speakers)
     assert sets.limit(0.8) == pytest.approx(0.1)
     assert sets.limit(0.85) == pytest.approx(0.9)
 
 
-def test_few_speakers_cannot_promise_much() -> None:
-    told = answers(5, temperature=1.0)
-    sets = fit_label_sets(told.probabilities, told.acted, speakers(told))
+def test_few_speakers_give_large_label_sets() -> None:
+    scaled = answers(5, temperature=1.0)
+    sets = fit_label_sets(scaled.probabilities, scaled.acted, speakers(scaled))
     assert sets.coverages == COVERAGES
     assert sets.limit(0.8) < 1  # five of six voices are known
     assert sets.limit(0.84) == sets.limit(0.99) == 1
@@ -153,10 +155,10 @@ def old() -> EmotionRecognizer:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Made-up voices of six speakers of a corpus, and of one of another."""
+    """Return synthetic clips of six speakers of one corpus and of one of another."""
     root = tmp_path_factory.mktemp("clips")
     rng = np.random.default_rng(0)
-    found = []
+    actual = []
     for number in range(7):
         for take, emotion in enumerate(("sad", "happy", "angry")):
             n = round(rng.uniform(1.2, 3.5) * RATE)
@@ -168,8 +170,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
             noise = 0.003 * rng.normal(size=n)
             soundfile.write(path, 0.1 * (0.55 + 0.45 * wave) * buzz + noise, RATE)
             corpus = "many" if number < 6 else "one"
-            found.append(Utterance(path, emotion, corpus, f"{corpus}/{number}"))
-    return found
+            actual.append(Utterance(path, emotion, corpus, f"{corpus}/{number}"))
+    return actual
 
 
 @pytest.fixture(scope="module")
@@ -195,20 +197,21 @@ def test_temperature_is_in_the_network(
 
 
 @pytest.mark.tensorflow
-def test_temperature_is_the_best_for_what_it_was_fitted_to(
+def test_temperature_minimises_the_loss_of_its_clips(
     old: EmotionRecognizer, calibrated: EmotionRecognizer, clips: list[Utterance]
 ) -> None:
     many = [clip for clip in clips if clip.corpus == "many"]
     losses = [evaluate(r, many, n_jobs=1).predictions for r in (old, calibrated)]
     before, after = (
-        -np.log(told.probabilities[np.arange(len(many)), told.acted]).mean() for told in losses
+        -np.log(scaled.probabilities[np.arange(len(many)), scaled.acted]).mean()
+        for scaled in losses
     )
     assert after <= before + 1e-4
 
 
 @pytest.fixture
 def without_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made-up predictions have no recordings."""
+    """Skip reading the recordings, which synthetic predictions lack."""
     reference = Reference(np.zeros(28), np.eye(28), 1.0, (1.0, 2.0))
     monkeypatch.setattr(calibration, "_reference", lambda *_: reference)
 
@@ -219,7 +222,7 @@ def test_corpora_of_one_speaker_are_excluded_from_the_temperature(
 ) -> None:
     many = answers(8, temperature=2.0)
     alone = answers(1, temperature=1.0, corpus="one", wrong=True, n_clips=200, seed=1)
-    first, second = (calibrate(old, told, n_jobs=1) for told in (many, [many, alone]))
+    first, second = (calibrate(old, scaled, n_jobs=1) for scaled in (many, [many, alone]))
     assert first.temperature == pytest.approx(second.temperature, rel=1e-4)
     rows = {row["corpus"]: row for row in second.calibration["corpora"]}
     assert (rows["mine"]["is_fitted"], rows["one"]["is_fitted"]) == (True, False)
@@ -231,15 +234,15 @@ def test_corpora_of_one_speaker_are_excluded_from_the_temperature(
 def test_predictions_of_siblings_start_from_temperature_1(
     old: EmotionRecognizer, without_recordings: None
 ) -> None:
-    told = answers(8, temperature=2.0)
-    found = calibrate(old, told, n_jobs=1)
-    expected = fit_temperature(told.probabilities, told.acted, np.ones(len(told.acted)))
-    assert found.temperature == pytest.approx(expected, rel=1e-4)
-    assert found.calibration["by_siblings"] is True
+    scaled = answers(8, temperature=2.0)
+    actual = calibrate(old, scaled, n_jobs=1)
+    expected = fit_temperature(scaled.probabilities, scaled.acted, np.ones(len(scaled.acted)))
+    assert actual.temperature == pytest.approx(expected, rel=1e-4)
+    assert actual.calibration["by_siblings"] is True
 
 
 @pytest.mark.tensorflow
-def test_record_says_where_it_comes_from(
+def test_record_describes_its_origin(
     calibrated: EmotionRecognizer, clips: list[Utterance], tmp_path: Path
 ) -> None:
     calibrated.save(tmp_path / "saved")
@@ -262,7 +265,7 @@ def test_record_says_where_it_comes_from(
     assert "far from training data" in " ".join(again.predict((0.1 * hiss, RATE)).reasons)
 
 
-def test_an_old_reader_finds_nothing_new_where_nothing_was_calibrated(tmp_path: Path) -> None:
+def test_uncalibrated_artefact_has_no_new_entries(tmp_path: Path) -> None:
     artifact = read(FORMAT_1)
     write(artifact, tmp_path / "new")
     assert "calibration" not in json.loads((tmp_path / "new" / "recognizer.json").read_text())
@@ -270,7 +273,7 @@ def test_an_old_reader_finds_nothing_new_where_nothing_was_calibrated(tmp_path: 
 
 
 @pytest.mark.tensorflow
-def test_card_tells_it_once(calibrated: EmotionRecognizer) -> None:
+def test_card_describes_the_calibration_once(calibrated: EmotionRecognizer) -> None:
     artifact = dataclasses.replace(calibrated.artifact, card="# A card\n\n## Limits\n\nMany.\n")
     once = card.with_calibration(artifact)
     assert once.card.index("# A card") < once.card.index("## Calibration")
@@ -285,19 +288,19 @@ def test_uncalibrated_has_no_summary(old: EmotionRecognizer) -> None:
         summary(old.artifact)
 
 
-# What is refused ---------------------------------------------------------------------------------
+# Errors ------------------------------------------------------------------------------------------
 
 
-def heard(recognizer: EmotionRecognizer, speakers: list[str]) -> EmotionRecognizer:
+def trained_on(recognizer: EmotionRecognizer, speakers: list[str]) -> EmotionRecognizer:
     artifact: Artifact = recognizer.artifact
     return EmotionRecognizer(
         dataclasses.replace(artifact, training={**artifact.training, "speakers": speakers})
     )
 
 
-def test_known_voices_are_refused(old: EmotionRecognizer, clips: list[Utterance]) -> None:
+def test_speakers_of_the_training_raise(old: EmotionRecognizer, clips: list[Utterance]) -> None:
     with pytest.raises(LeakageError, match=r"trained on 1 of the speakers, such as many/3,"):
-        calibrate(heard(old, ["many/3", "other/1"]), clips, n_jobs=1)
+        calibrate(trained_on(old, ["many/3", "other/1"]), clips, n_jobs=1)
 
 
 def test_four_speakers_are_too_few(old: EmotionRecognizer, clips: list[Utterance]) -> None:
@@ -305,21 +308,21 @@ def test_four_speakers_are_too_few(old: EmotionRecognizer, clips: list[Utterance
         calibrate(old, clips[:12], n_jobs=1)
 
 
-def test_nothing_to_calibrate_by(old: EmotionRecognizer) -> None:
+def test_no_clips_raise(old: EmotionRecognizer) -> None:
     with pytest.raises(DatasetError, match="no clips to calibrate on"):
         calibrate(old, [])
 
 
-def test_unknown_emotions_are_refused(old: EmotionRecognizer, clips: list[Utterance]) -> None:
+def test_unknown_emotions_raise(old: EmotionRecognizer, clips: list[Utterance]) -> None:
     labels = tuple("cross" if label == "angry" else label for label in old.labels)
     other = EmotionRecognizer(dataclasses.replace(old.artifact, labels=labels))
     with pytest.raises(DatasetError, match="found angry"):
         calibrate(other, clips, n_jobs=1)
 
 
-def test_predictions_of_other_emotions_are_refused(old: EmotionRecognizer) -> None:
-    told = answers(6, temperature=1.0)
-    other = dataclasses.replace(told, labels=EMOTIONS[::-1])
+def test_predictions_of_other_emotions_raise(old: EmotionRecognizer) -> None:
+    scaled = answers(6, temperature=1.0)
+    other = dataclasses.replace(scaled, labels=EMOTIONS[::-1])
     with pytest.raises(ValueError, match="predictions must be of the emotions neutral, calm"):
         calibrate(old, other)
     with pytest.raises(ValueError, match=r"`clips` must be utterances.*got 'a\.wav'"):
@@ -330,7 +333,7 @@ def test_predictions_of_other_emotions_are_refused(old: EmotionRecognizer) -> No
 
 
 def test_risk_of_equally_sure_answers_is_their_mean() -> None:
-    """Whatever their order."""
+    """Their order does not matter."""
     sure = np.array([0.9, 0.5, 0.5, 0.5, 0.5])
     for hit in ([1, 1, 1, 0, 0], [1, 0, 0, 1, 1]):
         kept, wrong = risk_coverage(sure, np.array(hit, dtype=bool))
@@ -338,16 +341,16 @@ def test_risk_of_equally_sure_answers_is_their_mean() -> None:
         np.testing.assert_allclose(wrong, [0, 1 / 4, 1 / 3, 3 / 8, 2 / 5])
 
 
-def test_area_is_least_where_mistakes_are_least_sure() -> None:
-    told = answers(6, temperature=1.0)
-    found = report(told).corpora[0]
-    best = 0.5 * np.eye(8)[told.acted] + 0.5 / 8
-    perfect = report(dataclasses.replace(told, probabilities=best)).corpora[0]
-    assert perfect.aurc == 0 < found.aurc < 1 - found.wa
-    assert found.to_dict()["aurc"] == found.aurc
+def test_area_is_smallest_if_mistakes_have_the_lowest_confidence() -> None:
+    scaled = answers(6, temperature=1.0)
+    actual = report(scaled).corpora[0]
+    best = 0.5 * np.eye(8)[scaled.acted] + 0.5 / 8
+    perfect = report(dataclasses.replace(scaled, probabilities=best)).corpora[0]
+    assert perfect.aurc == 0 < actual.aurc < 1 - actual.wa
+    assert actual.to_dict()["aurc"] == actual.aurc
 
 
-def test_curves_are_drawn_as_they_are() -> None:
+def test_curves_are_drawn_unchanged() -> None:
     pytest.importorskip("matplotlib")
     figure = plots.risk_coverage({"a": ([0.5, 1.0], [0.0, 0.25]), "b": ([1.0], [0.5])})
     (panel,) = figure.axes
@@ -378,10 +381,10 @@ def test_command_by_predictions(
 ) -> None:
     root = clips[0].path.parent
     monkeypatch.setattr(datasets, "read", lambda _: clips)
-    for name, some in (("a", clips[:9]), ("b", clips[9:])):
-        told = evaluate(old, some, n_jobs=1).predictions
-        told.write_csv(tmp_path / f"{name}.csv", root=root)
-    heard(old, [clip.speaker for clip in clips]).save(tmp_path / "model")
+    for name, part in (("a", clips[:9]), ("b", clips[9:])):
+        scaled = evaluate(old, part, n_jobs=1).predictions
+        scaled.write_csv(tmp_path / f"{name}.csv", root=root)
+    trained_on(old, [clip.speaker for clip in clips]).save(tmp_path / "model")
     output = tmp_path / "out"
     status = cli.main(
         [
@@ -407,7 +410,9 @@ def test_command_by_predictions(
         (["--protocol", "random"], "invalid choice: 'random'"),
     ],
 )
-def test_wrong_call(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_call_raises(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main(["calibrate", "english-8", "--output", "x", *arguments])
     assert exit_.value.code == 2
@@ -416,7 +421,7 @@ def test_wrong_call(arguments: list[str], message: str, capsys: pytest.CaptureFi
 
 @pytest.mark.tensorflow
 @pytest.mark.corpora
-def test_bundled_recogniser_has_nobody_left(
+def test_bundled_recogniser_has_no_unseen_speakers(
     corpora_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = cli.main(
@@ -432,6 +437,6 @@ def test_bundled_recogniser_has_nobody_left(
 
 def test_limits_are_finite() -> None:
     """JSON has no infinity."""
-    told = answers(5, temperature=1.0)
-    sets = fit_label_sets(told.probabilities, told.acted, speakers(told))
+    scaled = answers(5, temperature=1.0)
+    sets = fit_label_sets(scaled.probabilities, scaled.acted, speakers(scaled))
     assert all(math.isfinite(limit) for limit in sets.limits)

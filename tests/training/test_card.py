@@ -87,12 +87,12 @@ def test_merged_runs_equal_runs_measured_together() -> None:
 
 def test_different_protocols_are_not_merged() -> None:
     one = cards.summarize("joint-test", [report(0.6)])
-    for other, found in (
+    for other, actual in (
         (cards.summarize("joint-validation", [report(0.6)]), "'joint-test', 'joint-validation'"),
         (cards.summarize("joint-test", [report(0.6, ("tess", "ravdess"))]), "'tess'"),
         ({}, "None"),
     ):
-        with pytest.raises(ValueError, match=f"`runs` must be of one protocol.*{found}"):
+        with pytest.raises(ValueError, match=f"`runs` must be of one protocol.*{actual}"):
             cards.merge([one, other])
     with pytest.raises(ValueError, match="got an empty run"):
         cards.merge([{}])

@@ -1,4 +1,4 @@
-"""What a recipe can choose: features, losses, weights, validation, precision, machines."""
+"""The choices of a recipe: features, losses, weights, validation, precision, machines."""
 
 import dataclasses
 import json
@@ -48,7 +48,7 @@ GRU = Recipe.of(
 
 
 def record(folder: Path, emotion: str, number: int, n_speakers: int = 5) -> Utterance:
-    """Write a harmonic tone in faint noise, not all of them as long."""
+    """Write a harmonic tone in faint noise, of varying length."""
     path = folder / f"{emotion}_{number}.wav"
     rng = np.random.default_rng(100 * EMOTIONS.index(emotion) + number)
     t = np.arange(int((0.45 + 0.05 * (number % 4)) * RATE)) / RATE
@@ -76,42 +76,42 @@ def weights(clips: Clips, recipe: Recipe, **options: Any) -> list[np.ndarray]:
     return values
 
 
-def differ(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
-    return any(np.abs(a - b).max() > 1e-4 for a, b in zip(some, others, strict=True))
+def differ(selected: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    return any(np.abs(a - b).max() > 1e-4 for a, b in zip(selected, others, strict=True))
 
 
 # Features ----------------------------------------------------------------------------------------
 
 
-def test_any_features_can_be_learnt_from(recordings: list[Utterance]) -> None:
+def test_training_works_with_any_features(recordings: list[Utterance]) -> None:
     recipe = dataclasses.replace(GRU, epochs=15)
     recognizer = train(recordings, recipe=recipe, n_jobs=1)
     assert recognizer.artifact.features == MFCC
-    found = [recognizer.predict(u.path).emotion for u in recordings]
-    assert np.mean([f == u.emotion for f, u in zip(found, recordings, strict=True)]) > 0.9
+    actual = [recognizer.predict(u.path).emotion for u in recordings]
+    assert np.mean([f == u.emotion for f, u in zip(actual, recordings, strict=True)]) > 0.9
     loss = [row["loss"] for row in recognizer.artifact.training["history"]]
     assert len(loss) == 15
     assert loss[-1] < loss[0] / 2
 
 
-def test_training_hears_what_prediction_hears(recordings: list[Utterance]) -> None:
-    """The middle of a clip, as it is kept for training and as the recogniser cuts it."""
-    # In silence, nothing but rounding would have a centroid.
+def test_training_features_equal_prediction_features(recordings: list[Utterance]) -> None:
+    """The middle of a clip is the same in training and in the recogniser."""
+    # In silence, the centroid would be one of rounding errors.
     plain = dataclasses.replace(MFCC, features=("rms", "mfcc"))
     for spec in (plain, dataclasses.replace(plain, normalization="utterance")):
         recipe = dataclasses.replace(GRU, features=spec, crop_frames=21)
-        some = [recordings[0], recordings[3]]  # shorter than the window
-        clips, _ = data.read_clips(some, recipe, 1)
-        found = Batches(clips, dataclasses.replace(recipe, batch_size=2)).fixed([0, 1])
-        assert found.shape == (2, 21, 5)
-        for one, utterance in zip(found, some, strict=True):
+        selected = [recordings[0], recordings[3]]  # shorter than the window
+        clips, _ = data.read_clips(selected, recipe, 1)
+        actual = Batches(clips, dataclasses.replace(recipe, batch_size=2)).fixed([0, 1])
+        assert actual.shape == (2, 21, 5)
+        for one, utterance in zip(actual, selected, strict=True):
             samples, _ = soundfile.read(utterance.path, dtype="float32")
             window = pad_with_silence(samples, 20 * MFCC.hop_length)
             expected = data.Extractor(spec)(window)
             np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_crops_of_short_clips_hold_all_of_them(recordings: list[Utterance]) -> None:
+def test_crops_of_short_clips_contain_them_completely(recordings: list[Utterance]) -> None:
     recipe = dataclasses.replace(GRU, features=dataclasses.replace(MFCC, features=("rms",)))
     recipe = dataclasses.replace(recipe, crop_frames=40)
     clips, _ = data.read_clips(recordings[:8], recipe, 1)
@@ -154,23 +154,23 @@ def test_linear_is_the_regression_of_scikit_learn(recordings: list[Utterance]) -
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     model = LogisticRegression(C=0.01, tol=1e-6, max_iter=1000).fit(scaled, clips.emotions)
     expected = model.predict_proba(scaled)
-    found = np.array([recognizer.probabilities(u.path) for u in recordings])
-    np.testing.assert_allclose(found[:, model.classes_], expected, atol=2e-3)
-    assert np.delete(found, model.classes_, axis=1).max() < 1e-6
+    actual = np.array([recognizer.probabilities(u.path) for u in recordings])
+    np.testing.assert_allclose(actual[:, model.classes_], expected, atol=2e-3)
+    assert np.delete(actual, model.classes_, axis=1).max() < 1e-6
 
 
 def test_linear_of_two_emotions(recordings: list[Utterance]) -> None:
     labels = ("neutral", "happy")
-    some = [u for u in recordings if u.emotion in labels]
-    recognizer = train(some, recipe=Recipe.of("linear", batch_size=8, labels=labels), n_jobs=1)
+    selected = [u for u in recordings if u.emotion in labels]
+    recognizer = train(selected, recipe=Recipe.of("linear", batch_size=8, labels=labels), n_jobs=1)
     assert recognizer.labels == labels
-    assert [recognizer.predict(u.path).emotion for u in some] == [u.emotion for u in some]
+    assert [recognizer.predict(u.path).emotion for u in selected] == [u.emotion for u in selected]
 
 
 # Targets and weights -----------------------------------------------------------------------------
 
 
-def test_labels_are_those_of_the_recipe(recordings: list[Utterance]) -> None:
+def test_labels_equal_those_of_the_recipe(recordings: list[Utterance]) -> None:
     recipe = dataclasses.replace(GRU, labels=("neutral", "happy", "angry"))
     recognizer = train(recordings, recipe=recipe, n_jobs=1)
     assert recognizer.labels == recipe.labels
@@ -189,16 +189,16 @@ def test_votes_soften_targets(clips: Clips) -> None:
     assert differ(weights(clips, recipe), weights(clips, GRU))
 
 
-def test_balance_by_weights_takes_each_clip_once(clips: Clips) -> None:
+def test_balance_by_weights_uses_each_clip_once(clips: Clips) -> None:
     fewer = list(range(22))  # ten, ten and two
-    some = dataclasses.replace(
+    selected = dataclasses.replace(
         clips,
         frames=[clips.frames[i] for i in fewer],
         emotions=clips.emotions[fewer],
         groups=clips.groups[fewer],
         votes=None,
     )
-    weighed = Batches(some, dataclasses.replace(GRU, balance="weights"))
+    weighed = Batches(selected, dataclasses.replace(GRU, balance="weights"))
     assert sorted(weighed.order(0)) == fewer
     of_rare = {
         round(float(w), 3)
@@ -214,7 +214,7 @@ def test_balance_by_weights_takes_each_clip_once(clips: Clips) -> None:
     }
     assert len(of_others) == 1
     assert all(w == pytest.approx(5 * min(of_others), rel=1e-2) for w in of_rare)
-    plain = Batches(some, dataclasses.replace(GRU, balance="none"))
+    plain = Batches(selected, dataclasses.replace(GRU, balance="none"))
     assert sorted(plain.order(3)) == fewer
     assert (plain.batch(0, 0)[2] == 1).all()
 
@@ -238,7 +238,7 @@ def test_choice_makes_a_difference(clips: Clips, change: dict[str, Any]) -> None
     assert differ(changed, weights(clips, GRU))
 
 
-def test_averages_reach_back_a_tenth_of_the_steps(clips: Clips) -> None:
+def test_averages_cover_a_tenth_of_the_steps(clips: Clips) -> None:
     longer = dataclasses.replace(GRU, epochs=5)  # of three steps
     averaged = weights(clips, dataclasses.replace(longer, averaging=0.3))
     assert differ(averaged, weights(clips, longer))
@@ -254,7 +254,7 @@ def test_adam_is_adamw_without_decay(clips: Clips) -> None:
 # Validation --------------------------------------------------------------------------------------
 
 
-def test_validation_is_made_where_it_is_needed(recordings: list[Utterance]) -> None:
+def test_validation_is_held_out_if_it_is_needed(recordings: list[Utterance]) -> None:
     recipe = dataclasses.replace(GRU, patience=3, epochs=2)
     recognizer = train(recordings, recipe=recipe, n_jobs=1)
     training = recognizer.artifact.training
@@ -267,7 +267,7 @@ def test_validation_is_made_where_it_is_needed(recordings: list[Utterance]) -> N
 
 
 def test_training_stops_and_keeps_the_best(clips: Clips) -> None:
-    """Validation that contradicts training gets worse, so that an early epoch is the best."""
+    """Validation that contradicts training gets worse, so an early epoch is the best."""
     other = (clips.emotions + 1) % 8
     contrary = dataclasses.replace(
         clips, emotions=other, present=np.ones_like(clips.present), votes=None
@@ -298,11 +298,11 @@ def test_training_stops_and_keeps_the_best(clips: Clips) -> None:
         patch.setattr(loop._Loop, "run", stop)
         loop.fit(clips, short, contrary)
     assert expected is not None
-    for found, wanted in zip(network.variables, expected, strict=True):
-        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4, atol=1e-6)
+    for actual, wanted in zip(network.variables, expected, strict=True):
+        np.testing.assert_allclose(actual.numpy(), wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_shared_speakers_are_refused(recordings: list[Utterance]) -> None:
+def test_shared_speakers_raise(recordings: list[Utterance]) -> None:
     with pytest.raises(LeakageError, match=r"training and validation share 5 speakers \(first/0"):
         train(recordings, recordings[:10], recipe=GRU, n_jobs=1)
     with pytest.raises(LeakageError, match="share"):
@@ -316,10 +316,10 @@ def test_shared_speakers_are_refused(recordings: list[Utterance]) -> None:
         )
 
 
-# Going on ----------------------------------------------------------------------------------------
+# Continued training ------------------------------------------------------------------------------
 
 
-def test_training_goes_on_from_a_recogniser(recordings: list[Utterance]) -> None:
+def test_training_continues_from_a_recogniser(recordings: list[Utterance]) -> None:
     begun = train(recordings, recipe=dataclasses.replace(GRU, epochs=8), n_jobs=1)
     slow = dataclasses.replace(GRU, epochs=1, learning_rate=1e-5)
     further = train(recordings, recipe=slow, start=begun, n_jobs=1)
@@ -373,8 +373,8 @@ def free_ports(n: int) -> list[int]:
 
 
 def test_two_machines_train_as_one(recordings: list[Utterance], tmp_path: Path) -> None:
-    """Two processes with a ``MultiWorkerMirroredStrategy``, against one without."""
-    given = json.dumps([(str(u.path), u.emotion) for u in recordings])
+    """Compare two processes of a ``MultiWorkerMirroredStrategy`` with one process."""
+    listed = json.dumps([(str(u.path), u.emotion) for u in recordings])
     ports = free_ports(2)
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
@@ -382,7 +382,7 @@ def test_two_machines_train_as_one(recordings: list[Utterance], tmp_path: Path) 
     processes = []
     for index in (0, 1):
         task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        command = [sys.executable, "-c", WORKER, given, str(tmp_path / f"{index}.npz")]
+        command = [sys.executable, "-c", WORKER, listed, str(tmp_path / f"{index}.npz")]
         processes.append(
             subprocess.Popen(
                 command,
@@ -423,6 +423,6 @@ def test_batch_must_divide_among_replicas(clips: Clips) -> None:
 
 
 def test_presets_train() -> None:
-    """Every preset is one that a recipe takes."""
+    """A recipe accepts every preset."""
     for spec in PRESETS.values():
         assert Recipe.of("gru", features=spec).features == spec

@@ -1,4 +1,4 @@
-"""Recipes: what can be chosen, what is refused, and what a file may say."""
+"""Recipes: their defaults, their choices, errors, and files."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emotionrecog import augmentation
@@ -35,7 +36,7 @@ def test_bundled_recipe_is_the_default() -> None:
     assert Recipe().patience is None
 
 
-def test_file_says_it_all(tmp_path: Path) -> None:
+def test_file_describes_a_complete_recipe(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(
         """
@@ -87,7 +88,7 @@ def test_file_says_it_all(tmp_path: Path) -> None:
         ({"features": {"n_mel": 3}}, "`features` has no entry 'n_mel'"),
         ({"features": 3}, "`features` must be a table, got 3"),
         ({"augmentation": {"pitch": 1}}, "`augmentation` has no entry 'pitch'"),
-        ({"waveforms": [{"snr_db": 3}]}, "must have a `transform`, one of AddNoise"),
+        ({"waveforms": [{"snr_db": 3}]}, "`transform` must be one of AddNoise, .*, got None"),
         (
             {"waveforms": [{"transform": "Gain", "gain_db": 3}]},
             "`waveforms` cannot be used with the features log_mel",
@@ -130,15 +131,23 @@ def test_bad_file_is_named(tmp_path: Path) -> None:
         Recipe.from_toml(tmp_path / "none.toml")
 
 
-def test_what_is_varied_follows_from_the_features() -> None:
+def test_varies_spectra_follows_from_the_features() -> None:
     assert Recipe().varies_spectra
     assert not Recipe.of("lstm", features=MFCC).varies_spectra
     normalised = FeatureSpec(normalization="utterance")
     assert not Recipe(features=normalised).varies_spectra
 
 
-def test_all_emotions_unless_told_otherwise() -> None:
+def test_all_emotions_by_default() -> None:
     assert Recipe().labels == EMOTIONS
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    recipe = Recipe.of("gru", epochs=np.int64(3), learning_rate=np.float32(0.5))
+    assert (
+        json.loads(json.dumps(recipe.to_dict()))
+        == Recipe.of("gru", epochs=3, learning_rate=0.5).to_dict()
+    )
 
 
 def test_recipes_load_no_tensorflow() -> None:

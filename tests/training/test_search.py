@@ -1,4 +1,4 @@
-"""The search for a better recipe: what is tried, what it is judged by, what a kill leaves."""
+"""The search for a better recipe: its trials, their metrics, and resuming after an interrupt."""
 
 import dataclasses
 import gc
@@ -47,18 +47,18 @@ SPACE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Tones of six speakers; angry ones are louder."""
+    """Return tones of six speakers; angry ones are louder."""
     folder = tmp_path_factory.mktemp("recordings")
     rng = np.random.default_rng(0)
-    said = []
+    utterances = []
     for emotion, level in (("sad", 0.05), ("angry", 0.5)):
         for number in range(12):
             path = folder / f"{emotion}_{number}.wav"
             t = np.arange(RATE // 3) / RATE
             tone = level * np.sin(2 * np.pi * rng.uniform(200, 400) * t)
             soundfile.write(path, tone + 1e-3 * rng.normal(size=t.size), RATE)
-            said.append(Utterance(path, emotion, "mine", f"mine/{number % 6}"))
-    return said
+            utterances.append(Utterance(path, emotion, "mine", f"mine/{number % 6}"))
+    return utterances
 
 
 Fits = list[tuple[data.Clips, Recipe, data.Clips]]
@@ -66,7 +66,7 @@ Fits = list[tuple[data.Clips, Recipe, data.Clips]]
 
 @pytest.fixture
 def fits(monkeypatch: pytest.MonkeyPatch) -> Fits:
-    """Stand in for training: the nearer to a learning rate of 0.01, the better."""
+    """Replace training: the nearer the learning rate is to 0.01, the better."""
     done: Fits = []
 
     def fit(clips: data.Clips, recipe: Recipe, validation: data.Clips, **_: Any) -> Any:
@@ -83,32 +83,34 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> Fits:
     return done
 
 
-def told(result: SearchResult) -> list[tuple[Any, ...]]:
+def values_of(result: SearchResult) -> list[tuple[Any, ...]]:
     return [(t.number, dict(t.changes), t.uar, t.folds, t.error) for t in result.trials]
 
 
 # What is tried, and judged -----------------------------------------------------------------------
 
 
-def test_figures_are_those_of_speakers_left_out(recordings: list[Utterance]) -> None:
-    """Two folds by hand, with recordings read for each, give what the search says."""
-    given = recordings[::3]
-    found = search(given, {"learning_rate": [0.02]}, recipe=RECIPE, n_trials=1, folds=2, n_jobs=1)
+def test_metrics_are_those_of_held_out_speakers(recordings: list[Utterance]) -> None:
+    """Two folds by hand, with recordings read for each, give the results of the search."""
+    utterances = recordings[::3]
+    actual = search(
+        utterances, {"learning_rate": [0.02]}, recipe=RECIPE, n_trials=1, folds=2, n_jobs=1
+    )
     recipe = dataclasses.replace(RECIPE, learning_rate=0.02)
     expected = []
-    for fold in protocols.get("grouped_kfold", k=2).folds(given):
-        learnt = [u for u in given if u in {*fold.train, *fold.validation}]
+    for fold in protocols.get("grouped_kfold", k=2).folds(utterances):
+        learnt = [u for u in utterances if u in {*fold.train, *fold.validation}]
         assert not {u.speaker for u in learnt} & {u.speaker for u in fold.test}
         clips, watched = (data.read_clips(part, recipe, 1)[0] for part in (learnt, fold.test))
         rows = loop.fit(clips, recipe, watched)[2]
         expected.append(max(row["validation_uar"] for row in rows))
-    assert found.trials[0].folds == pytest.approx(expected, abs=1e-6)
-    assert found.trials[0].uar == pytest.approx(np.mean(expected))
-    assert found.recipe == recipe
+    assert actual.trials[0].folds == pytest.approx(expected, abs=1e-6)
+    assert actual.trials[0].uar == pytest.approx(np.mean(expected))
+    assert actual.recipe == recipe
 
 
-def test_training_lets_go_of_its_clips(recordings: list[Utterance]) -> None:
-    """Or each trial would add its own to the memory."""
+def test_training_releases_its_clips(recordings: list[Utterance]) -> None:
+    """Otherwise each trial would occupy more memory."""
     clips, _ = data.read_clips(recordings[::3], RECIPE, 1)
     kept = weakref.ref(clips)
     loop.fit(clips, dataclasses.replace(RECIPE, epochs=1, patience=None))
@@ -131,7 +133,7 @@ def test_folds_keep_speakers_apart(recordings: list[Utterance]) -> None:
         fold_indices(recordings, 7)
 
 
-def test_the_best_is_found(recordings: list[Utterance], fits: Fits) -> None:
+def test_best_trial_is_found(recordings: list[Utterance], fits: Fits) -> None:
     result = search(recordings, SPACE, recipe=RECIPE, n_trials=25, n_jobs=1)
     rates = [trial.changes["learning_rate"] for trial in result.trials]
     assert all(1e-4 <= rate <= 1e-1 for rate in rates)
@@ -148,35 +150,35 @@ def test_the_best_is_found(recordings: list[Utterance], fits: Fits) -> None:
     assert f"best is trial {result.best.number} of 25: UAR" in str(result)
 
 
-def test_what_is_kept_is_judged(recordings: list[Utterance], fits: Fits) -> None:
-    """Without patience that is the last epoch."""
+def test_kept_epoch_is_evaluated(recordings: list[Utterance], fits: Fits) -> None:
+    """Without patience, the last epoch is kept."""
     del fits
     endless = dataclasses.replace(RECIPE, patience=None)
-    found = search(recordings, {"loss": ["focal"]}, recipe=endless, n_trials=1, n_jobs=1)
-    assert found.best.uar == 0.5
+    actual = search(recordings, {"loss": ["focal"]}, recipe=endless, n_trials=1, n_jobs=1)
+    assert actual.best.uar == 0.5
 
 
-def test_recordings_are_read_anew_only_for_other_features(
+def test_recordings_are_read_again_only_for_other_features(
     recordings: list[Utterance], fits: Fits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from emotionrecog.training import search as module
 
     read: list[Recipe] = []
 
-    def read_clips(given: Any, recipe: Recipe, n_jobs: int) -> Any:
+    def read_clips(utterances: Any, recipe: Recipe, n_jobs: int) -> Any:
         read.append(recipe)
-        return data.read_clips(given, recipe, n_jobs)
+        return data.read_clips(utterances, recipe, n_jobs)
 
     monkeypatch.setattr(module, "read_clips", read_clips)
     search(recordings, SPACE, recipe=RECIPE, n_trials=4, n_jobs=1)
     assert len(read) == 1
     space = {"features.hop_length": [256, 512], "features.features": [["rms"]]}
     louder = dataclasses.replace(RECIPE, waveforms=Chain((Gain(gain_db=3),)), copies=1)
-    found = search(recordings, space, recipe=louder, n_trials=5, n_jobs=1)
-    lengths = [trial.changes["features.hop_length"] for trial in found.trials]
+    actual = search(recordings, space, recipe=louder, n_trials=5, n_jobs=1)
+    lengths = [trial.changes["features.hop_length"] for trial in actual.trials]
     assert len(read) == 2 + sum(a != b for a, b in itertools.pairwise(lengths))
-    assert found.recipe.features.features == ("rms",)
-    assert found.recipe.waveforms == louder.waveforms
+    assert actual.recipe.features.features == ("rms",)
+    assert actual.recipe.waveforms == louder.waveforms
     assert fits[-1][0].frames[0].shape[1] == 1
     assert len(fits[-1][0].copies) == 1
 
@@ -184,7 +186,7 @@ def test_recordings_are_read_anew_only_for_other_features(
 # Failing and going on ----------------------------------------------------------------------------
 
 
-def test_failing_trials_stop_nothing(recordings: list[Utterance], fits: Fits) -> None:
+def test_failing_trials_do_not_stop_the_search(recordings: list[Utterance], fits: Fits) -> None:
     space = {**SPACE, "batch_size": [4, 5_000], "architecture": ["gru", "linear"]}
     result = search(recordings, space, recipe=RECIPE, n_trials=12, n_jobs=1)
     failed = [trial for trial in result.trials if trial.uar is None]
@@ -199,7 +201,7 @@ def test_failing_trials_stop_nothing(recordings: list[Utterance], fits: Fits) ->
         search(recordings, only, recipe=RECIPE, n_trials=2, n_jobs=1)
 
 
-def test_divergence_is_a_failure(
+def test_diverged_training_fails(
     recordings: list[Utterance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [{"validation_loss": float("nan"), "validation_uar": 0.5, "kept": 1.0}]
@@ -209,7 +211,7 @@ def test_divergence_is_a_failure(
 
 
 class Killed(BaseException):
-    """Ends a search as a signal would, with the trial under way."""
+    """Interrupts a search within a trial, as a signal does."""
 
 
 def interrupted(fit: Callable[..., Any], after: int) -> Callable[..., Any]:
@@ -223,28 +225,28 @@ def interrupted(fit: Callable[..., Any], after: int) -> Callable[..., Any]:
     return stop
 
 
-def test_search_goes_on_as_if_it_had_not_been_killed(
+def test_interrupted_search_is_resumed_with_the_same_result(
     recordings: list[Utterance], fits: Fits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(**options: Any) -> SearchResult:
         return search(recordings, SPACE, recipe=RECIPE, n_jobs=1, **options)
 
     whole = run(n_trials=12)  # the last two follow from those before
-    assert told(run(n_trials=12)) == told(whole)
-    assert told(run(n_trials=3, seed=1)) != told(run(n_trials=3))
+    assert values_of(run(n_trials=12)) == values_of(whole)
+    assert values_of(run(n_trials=3, seed=1)) != values_of(run(n_trials=3))
     storage = tmp_path / "trials.db"
     with monkeypatch.context() as patch:
         patch.setattr(loop, "fit", interrupted(loop.fit, after=3 * 11 + 1))
         with pytest.raises(Killed):
             run(n_trials=12, storage=storage)
     fits.clear()
-    assert told(run(n_trials=12, storage=storage)) == told(whole)
+    assert values_of(run(n_trials=12, storage=storage)) == values_of(whole)
     assert len(fits) == 3  # of eleven trials only figures are needed
-    assert told(run(n_trials=12, storage=storage)) == told(whole)
+    assert values_of(run(n_trials=12, storage=storage)) == values_of(whole)
     assert len(fits) == 3
 
 
-def test_what_ends_the_process_twice_has_failed(
+def test_trial_that_ends_the_process_twice_has_failed(
     recordings: list[Utterance], fits: Fits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run() -> SearchResult:
@@ -262,21 +264,21 @@ def test_what_ends_the_process_twice_has_failed(
     assert len(fits) == 6
 
 
-def test_storage_of_another_search_is_refused(
+def test_storage_of_another_search_raises(
     recordings: list[Utterance], fits: Fits, tmp_path: Path
 ) -> None:
     del fits
     storage = tmp_path / "trials.db"
     options: dict[str, Any] = {"recipe": RECIPE, "n_trials": 1, "storage": storage, "n_jobs": 1}
     search(recordings, SPACE, **options)
-    for given, changes, what in (
+    for utterances, changes, what in (
         (recordings, {"recipe": dataclasses.replace(RECIPE, epochs=9)}, "recipe"),
         (recordings, {"seed": 3}, "seed"),
         (recordings[1:], {}, "recordings or folds"),
         (recordings, {"folds": 2}, "recordings or folds"),
     ):
         with pytest.raises(ValueError, match=rf"trials\.db' contains a search with other {what};"):
-            search(given, SPACE, **(options | changes))
+            search(utterances, SPACE, **(options | changes))
     with pytest.raises(ValueError, match="with other space"):
         search(recordings, {"loss": ["focal"]}, **options)
     storage.write_text("no database " * 100)
@@ -286,7 +288,7 @@ def test_storage_of_another_search_is_refused(
         search(recordings, SPACE, **(options | {"storage": tmp_path / "none" / "trials.db"}))
 
 
-# What is refused ---------------------------------------------------------------------------------
+# Errors ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_storage_of_another_search_is_refused(
         ({"seed": [1, 2]}, "no 'seed' to search"),
         ({"loss.gamma": [1]}, "no 'loss.gamma' to search"),
         ({"sizes": [{}]}, "'sizes' is a table; name its entries"),
-        ({"sizes.unitz": [1]}, "`sizes` of 'gru' must be some of .*, got 'unitz'"),
+        ({"sizes.unitz": [1]}, "`size of 'gru'` must be one of .* mean 'units'. Got 'unitz'"),
         ({"loss": []}, "'loss' must be a list of values, or a table with low and high"),
         ({"loss": "focal"}, "'loss' must be a list of values"),
         ({"epochs": [3, 3]}, "'epochs' has the same value twice"),
@@ -310,7 +312,7 @@ def test_storage_of_another_search_is_refused(
         ({"learning_rate": {"low": 0.0, "high": 1.0, "log": True}}, "'learning_rate': "),
     ],
 )
-def test_space_is_checked_first(
+def test_invalid_space_raises_before_training(
     space: dict[str, Any], message: str, recordings: list[Utterance], fits: Fits
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -318,7 +320,7 @@ def test_space_is_checked_first(
     assert not fits
 
 
-def test_other_arguments_are_checked(recordings: list[Utterance], tmp_path: Path) -> None:
+def test_other_invalid_arguments_raise(recordings: list[Utterance], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`n_trials` must be a whole number of at least 1, got 0"):
         search(recordings, SPACE, recipe=RECIPE, n_trials=0)
     with pytest.raises(ValueError, match="'linear' is fitted in one step"):

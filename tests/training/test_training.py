@@ -86,7 +86,7 @@ def trained(recordings: list[Utterance]) -> EmotionRecognizer:
     return train(recordings, recipe=CRNN, name="tones", n_jobs=1)
 
 
-def test_what_was_trained_is_in_half_precision(trained: EmotionRecognizer) -> None:
+def test_trained_weights_are_in_half_precision(trained: EmotionRecognizer) -> None:
     network = export.restore(trained.artifact)
     for values in network.get_weights():
         if values.ndim > 1:
@@ -102,8 +102,8 @@ def test_what_was_trained_is_in_half_precision(trained: EmotionRecognizer) -> No
     rng = np.random.default_rng(0)
     x = rng.normal(-6, 3, (2, 61, 32)).astype(np.float32)
     expected = export.with_probabilities(network).predict_on_batch(x)
-    found = trained.engine.judge(x)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    actual = trained.engine.judge(x)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def clips(recordings: list[Utterance]) -> Clips:
 
 
 def small_network(n_features: int, n_emotions: int, dropout: float = 0.5) -> keras.Model:
-    """Return a network with all that has a state, built and traced in a moment."""
+    """Return a fast network that has every kind of state."""
     inputs = keras.Input((None, n_features))
     x = keras.layers.Reshape((-1, n_features, 1))(keras.layers.Rescaling(0.2, 1.0)(inputs))
     x = FusedBatchNormalization()(keras.layers.Conv2D(4, 3, strides=3, activation="relu")(x))
@@ -123,7 +123,7 @@ def small_network(n_features: int, n_emotions: int, dropout: float = 0.5) -> ker
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the small network trained, whatever the recipe says."""
+    """Train the small network with every recipe."""
 
     def build(architecture: str, n_features: int, n_emotions: int, **_: float) -> keras.Model:
         return small_network(n_features, n_emotions)
@@ -132,26 +132,26 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fit(clips: Clips, recipe: Recipe, checkpoints: Path | None = None) -> list[np.ndarray]:
-    """Train without the rest; return the weights."""
+    """Train the network alone; return its weights."""
     network, _, _ = loop.fit(clips, recipe, checkpoints=checkpoints)
     values: list[np.ndarray] = network.get_weights()
     return values
 
 
-def assert_same(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> None:
-    """Compare weights; threads may add up gradients in another order."""
-    for one, other in zip(some, others, strict=True):
+def assert_same(these: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> None:
+    """Compare weights; threads may sum gradients in another order."""
+    for one, other in zip(these, others, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
-def differ(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
-    return any(np.abs(a - b).max() > 1e-3 for a, b in zip(some, others, strict=True))
+def differ(these: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    return any(np.abs(a - b).max() > 1e-3 for a, b in zip(these, others, strict=True))
 
 
-# What comes out ---------------------------------------------------------------------------------
+# What comes out ----------------------------------------------------------------------------------
 
 
-def test_result_is_a_recogniser_that_travels(
+def test_result_can_be_saved_and_loaded(
     trained: EmotionRecognizer, recordings: list[Utterance], tmp_path: Path
 ) -> None:
     trained.save(tmp_path / "tones")
@@ -161,7 +161,7 @@ def test_result_is_a_recogniser_that_travels(
     assert before == after
 
 
-def test_result_says_what_it_was_trained_on(trained: EmotionRecognizer) -> None:
+def test_result_records_its_training_data(trained: EmotionRecognizer) -> None:
     artifact = trained.artifact
     assert artifact.name == "tones"
     assert artifact.labels == EMOTIONS
@@ -192,7 +192,7 @@ def test_normalisation_is_that_of_the_training_features(
 
 
 @pytest.mark.usefixtures("small")
-def test_training_learns_what_is_easy(clips: Clips) -> None:
+def test_training_learns_easy_emotions(clips: Clips) -> None:
     recipe = dataclasses.replace(CRNN, epochs=20, learning_rate=1e-2)
     network, _, _ = loop.fit(clips, recipe)
     extract = Extractor(CRNN.features)
@@ -202,7 +202,7 @@ def test_training_learns_what_is_easy(clips: Clips) -> None:
     assert hits >= 10, answers  # of 12
 
 
-# Reproducible and resumable ---------------------------------------------------------------------
+# Reproducible and resumable ----------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("small")
@@ -225,7 +225,7 @@ def interrupt_in_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("patience", [None, 5])
-def test_interrupted_run_goes_on_as_if_it_had_not_been(
+def test_interrupted_run_is_resumed_with_the_same_result(
     clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int | None
 ) -> None:
     recipe = dataclasses.replace(CRNN, epochs=3, patience=patience)
@@ -250,18 +250,18 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
         original(self, epoch, *rest)
 
     monkeypatch.setattr(loop._Loop, "_epoch", noted)
-    found, rows = run(tmp_path)
-    assert_same(found, expected)
+    actual, rows = run(tmp_path)
+    assert_same(actual, expected)
     for row, other in zip(rows, history, strict=True):
         assert row == pytest.approx(other, rel=1e-3)
     assert epochs == [1, 2]
-    # Now the run is over: what it came to is there without another step.
+    # The run is complete: its result is returned without another step.
     assert_same(run(tmp_path)[0], expected)
     assert epochs == [1, 2]
 
 
 @pytest.mark.usefixtures("small")
-def test_state_of_another_run_is_refused(
+def test_state_of_another_run_raises(
     clips: Clips, tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
 ) -> None:
     folder, weights = tmp_path / "checkpoints", tmp_path / "mn04.npz"
@@ -280,7 +280,7 @@ def test_state_of_another_run_is_refused(
         loop.fit(clips, once, start=loop.Start(name="mn04", weights=weights), checkpoints=folder)
 
 
-# Recordings -------------------------------------------------------------------------------------
+# Recordings --------------------------------------------------------------------------------------
 
 
 def test_bad_recording_is_left_out_with_a_warning(
@@ -315,9 +315,7 @@ def test_clips_are_read_in_order_and_grouped(recordings: list[Utterance]) -> Non
     assert loudest == sorted(set(loudest))
 
 
-def test_leaky_test_set_is_refused_before_training(
-    recordings: list[Utterance], tmp_path: Path
-) -> None:
+def test_leaky_test_set_raises_before_training(recordings: list[Utterance], tmp_path: Path) -> None:
     copied = dataclasses.replace(recordings[0], speaker="first/new", path=tmp_path / "quiet.wav")
     samples, rate = soundfile.read(recordings[0].path)
     soundfile.write(copied.path, samples / 2, rate)
@@ -327,10 +325,10 @@ def test_leaky_test_set_is_refused_before_training(
         train(recordings[:20], test_set=recordings[20:], compare_audio=False, n_jobs=1)
 
 
-def test_leak_that_was_allowed_is_told(
+def test_allowed_leak_is_recorded(
     recordings: list[Utterance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the artefact and its card; nothing is told where nothing leaks."""
+    """By the artefact and its card; nothing is recorded without a leak."""
     network = small_network(32, 8)
     monkeypatch.setattr(loop, "fit", lambda *_, **__: (network, {}, []))
     options = {"recipe": CRNN, "compare_audio": False, "n_jobs": 1, "allow_leakage": True}
@@ -344,18 +342,18 @@ def test_leak_that_was_allowed_is_told(
         assert "It was trained although" not in cards.with_metrics(fair, {}).card
 
 
-def test_no_usable_recording_is_refused(recordings: list[Utterance], tmp_path: Path) -> None:
+def test_no_usable_recording_raises(recordings: list[Utterance], tmp_path: Path) -> None:
     gone = [dataclasses.replace(recordings[0], path=tmp_path / f"{i}.wav") for i in range(9)]
     with pytest.raises(DatasetError, match="none of the 9 recordings"):
         train(gone, recipe=CRNN, n_jobs=1)
 
 
-def test_less_than_a_batch_is_refused(recordings: list[Utterance]) -> None:
+def test_less_than_a_batch_raises(recordings: list[Utterance]) -> None:
     with pytest.raises(DatasetError, match="at least one batch of 8 clips, got 7"):
         train(recordings[:7], recipe=CRNN, n_jobs=1)
 
 
-# Drawing and targets ----------------------------------------------------------------------------
+# Drawing and targets -----------------------------------------------------------------------------
 
 
 def made_up_clips() -> Clips:
@@ -368,7 +366,7 @@ def made_up_clips() -> Clips:
     return Clips(frames, emotions, groups, present)
 
 
-def test_corpora_are_drawn_by_the_root_of_their_size_and_their_emotions_equally() -> None:
+def test_corpora_are_sampled_by_the_root_of_their_size_and_their_emotions_equally() -> None:
     clips, share = made_up_clips(), np.zeros((2, 8))
     batches = Batches(clips, CRNN)
     for epoch in range(40):
@@ -381,17 +379,17 @@ def test_corpora_are_drawn_by_the_root_of_their_size_and_their_emotions_equally(
     np.testing.assert_allclose(share, expected, atol=0.002)
 
 
-def test_batches_depend_on_seed_epoch_and_index_alone() -> None:
+def test_batches_depend_only_on_seed_epoch_and_index() -> None:
     clips = made_up_clips()
-    some, others = Batches(clips, CRNN), Batches(clips, CRNN)
-    first = some.batch(0, 3)
-    for found, expected in zip(some.batch(1, 3), others.batch(1, 3), strict=True):
-        np.testing.assert_array_equal(found, expected)
-    assert not np.array_equal(some.order(1), some.order(0))
-    for found, expected in zip(others.batch(0, 3), first, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    these, others = Batches(clips, CRNN), Batches(clips, CRNN)
+    first = these.batch(0, 3)
+    for actual, expected in zip(these.batch(1, 3), others.batch(1, 3), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    assert not np.array_equal(these.order(1), these.order(0))
+    for actual, expected in zip(others.batch(0, 3), first, strict=True):
+        np.testing.assert_array_equal(actual, expected)
     other_seed = Batches(clips, dataclasses.replace(CRNN, seed=1))
-    assert not np.array_equal(other_seed.order(0), some.order(0))
+    assert not np.array_equal(other_seed.order(0), these.order(0))
 
 
 def test_targets_are_smoothed_over_the_emotions_of_the_corpus() -> None:
@@ -404,8 +402,8 @@ def test_targets_are_smoothed_over_the_emotions_of_the_corpus() -> None:
     np.testing.assert_allclose(last[8:], [1, 0.05, 1, 0.05, 1, 1, 0.05, 0.05], atol=1e-6)
 
 
-def test_batch_holds_what_the_trunk_said_of_its_clips() -> None:
-    """Every value says which copy of which clip it is."""
+def test_batch_contains_the_embeddings_of_its_clips() -> None:
+    """Every value encodes its copy and its clip."""
     clips = made_up_clips()
     pooled = (
         np.arange(3)[:, np.newaxis, np.newaxis] * 0.25 + np.arange(1000)[:, np.newaxis]
@@ -419,21 +417,21 @@ def test_batch_holds_what_the_trunk_said_of_its_clips() -> None:
     assert copies == {0.0, 0.25, 0.5}
 
 
-# Pretrained weights -----------------------------------------------------------------------------
+# Pretrained weights ------------------------------------------------------------------------------
 
 
-def test_weights_of_another_architecture_are_refused(recordings: list[Utterance]) -> None:
+def test_weights_of_another_architecture_raise(recordings: list[Utterance]) -> None:
     with pytest.raises(ValueError, match="'mobilenet', but the recipe says 'crnn'"):
         train(recordings, recipe=CRNN, initial_weights="mn04.npz", n_jobs=1)
 
 
-def test_other_weights_are_refused(recordings: list[Utterance], tmp_path: Path) -> None:
+def test_other_weights_raise(recordings: list[Utterance], tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", weight=np.zeros(3))
     with pytest.raises(ModelError, match=r"other\.npz: expected .* EfficientAT mn04"):
         train(recordings, recipe=MOBILENET, initial_weights=tmp_path / "other.npz", n_jobs=1)
 
 
-def test_pretrained_trunk_stays_as_it_is_and_its_heads_learn(
+def test_pretrained_trunk_is_frozen_and_its_heads_are_trained(
     clips: Clips, tmp_path: Path, random_mn04: Callable[[Path], dict[str, np.ndarray]]
 ) -> None:
     path = tmp_path / "mn04.npz"
@@ -443,12 +441,12 @@ def test_pretrained_trunk_stays_as_it_is_and_its_heads_learn(
     network, sizes, _ = loop.fit(clips, MOBILENET, start=start, checkpoints=folder)
     untrained = loop.models.build("mobilenet", 32, 8, **sizes)
     loop.mobilenet.load_audioset_weights(untrained, path)
-    for learnt, given in zip(network.layers, untrained.layers, strict=True):
+    for learnt, initial in zip(network.layers, untrained.layers, strict=True):
         if learnt.name.endswith("_head"):
             bias = learnt.get_layer("logits").bias.numpy()
             assert np.abs(bias).max() > 0  # it began at zero
         else:
-            assert_same(learnt.get_weights(), given.get_weights())
+            assert_same(learnt.get_weights(), initial.get_weights())
     stem = network.get_layer("stem_conv").get_weights()[0]
     np.testing.assert_array_equal(stem, tensors["features.0.0.weight"].transpose(3, 2, 1, 0))
     # What is over is there without another step.
@@ -456,15 +454,17 @@ def test_pretrained_trunk_stays_as_it_is_and_its_heads_learn(
     assert_same(again.get_weights(), network.get_weights())
 
 
-def test_trunk_is_asked_about_clips_as_they_are_and_about_copies(clips: Clips) -> None:
-    """A trunk that hands back the mean of each band shows what it was asked about."""
+def test_embeddings_are_of_clips_and_their_augmented_copies(clips: Clips) -> None:
+    """A trunk that returns the mean of each band shows its inputs."""
     inputs = keras.Input((None, 32))
     trunk = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
-    said = loop.embed(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
-    assert said.shape == (3, len(clips), 32)
+    embeddings = loop.embed(trunk, clips, dataclasses.replace(MOBILENET, copies=2))
+    assert embeddings.shape == (3, len(clips), 32)
     for i in (0, len(clips) - 1):
         power = np.exp(clips.frames[i][6:54].astype(np.float32))  # the middle 48 of 61 frames
         expected = np.log(power + CRNN.features.log_offset).mean(axis=0)
-        np.testing.assert_allclose(said[0, i], expected, atol=0.02)
-    gaps = [np.abs(said[a] - said[b]).max(axis=1).min() for a, b in ((0, 1), (0, 2), (1, 2))]
+        np.testing.assert_allclose(embeddings[0, i], expected, atol=0.02)
+    gaps = [
+        np.abs(embeddings[a] - embeddings[b]).max(axis=1).min() for a, b in ((0, 1), (0, 2), (1, 2))
+    ]
     assert min(gaps) > 0.05

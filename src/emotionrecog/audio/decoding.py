@@ -116,8 +116,8 @@ def _open(path: Path, name: str) -> BinaryIO:
     except OSError as error:
         if path.is_dir():
             raise AudioError(
-                f"{name}: expected an audio file, got a folder; to go through a folder pass its "
-                "files, such as sorted(pathlib.Path(folder).glob('*.wav')), to predict_batch"
+                f"{name}: expected an audio file, got a folder; name the files in it, such as "
+                "sorted(pathlib.Path(folder).glob('*.wav')) for predict_batch"
             ) from error
         raise
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from emotionrecog import files
 from emotionrecog.errors import AudioError, require_number, require_whole
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Range",
+    "Samples",
     "checked_samples",
     "draw",
     "fit_samples",
@@ -50,9 +51,9 @@ def generator_for(*names: str, seed: int | tuple[int, ...]) -> np.random.Generat
     >>> again.random() == generator_for("savee", "DC_a01", seed=(0, 1)).random()
     True
     """
-    digest = hashlib.sha256("/".join(names).encode()).digest()
+    digest = files.sha256("/".join(names).encode())
     seeds = seed if isinstance(seed, tuple) else (seed,)
-    return np.random.default_rng((*seeds, int.from_bytes(digest[:16], "big")))
+    return np.random.default_rng((*seeds, int(digest[:32], 16)))
 
 
 def draw(value: Range, rng: np.random.Generator) -> float:

@@ -219,7 +219,7 @@ def _run_tasks(tasks: list[_Task], n_jobs: int | None) -> None:
     started = time.perf_counter()
     finished: Iterable[_Task]
     if n_jobs == 1:
-        finished = map(_run_task, tasks)
+        finished = map(_run_alone, tasks)
     else:
         import joblib
 
@@ -240,9 +240,14 @@ def _run_tasks(tasks: list[_Task], n_jobs: int | None) -> None:
         )
 
 
+def _run_alone(task: _Task) -> _Task:
+    """Train and test a fold in this process, and log its name, as workers do."""
+    _logger.info("%s: started", task)
+    return _run_task(task)
+
+
 def _run_task(task: _Task) -> _Task:
     """Train and test a fold; write its metrics last, since they mark it as done."""
-    _logger.info("%s: training", task)
     fold, recipe = task.fold, task.recipe
     began = time.perf_counter()
     checkpoints = task.unfinished / "checkpoints"

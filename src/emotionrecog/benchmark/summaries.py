@@ -29,6 +29,7 @@ __all__ = [
     "METRICS",
     "CorpusSummary",
     "Summary",
+    "among",
     "corpus_rows",
     "file_name",
     "read_fold",

@@ -187,6 +187,7 @@ def _call(
     _logger.addHandler(handler)
     _logger.setLevel(level)
     _logger.propagate = False
+    _logger.info("started")
     try:
         with _printing_to(output):
             function(task)

@@ -177,7 +177,10 @@ class _Parser(argparse.ArgumentParser):
                 self.print_help()
                 self.exit(output.FINE)
             self._require_command(words, self._entry)
-        return super().parse_known_args(words, namespace)
+        parsed, unknown = super().parse_known_args(words, namespace)
+        if unknown:  # here, so that the usage shown is that of the command
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
     def _require_command(self, words: Sequence[str], group: Group) -> None:
         """Exit if the first word is not a command of the group, and suggest the nearest."""

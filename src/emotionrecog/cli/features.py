@@ -146,13 +146,14 @@ def _write_npz(target: Path, spec: FeatureSpec, rows: Rows) -> None:
         if spec.functionals
         else {f"features_{i}": features for i, features in enumerate(arrays)}
     )
-    np.savez(
-        target,
-        paths=np.array(paths, dtype=np.str_),
-        feature_names=np.array(spec.feature_names),
-        spec=np.array(json.dumps(spec.to_dict())),
-        **named,
-    )
+    with target.open("wb") as file:  # NumPy adds .npz to a name that ends in .NPZ
+        np.savez(
+            file,
+            paths=np.array(paths, dtype=np.str_),
+            feature_names=np.array(spec.feature_names),
+            spec=np.array(json.dumps(spec.to_dict())),
+            **named,
+        )
 
 
 def _write_parquet(target: Path, spec: FeatureSpec, rows: Rows) -> None:

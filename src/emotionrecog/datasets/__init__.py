@@ -177,6 +177,8 @@ def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
     DatasetError
         If the folder holds no recording of a known corpus, or the table cannot be used.
     """
+    if not Path(source).exists():
+        raise FileNotFoundError(f"no such table or folder: {os.fspath(source)!r}")
     if not Path(source).is_dir():
         return from_table(source)
     scans = [corpus.scan(source) for corpus in CORPORA.values()]

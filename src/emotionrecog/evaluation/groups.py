@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation.metrics import Answers
 
-__all__ = ["Breakdown", "Group"]
+__all__ = ["DEGREES", "Breakdown", "Group", "breakdowns"]
 
 # Groups of fewer clips are listed but not compared.
 LEAST_CLIPS = 20
+
+DEGREES = ("low", "normal", "medium", "high", "strong")
+"""The intensities of all corpora, from the weakest to the strongest."""
 
 # The first year of each age band but the lowest.
 _AGES = (30, 45, 60)
@@ -173,7 +176,7 @@ def _value(utterance: Utterance, factor: str) -> str | None:
 
 def _rank(value: str) -> tuple[int, str]:
     """Return a sorting key: words of degree in their order, then others by the alphabet."""
-    degrees = ("low", "normal", "medium", "high", "strong", f"under {_AGES[0]} years")
+    degrees = (*DEGREES, f"under {_AGES[0]} years")
     return degrees.index(value) if value in degrees else len(degrees), value
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotionrecog.datasets import EMOTIONS
+from emotionrecog.evaluation.groups import DEGREES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["ListenerRow", "ListenersReport"]
+__all__ = ["ListenerRow", "ListenersReport", "listeners"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,14 +111,13 @@ def listeners(
         per_clip = _per_clip(answers.closed[places], answers.labels, clips, seed)
         by_emotion = _rows([utterance.emotion for utterance in clips], per_clip)
         by_intensity = _rows([utterance.intensity for utterance in clips], per_clip)
-        degrees = ("low", "normal", "medium", "high", "strong")
         reports.append(
             ListenersReport(
                 corpus=corpus,
                 n_without_votes=len(in_corpus) - len(places),
                 overall=_row("all", per_clip),
                 by_emotion=tuple(sorted(by_emotion, key=lambda row: EMOTIONS.index(row.value))),
-                by_intensity=tuple(sorted(by_intensity, key=lambda row: degrees.index(row.value))),
+                by_intensity=tuple(sorted(by_intensity, key=lambda row: DEGREES.index(row.value))),
             )
         )
     return tuple(reports)

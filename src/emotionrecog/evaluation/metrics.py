@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = [
+    "ALL",
+    "Answers",
+    "Bounds",
     "CorpusReport",
     "EmotionReport",
     "calibration_error",
+    "corpus_report",
     "mean_recall",
     "recall_weights",
     "risk_coverage",

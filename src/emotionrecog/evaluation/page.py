@@ -15,7 +15,7 @@ from emotionrecog.errors import EmotionRecogError
 from emotionrecog.evaluation import metrics
 from emotionrecog.evaluation.metrics import Answers
 from emotionrecog.plots.style import DYNAMIC_RANGE
-from emotionrecog.text import count, interval, percent
+from emotionrecog.text import count, interval, number, percent
 from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def _metrics(report: Report) -> str:
             percent(row.wa),
             percent(row.macro_f1),
             percent(row.top2),
-            _number(row.log_loss),
-            _number(row.brier),
+            number(row.log_loss),
+            number(row.brier),
             percent(row.calibration_error),
             percent(row.uar_open),
         )
@@ -395,8 +395,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, n_whole: int =
     """Return a table; cells are HTML, and the first `n_whole` rows are set in bold."""
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
     lines = []
-    for number, (first, *others) in enumerate(rows):
-        mark = ' class="whole"' if number < n_whole else ""
+    for i, (first, *others) in enumerate(rows):
+        mark = ' class="whole"' if i < n_whole else ""
         cells = "".join(f"<td>{cell}</td>" for cell in others)
         lines.append(f'<tr{mark}><th scope="row">{first}</th>{cells}</tr>')
     return (
@@ -427,7 +427,3 @@ def _image(content: bytes, kind: str, description: str, inches: float) -> str:
     # As large as text of the same size on the page.
     width = round(96 * inches)
     return f'<img alt="{escape(description)}" width="{width}" src="data:{kind};base64,{data}">'
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

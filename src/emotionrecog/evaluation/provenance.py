@@ -143,14 +143,14 @@ def describe_audit(
     n_tested = len({utterance.speaker for utterance in test_set})
     if speakers:
         parts.append(
-            f"the {count(n_tested, 'test speaker')} were compared by name with the "
+            f"the {count(n_tested, 'test speaker')} {_were(n_tested)} compared by name with the "
             f"{count(len(speakers), 'speaker')} in the recogniser's training record"
         )
     if n_train:
         how = "names, bytes and sound" if compare_audio else "names and bytes"
         parts.append(
-            f"the {count(len(test_set), 'test recording')} were compared by {how} with "
-            f"{count(n_train, 'training recording')}"
+            f"the {count(len(test_set), 'test recording')} {_were(len(test_set))} compared by "
+            f"{how} with {count(n_train, 'training recording')}"
         )
     elif speakers:
         parts.append("recordings were not compared")
@@ -158,3 +158,7 @@ def describe_audit(
         return "leakage audit: none, because nothing is known about the training data"
     outcome = "what is shared is stated above" if is_leaky else "nothing is shared"
     return f"leakage audit: {'; '.join([*parts, outcome])}"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"

@@ -14,7 +14,7 @@ from emotionrecog.evaluation.groups import Breakdown, breakdowns
 from emotionrecog.evaluation.listeners import ListenersReport, listeners
 from emotionrecog.evaluation.metrics import ALL, Answers, CorpusReport
 from emotionrecog.splits import protocols
-from emotionrecog.text import count, interval, percent, table
+from emotionrecog.text import count, interval, number, percent, table
 
 if TYPE_CHECKING:
     import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emotionrecog.datasets import Utterance
     from emotionrecog.evaluation.predictions import Predictions
 
-__all__ = ["Mistake", "Report", "report"]
+__all__ = ["FEW_SPEAKERS", "Mistake", "Report", "report"]
 
 # Number of gaps that the text names; all are in `Report.breakdowns`.
 _N_GAPS = 12
@@ -329,7 +329,7 @@ def _notes(
     acted = {utterance.emotion for utterance in predictions.utterances}
     missing = [label for label in predictions.labels if label not in acted]
     if missing:
-        notes.append(f"no clip acts {', '.join(missing)}, so that these are not measured")
+        notes.append(f"not measured, because no clip has them: {', '.join(missing)}")
     alone = [f"{row.corpus} ({row.emotions[0]})" for row in rows if len(row.emotions) == 1]
     if alone:
         notes.append(
@@ -337,10 +337,6 @@ def _notes(
             "the corpus is correct"
         )
     return notes
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _corpus_table(rows: list[CorpusReport]) -> str:
@@ -367,8 +363,8 @@ def _corpus_table(rows: list[CorpusReport]) -> str:
                 percent(row.wa),
                 percent(row.macro_f1),
                 percent(row.top2),
-                _number(row.log_loss),
-                _number(row.brier),
+                number(row.log_loss),
+                number(row.brier),
                 percent(row.calibration_error),
                 percent(row.uar_open),
             )
@@ -390,7 +386,7 @@ def _emotion_table(row: CorpusReport) -> str:
         )
         for emotion, counts in zip(row.per_emotion, row.confusion, strict=True)
     ]
-    title = f"{row.corpus}: emotions acted, and number of clips for each emotion answered"
+    title = f"{row.corpus}: acted emotion (rows), and clips per emotion answered (columns)"
     head = ("", "clips", "recall", "precision", "F1", *row.emotions)
     return f"{title}\n{table(head, cells, indent='  ')}"
 

@@ -38,7 +38,6 @@ N_COLUMNS: Mapping[str, int | str] = MappingProxyType(
     }
 )
 
-_OF_MEL = {"mfcc", "mel", "mel_db", "log_mel"}
 _OF_PITCH = {"f0", "voicing"}
 
 # Fields that are tuples, and lists in JSON.

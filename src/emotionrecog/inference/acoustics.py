@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = [
+    "BACKGROUND_PERCENTILE",
     "MEASURES",
     "Measure",
     "MeasureKind",

@@ -19,7 +19,7 @@ from emotionrecog.errors import AudioError, require_one_of
 from emotionrecog.features import frames
 from emotionrecog.inference import acoustics
 from emotionrecog.inference.windows import drop_silent, pad_with_silence, split_windows, starts
-from emotionrecog.text import rounded
+from emotionrecog.text import percent, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,11 +71,11 @@ class Part:
     Parameters
     ----------
     start, end
-        In s from the beginning of the recording.
+        Times in s from the beginning of the recording.
     low, high
-        In Hz.
+        Frequencies in Hz.
     probability
-        Of the explained emotion, with this part turned down.
+        Probability of the explained emotion with this part turned down.
     """
 
     start: float
@@ -98,7 +98,7 @@ class Explanation:
     probabilities
         The probability of each emotion.
     duration
-        Of the recording, in s.
+        Duration of the recording in s.
     times : ndarray, shape (n_cells + 1,)
         Edges of the cells of the map in time, in s from the beginning of the recording. Silence at
         its ends is not part of the map.
@@ -146,12 +146,12 @@ class Explanation:
     def sentences(self) -> tuple[str, ...]:
         """The findings in plain words: the parts that contribute, and the voice."""
         before = self.probabilities[self.emotion]
-        lines = [f"{self.emotion} has {100 * before:.0f} %"]
+        lines = [f"{self.emotion} has {percent(before, digits=0)} %"]
         for part in self.parts:
             where = f"without {part.start:.2f} to {part.end:.2f} s"
             if (part.start, part.end) == (self.times[0], self.times[-1]):
                 where = f"without {part.low:.0f} to {part.high:.0f} Hz"
-            lines.append(f"{where} it would have {100 * part.probability:.0f} %")
+            lines.append(f"{where} it would have {percent(part.probability, digits=0)} %")
         return (*lines, *(one.sentence(self.reference) for one in self.voice))
 
     def __str__(self) -> str:

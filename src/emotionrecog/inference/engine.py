@@ -6,8 +6,8 @@ steps as a prediction.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import itertools
 import math
 import os
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ from emotionrecog.inference.reliability import (
 )
 from emotionrecog.inference.session import Session
 from emotionrecog.inference.windows import drop_silent, split_windows, trim_silence
-from emotionrecog.parallel import attempt
+from emotionrecog.parallel import read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -358,28 +358,25 @@ class Engine:
             )
         self.validate_threshold(min_confidence, coverage)
         predict = functools.partial(self.predict, min_confidence=min_confidence, coverage=coverage)
-        return _in_order(predict, iter(sources), n_jobs, keep_errors=on_error == "keep")
+        answers = read_ahead(
+            predict,
+            iter(sources),
+            n_ahead=_AHEAD_PER_WORKER,
+            n_together=_SENT_TOGETHER,
+            n_jobs=n_jobs,
+        )
+        return answers if on_error == "keep" else _raised(answers)
 
 
-def _in_order(
-    predict: Callable[[AudioSource], Prediction],
-    sources: Iterator[AudioSource],
-    n_jobs: int,
-    *,
-    keep_errors: bool,
-) -> Iterator[Prediction | EmotionRecogError | OSError]:
-    import joblib
-
-    # Lists rather than joblib's generators: those warn whoever stops early, and Ray has none.
-    with joblib.Parallel(
-        n_jobs=n_jobs, prefer="threads", batch_size=_SENT_TOGETHER, pre_dispatch="all"
-    ) as parallel:
-        n_ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
-        while chunk := list(itertools.islice(sources, n_ahead)):
-            for answer in parallel(joblib.delayed(attempt)(predict, source) for source in chunk):
-                if isinstance(answer, Exception) and not keep_errors:
-                    raise answer
-                yield answer
+def _raised(
+    answers: Generator[Prediction | EmotionRecogError | OSError],
+) -> Iterator[Prediction]:
+    """Yield the answers, and raise the first error among them."""
+    with contextlib.closing(answers):
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
 
 
 def _calibration(artifact: Artifact, n_values: int) -> tuple[Reference | None, LabelSets | None]:

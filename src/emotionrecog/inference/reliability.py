@@ -19,6 +19,7 @@ from emotionrecog.errors import require_share
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.features.frames import dct_matrix
 from emotionrecog.features.mel import active_power
+from emotionrecog.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -448,8 +449,8 @@ def _warnings(sound: Sound, reference: Reference | None) -> Iterator[str]:
         )
     if sound.flatness > FLAT:
         yield (
-            f"clipped: {100 * sound.flatness:.0f} % of the loud samples are at the peak, as if "
-            "the recording was too loud"
+            f"clipped: {percent(sound.flatness, digits=0)} % of the loud samples are at the peak, "
+            "as if the recording was too loud"
         )
     if sound.modulation_db < MODULATION_DB:
         yield "no speech: the level hardly varies, like that of hum or steady noise"

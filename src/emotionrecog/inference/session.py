@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emotionrecog.errors import ModelError
+from emotionrecog.runtime import onnx_runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,14 +73,13 @@ class Session:
 
 def _start(artifact: Artifact) -> onnxruntime.InferenceSession:
     """Load the network and check its inputs and outputs."""
-    import onnxruntime  # here, so that importing the package stays light
-
-    options = onnxruntime.SessionOptions()
+    runtime = onnx_runtime()
+    options = runtime.SessionOptions()
     # One thread a call: batches run many calls side by side, and one call takes milliseconds.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
+        session: onnxruntime.InferenceSession = runtime.InferenceSession(
             artifact.onnx, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # ONNX Runtime has no public base class of its errors

@@ -53,6 +53,11 @@ def build(
         Dropout rate after each layer.
     l2
         Factor of the sum of squared weights in the loss.
+
+    Examples
+    --------
+    >>> build(128, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((n_frames, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

@@ -1,4 +1,4 @@
-"""Four convolutions over time and frequency, averaged over what is left of time."""
+"""Four convolutions over time and frequency, averaged over time."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def build(
         Dropout rate after each layer; half of it after convolutions.
     l2
         Factor of the sum of squared weights in the loss.
+
+    Examples
+    --------
+    >>> build(104, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

@@ -34,6 +34,11 @@ def build(
         Units of the GRU in each direction.
     dropout
         Dropout rate before the GRU and before the logits.
+
+    Examples
+    --------
+    >>> build(104, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((None, n_features), name="features")
     x = normalization(mean, deviation)(inputs)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emotionrecog import files
 from emotionrecog.errors import ModelError, require_one_of
 from emotionrecog.models import build, require_tensorflow
+from emotionrecog.runtime import onnx_runtime
 
 if TYPE_CHECKING:
     import os
@@ -41,9 +42,9 @@ __all__ = [
 FORMATS: Mapping[str, str] = MappingProxyType(
     {"onnx": ".onnx", "onnx-int8": ".onnx", "keras": ".keras", "litert": ".tflite"}
 )
-"""The formats of `export`, each with how its files end; read-only."""
+"""The formats of `export` and the suffixes of their files; read-only."""
 
-# Under which an ONNX file tells what the network is fed and answers.
+# Key in the metadata of an ONNX file under which the inputs and outputs of the network are stored.
 METADATA_KEY = "emotionrecog"
 
 # Operators that are quantised. Convolutions are not: in 8 bits they took several times as long as
@@ -52,14 +53,20 @@ _QUANTISED = ("MatMul", "LSTM")
 
 
 def with_probabilities(model: keras.Model, temperature: float = 1.0) -> keras.Model:
-    """Return a model that answers probabilities instead of logits.
+    """Return a model that returns probabilities instead of logits.
 
     Parameters
     ----------
     model
-        From features to logits.
+        A network from features to logits.
     temperature
-        What the logits are divided by; above 1 the answers become less confident.
+        Divisor of the logits; above 1 the probabilities become less confident.
+
+    Examples
+    --------
+    >>> from emotionrecog.models import build
+    >>> with_probabilities(build("linear", n_features=4, n_emotions=2)).layers[-1].name
+    'probabilities'
     """
     import keras
 
@@ -70,16 +77,23 @@ def with_probabilities(model: keras.Model, temperature: float = 1.0) -> keras.Mo
 def to_onnx(model: keras.Model, temperature: float) -> bytes:
     """Convert a network from features to logits into an ONNX network to probabilities.
 
-    Its input ``features`` is float32 of shape (batch, n_frames, n_features), batch free, and
-    n_frames too where it is in `model`.
+    Its input ``features`` is float32 of shape (batch, n_frames, n_features). The batch size is
+    free, and n_frames is free if it is in `model`.
+
+    Examples
+    --------
+    ::
+
+        onnxruntime.InferenceSession(to_onnx(model, temperature=1.0))
     """
     import keras
 
     signature = [keras.InputSpec(shape=model.input.shape, dtype="float32", name="features")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        # The converter prints its progress whatever one asks of it.
-        with contextlib.redirect_stdout(io.StringIO()):
+        # The converter prints its progress in any case, and asks NumPy for an alias it dropped.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"In the future .np\.\w+. will be", FutureWarning)
             with_probabilities(model, temperature).export(
                 path, format="onnx", verbose=False, input_signature=signature
             )
@@ -89,8 +103,14 @@ def to_onnx(model: keras.Model, temperature: float) -> bytes:
 def weights_of(model: keras.Model) -> bytes:
     """Return the weights as the contents of a ``.weights.h5`` file.
 
-    Matrices and kernels that half precision holds without loss, as it does after `round_weights`,
-    are in half precision.
+    Matrices and kernels that half precision represents without loss, such as those rounded by
+    `round_weights`, are stored in half precision.
+
+    Examples
+    --------
+    >>> from emotionrecog.models import build
+    >>> len(weights_of(build("linear", n_features=4, n_emotions=2))) > 0
+    True
     """
     import h5py
     import numpy as np
@@ -118,13 +138,22 @@ def weights_of(model: keras.Model) -> bytes:
 def round_weights(model: keras.Model) -> None:
     """Round the matrices and kernels of a network to half precision, for `weights_of`.
 
-    Vectors take little room, and some hold variances of which the small ones count: they stay.
+    Vectors are not rounded: they take little space, and small values of variances matter.
+
+    Examples
+    --------
+    >>> from emotionrecog.models import build
+    >>> model = build("linear", n_features=4, n_emotions=2)
+    >>> round_weights(model)
+    >>> kernel = model.get_weights()[0]
+    >>> bool((kernel == kernel.astype("float16")).all())
+    True
     """
     model.set_weights([_halved(values).astype(values.dtype) for values in model.get_weights()])
 
 
 def _halved(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a matrix or kernel in half precision, and whatever does not fit as it is."""
+    """Return a matrix or kernel in half precision, or unchanged if its values do not fit."""
     import numpy as np
 
     if values.dtype != np.float32 or values.ndim < 2:
@@ -143,7 +172,14 @@ def restore(artifact: Artifact) -> keras.Model:
     Raises
     ------
     ModelError
-        If the network cannot be rebuilt, or the weights are not its own.
+        If the network cannot be rebuilt, or the weights are those of another network.
+
+    Examples
+    --------
+    ::
+
+        model = restore(EmotionRecognizer().artifact)
+        model.summary()
     """
     require_tensorflow()
     n_features, n_emotions = len(artifact.features.feature_names), len(artifact.labels)
@@ -157,7 +193,7 @@ def restore(artifact: Artifact) -> keras.Model:
                 # Keras merely warns of layers that it finds no weights for.
                 warnings.filterwarnings("error", "Skipping", UserWarning)
                 model.load_weights(path)
-    except Exception as error:  # sizes and weights of anybody's make builders fail in any way
+    except Exception as error:  # untrusted sizes and weights can cause any error
         raise ModelError(
             f"the Keras network of recogniser {artifact.name!r} cannot be rebuilt: expected an "
             f"{artifact.architecture!r} of the sizes {dict(artifact.sizes)} and its weights, "
@@ -167,12 +203,12 @@ def restore(artifact: Artifact) -> keras.Model:
 
 
 def _n_weights(path: Path) -> int:
-    """Return how many weights an HDF5 file holds, once it is sure that there is nothing else.
+    """Return the number of weights in an HDF5 file; raise `ValueError` if it contains other things.
 
-    They take four bytes each in a network, and two at least in the file.
+    A weight takes four bytes in a network, and at least two in the file.
 
-    HDF5 can do more than Keras needs: refer to other files, hold less than it says it does
-    (compressed or not at all), objects of Python.
+    HDF5 has features that Keras does not need: references to other files, arrays that are smaller
+    in the file than declared (compressed or missing), Python objects.
     """
     import h5py
 
@@ -214,10 +250,10 @@ _one_at_a_time = threading.Lock()
 
 @contextlib.contextmanager
 def _at_most(n_weights: int) -> Iterator[None]:
-    """Let this thread build a network of so many weights, and stop it at the next.
+    """Let this thread build networks of up to `n_weights` weights, and raise `ValueError` beyond.
 
-    Sizes may be anybody's. Nothing else can tell how large a network they make before its weights
-    are in memory.
+    Sizes may come from an untrusted source, and the number of weights that they imply is not known
+    before the weights are in memory.
     """
     import keras
 
@@ -228,7 +264,7 @@ def _at_most(n_weights: int) -> Iterator[None]:
         if threading.get_ident() == thread:
             left -= math.prod(shape or ())
             if left < 0:
-                raise ValueError(f"a network of more than the {n_weights} weights that there are")
+                raise ValueError(f"a network of more than the {n_weights} weights in the file")
         return add_weight(layer, shape, *args, **options)
 
     with _one_at_a_time:
@@ -245,36 +281,45 @@ def _at_most(n_weights: int) -> Iterator[None]:
 def export(artifact: Artifact, path: str | os.PathLike[str], *, format: str = "onnx") -> None:
     """Write the network of an artefact to one file that other programs use.
 
-    The file appears complete or not at all; one already there is replaced. What the network must be
-    fed and what it answers, the licences of its data and its limits (see `describe`) are in the
-    metadata of an ONNX file, and beside others in a file of the same name and ``.json``.
+    The file appears complete or not at all; an existing one is replaced. The inputs and outputs of
+    the network, the licences of its data and its limits (see `describe`) are written to the
+    metadata of an ONNX file, and for other formats to a file of the same name with ``.json``.
 
     Parameters
     ----------
     artifact
-        What to export, for example ``recognizer.artifact``.
+        The artefact to export, for example ``recognizer.artifact``.
     path
-        Where to. Its ending must be that of the format; its folders are made.
+        The file to write, with the suffix of the format. Missing folders are created.
     format
         One of `FORMATS`:
 
         ``"onnx"``
             Single precision; the network that the library itself uses.
         ``"onnx-int8"``
-            Matrices in 8 bits, quantised while it runs (dynamically).
+            Matrices in 8 bits, with dynamic quantisation of the activations.
         ``"keras"``
             For `emotionrecog.models.load`, or for `keras.saving.load_model` after importing
             `emotionrecog.models.layers`.
         ``"litert"``
-            For LiteRT (TensorFlow Lite) with its built-in operators alone: one window of
+            For LiteRT (TensorFlow Lite), with its built-in operators only: one window of
             ``artifact.window_frames`` frames at a time.
 
     Raises
     ------
     ModelError
-        If what the format needs is not installed, or the network cannot be converted.
+        If a package that the format needs is not installed, or the network cannot be converted.
     ValueError
-        If the format is unknown, or `path` does not end as its files do.
+        If the format is unknown, or `path` has another suffix.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from emotionrecog import EmotionRecognizer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export(EmotionRecognizer().artifact, f"{folder}/emotions.onnx")
+    ...     Path(folder, "emotions.onnx").stat().st_size > 1e6
+    True
     """
     require_one_of("format", format, FORMATS)
     target = Path(path)
@@ -294,7 +339,7 @@ def export(artifact: Artifact, path: str | os.PathLike[str], *, format: str = "o
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:
-    """Return what must be known to use the network of an artefact elsewhere, ready for JSON.
+    """Return a description for using the network elsewhere, ready for JSON.
 
     Returns
     -------
@@ -328,13 +373,14 @@ def _onnx(artifact: Artifact) -> bytes:
 
 def _int8(artifact: Artifact) -> bytes:
     _require_onnx()
+    onnx_runtime()  # before its submodule, which imports it
     from onnxruntime.quantization import QuantType, quant_pre_process, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
-        given, prepared, quantised = (Path(folder, f"{name}.onnx") for name in "abc")
-        given.write_bytes(artifact.onnx)
+        original, prepared, quantised = (Path(folder, f"{name}.onnx") for name in "abc")
+        original.write_bytes(artifact.onnx)
         try:
-            quant_pre_process(given, prepared, skip_optimization=True, skip_symbolic_shape=True)
+            quant_pre_process(original, prepared, skip_optimization=True, skip_symbolic_shape=True)
             quantize_dynamic(
                 prepared,
                 quantised,

@@ -16,6 +16,8 @@ import tensorflow as tf
 from keras import ops
 from typing_extensions import override
 
+from emotionrecog.errors import require_one_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     The results are those of `keras.layers.BatchNormalization`, except for the moving variance: the
     kernel returns the unbiased variance, larger by n / (n - 1) over n values. On a CPU, a step of a
     small convolutional network takes about two thirds of the time.
+
+    Examples
+    --------
+    >>> FusedBatchNormalization()(keras.Input((8, 8, 3))).shape
+    (None, 8, 8, 3)
     """
 
     @override
@@ -69,6 +76,11 @@ class FusedGRU(keras.layers.GRU):
     Results and weights are those of `keras.layers.GRU` with its default options. The converter
     turns the steps of Keras' GRU into a loop, which takes ONNX Runtime more than ten times as long
     as its own GRU.
+
+    Examples
+    --------
+    >>> FusedGRU(4, return_sequences=True)(keras.Input((None, 3))).shape
+    (None, None, 4)
     """
 
     def __init__(self, units: int, **options: Any) -> None:
@@ -104,6 +116,12 @@ class PaddingMask(keras.layers.Layer):
 
     The mask is 1 up to the last frame that is not all zeros, and 0 after it, of shape
     (batch, n_frames, 1). In a clip of zeros, the first frame counts.
+
+    Examples
+    --------
+    >>> features = np.array([[[1.0], [0.0], [2.0], [0.0]]], dtype=np.float32)
+    >>> np.asarray(PaddingMask()(features))[0, :, 0].tolist()
+    [1.0, 1.0, 1.0, 0.0]
     """
 
     def __init__(self, **options: Any) -> None:
@@ -120,7 +138,15 @@ class PaddingMask(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("emotionrecog")
 class ReverseFrames(keras.layers.Layer):
-    """Reverse the frames of each clip within its own length; padding stays at the end."""
+    """Reverse the frames of each clip within its own length; padding stays at the end.
+
+    Examples
+    --------
+    >>> frames = np.array([[[1.0], [2.0], [3.0], [0.0]]], dtype=np.float32)
+    >>> mask = PaddingMask()(frames)
+    >>> np.asarray(ReverseFrames()(frames, mask))[0, :, 0].tolist()
+    [3.0, 2.0, 1.0, 0.0]
+    """
 
     @override
     def call(self, frames: Any, mask: Any) -> Any:
@@ -140,6 +166,12 @@ def normalization(
 
     The statistics, two numbers or two for each feature, are arguments of the network rather than
     weights, so that they are readable in the artefact's description.
+
+    Examples
+    --------
+    >>> layer = normalization(10.0, 2.0)
+    >>> np.asarray(layer(np.array([[12.0]], dtype=np.float32))).tolist()
+    [[1.0]]
     """
     if isinstance(mean, int | float) and isinstance(deviation, int | float):
         scale, offset = 1.0 / deviation, -mean / deviation
@@ -154,7 +186,14 @@ def normalization(
 def normalized(
     inputs: Any, mean: float | Sequence[float], deviation: float | Sequence[float]
 ) -> tuple[Any, Any]:
-    """Normalise features, leave padding zero, and return them with their mask."""
+    """Normalise features, leave padding zero, and return them with their mask.
+
+    Examples
+    --------
+    >>> features, mask = normalized(keras.Input((None, 3)), mean=10.0, deviation=2.0)
+    >>> features.shape, mask.shape
+    ((None, None, 3), (None, None, 1))
+    """
     mask = PaddingMask(name="mask")(inputs)
     return within(normalization(mean, deviation)(inputs), mask), mask
 
@@ -168,6 +207,13 @@ def within(x: Any, mask: Any) -> Any:
         Frames of shape (batch, n_frames, n), or images of shape (batch, n_frames, n_bands, n).
     mask
         Shape (batch, n_frames, 1).
+
+    Examples
+    --------
+    >>> frames = np.ones((1, 3, 1), dtype=np.float32)
+    >>> mask = np.array([[[1.0], [1.0], [0.0]]], dtype=np.float32)
+    >>> np.asarray(within(frames, mask))[0, :, 0].tolist()
+    [1.0, 1.0, 0.0]
     """
     if len(x.shape) == 4:
         mask = keras.layers.Reshape((-1, 1, 1))(mask)
@@ -184,6 +230,13 @@ def pool(x: Any, mask: Any, n_frames: int, n_bands: int = 1) -> tuple[Any, Any]:
     -------
     tuple of tensors
         The pooled `x`, and its mask.
+
+    Examples
+    --------
+    >>> frames = np.array([[[1.0], [3.0], [2.0]]], dtype=np.float32)
+    >>> pooled, _ = pool(frames, np.ones((1, 3, 1), dtype=np.float32), 2)
+    >>> np.asarray(pooled)[0, :, 0].tolist()
+    [3.0, 2.0]
     """
     if len(x.shape) == 4:
         x = keras.layers.MaxPooling2D((n_frames, n_bands), padding="same")(x)
@@ -217,10 +270,15 @@ def recurrent(
     ------
     ValueError
         If the cell is unknown.
+
+    Examples
+    --------
+    >>> x, mask = normalized(keras.Input((None, 3)), 0.0, 1.0)
+    >>> recurrent(x, mask, 4).shape
+    (None, None, 8)
     """
     layers = {"lstm": keras.layers.LSTM, "gru": FusedGRU}
-    if cell not in layers:
-        raise ValueError(f"`cell` must be one of {', '.join(layers)}, got {cell!r}")
+    require_one_of("cell", cell, layers)
 
     def run(frames: Any) -> Any:
         options = {"return_sequences": True, "kernel_regularizer": decay(l2)}
@@ -233,7 +291,13 @@ def recurrent(
 
 
 def attend(frames: Any, units: int, mask: Any = None) -> Any:
-    """Average frames of shape (batch, n_frames, n) over time, weighted by attention."""
+    """Average frames of shape (batch, n_frames, n) over time, weighted by attention.
+
+    Examples
+    --------
+    >>> attend(keras.Input((None, 3)), units=4).shape
+    (None, 3)
+    """
     hidden = keras.layers.Dense(units, activation="tanh")(frames)
     scores = keras.layers.Dense(1)(hidden)
     if mask is not None:  # far below any score, so that the softmax is 0 there
@@ -243,13 +307,25 @@ def attend(frames: Any, units: int, mask: Any = None) -> Any:
 
 
 def convolve(x: Any, filters: int, stride: int = 1) -> Any:
-    """Convolve images by 3×3 and normalise."""
+    """Convolve images by 3×3 and normalise.
+
+    Examples
+    --------
+    >>> convolve(keras.Input((8, 8, 1)), filters=4, stride=2).shape
+    (None, 4, 4, 4)
+    """
     x = keras.layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
     return FusedBatchNormalization()(x)
 
 
 def residual(x: Any, filters: int) -> Any:
-    """Apply two 3×3 convolutions beside a 1×1 shortcut."""
+    """Apply two 3×3 convolutions beside a 1×1 shortcut.
+
+    Examples
+    --------
+    >>> residual(keras.Input((8, 8, 1)), filters=4).shape
+    (None, 8, 8, 4)
+    """
     shortcut = keras.layers.Conv2D(filters, 1, use_bias=False)(x)
     y = keras.layers.Activation("relu")(convolve(x, filters))
     y = keras.layers.Add()([shortcut, convolve(y, filters)])
@@ -260,6 +336,11 @@ def recurrent_answer(frames: Any, n_emotions: int, dropout: float, units: int) -
     """Compute logits from frames of shape (batch, n_frames, n) with a recurrent layer.
 
     A hidden layer, a bidirectional GRU, and the attended average and the maximum of its frames.
+
+    Examples
+    --------
+    >>> recurrent_answer(keras.Input((None, 3)), n_emotions=8, dropout=0.3, units=4).shape
+    (None, 8)
     """
     x = keras.layers.Dense(2 * units, activation="relu")(frames)
     x = keras.layers.Dropout(dropout)(x)
@@ -269,13 +350,27 @@ def recurrent_answer(frames: Any, n_emotions: int, dropout: float, units: int) -
 
 
 def average(frames: Any, mask: Any) -> Any:
-    """Average frames of shape (batch, n_frames, n), zeros in padding, over each clip's length."""
+    """Average frames of shape (batch, n_frames, n), zeros in padding, over each clip's length.
+
+    Examples
+    --------
+    >>> frames = np.array([[[1.0], [3.0], [0.0]]], dtype=np.float32)
+    >>> mask = np.array([[[1.0], [1.0], [0.0]]], dtype=np.float32)
+    >>> np.asarray(average(frames, mask)).tolist()
+    [[2.0]]
+    """
     frames = ops.cast(frames, "float32")  # half precision would lose digits in long sums
     return ops.sum(frames, axis=1) / ops.sum(mask, axis=1)
 
 
 def logits(x: Any, n_emotions: int, l2: float = 0.0) -> Any:
-    """Return the logits, in single precision even if the other layers use half precision."""
+    """Return the logits, in single precision even if the other layers use half precision.
+
+    Examples
+    --------
+    >>> logits(keras.Input((16,)), n_emotions=8).shape
+    (None, 8)
+    """
     dense = keras.layers.Dense(
         n_emotions, kernel_regularizer=decay(l2), dtype="float32", name="logits"
     )
@@ -283,12 +378,25 @@ def logits(x: Any, n_emotions: int, l2: float = 0.0) -> Any:
 
 
 def decay(l2: float) -> keras.regularizers.Regularizer | None:
-    """Return the regulariser that adds ``l2`` times the sum of squared weights to the loss."""
+    """Return the regulariser that adds ``l2`` times the sum of squared weights to the loss.
+
+    Examples
+    --------
+    >>> decay(0.0) is None, float(decay(0.5)(np.array([2.0])))
+    (True, 2.0)
+    """
     return keras.regularizers.L2(l2) if l2 else None
 
 
 def mean_and_deviation(x: Any, axis: int) -> list[Any]:
-    """Return the mean and the standard deviation along an axis."""
+    """Return the mean and the standard deviation along an axis.
+
+    Examples
+    --------
+    >>> mean, deviation = mean_and_deviation(np.array([[1.0, 3.0]], dtype=np.float32), axis=1)
+    >>> round(float(mean[0]), 3), round(float(deviation[0]), 3)
+    (2.0, 1.0)
+    """
     mean = ops.mean(x, axis=axis, keepdims=True)
     variance = ops.mean(ops.square(x - mean), axis=axis)
     return [ops.squeeze(mean, axis=axis), ops.sqrt(variance + 1e-5)]

@@ -37,6 +37,11 @@ def build(
         Statistics of the training features: two numbers, or two for each feature.
     l2
         Factor of the sum of squared weights in the loss, where Keras trains it.
+
+    Examples
+    --------
+    >>> build(240, 8).output_shape
+    (None, 8)
     """
     inputs = layers.Input((None, n_features), name="features")
     x, mask = normalized(inputs, mean, deviation)

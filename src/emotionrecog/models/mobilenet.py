@@ -1,14 +1,15 @@
-"""A small MobileNetV3 over log-mel frames, read out three times in the middle of the network.
+"""A small MobileNetV3 over log-mel frames, with three heads on its middle layers.
 
 The convolutional part, the trunk, is that of EfficientAT's ``mn04`` [1]_ up to its twelfth block
-(148 k parameters), so that it can start from the weights trained on AudioSet. What tells emotions
-is in the middle of such a network, so blocks there are read out, channel × frequency kept, by three
-heads that err on different clips and whose answers are averaged:
+(148 k parameters), so that it can start from the weights trained on AudioSet. The middle layers of
+such a network contain the most information about emotions. Three heads take the outputs of middle
+blocks, with the axes of channels and frequency; they make different mistakes, and their
+log-probabilities are averaged:
 
-- one hidden layer over the mean and the deviation over time of blocks 4, 6, 8, 10 and 12, which do
-  not know what came first;
+- one hidden layer over the mean and the deviation over time of blocks 4, 6, 8, 10 and 12, which
+  ignores the order of frames;
 - a bidirectional GRU with attention over the time steps, of 0.16 s, of blocks 6, 10 and 12;
-- two residual blocks of convolutions over the images that blocks 6, 10 and 12 give, then a GRU with
+- two residual blocks of convolutions over the images of blocks 6, 10 and 12, then a GRU with
   attention as before.
 
 References
@@ -46,12 +47,12 @@ __all__ = ["build", "load_audioset_weights", "split"]
 
 
 class _Block(NamedTuple):
-    """One inverted residual: widths, kernel and stride of its depthwise convolution."""
+    """An inverted residual block: widths, kernel and stride of its depthwise convolution."""
 
     kernel: int
     expanded: int
     out: int
-    squeezed: int  # width of the squeeze-excitation, 0 where the block has none
+    squeezed: int  # width of the squeeze-excitation, 0 for none
     stride: int
 
 
@@ -74,7 +75,7 @@ _LAST_RELU_BLOCK = 6  # hard-swish from there on
 _POOLED_TAPS = (4, 6, 8, 10, 12)
 _FRAME_TAPS = (6, 10, 12)
 
-# Where the trunk ends, and which of it each head is given.
+# The output layers of the trunk, and the one that is the input of each head.
 _READINGS = ("pooled", "frames")
 _HEADS = {
     "pooled_head": "pooled",
@@ -86,10 +87,10 @@ _HEADS = {
 def _convolve(
     x: Any, name: str, filters: int, kernel: int, stride: int = 1, activation: str | None = None
 ) -> Any:
-    """Convolve, normalise, activate; depthwise where `filters` is 0.
+    """Convolve, normalise and activate; depthwise if `filters` is 0.
 
-    Strided convolutions are padded by (kernel - 1) / 2 on both sides, as PyTorch does it;
-    TensorFlow's "same" would pad the end only.
+    Strided convolutions are padded by (kernel - 1) / 2 on both sides, as in PyTorch; TensorFlow's
+    "same" would pad the end only.
     """
     padding = "same"
     if stride > 1:
@@ -123,6 +124,12 @@ def backbone(x: Any) -> list[Any]:
     -------
     list of tensors
         The outputs of the stem and of the blocks, in order; block i is at index i.
+
+    Examples
+    --------
+    >>> outputs = backbone(keras.Input((None, 64, 1)))
+    >>> len(outputs), outputs[12].shape
+    (13, (None, None, 4, 48))
     """
     x = _convolve(x, "stem", _STEM_CHANNELS, 3, stride=2, activation="hard_swish")
     outputs = [x]
@@ -166,14 +173,20 @@ def build(
     mean, deviation
         Statistics of the training features.
     dropout, hidden
-        Of the head over pooled values: fraction that each training step hides, hidden units.
+        Dropout rate and number of hidden units of the head over pooled values.
     recurrent, recurrent_dropout
-        Of the head over time: units of the GRU in each direction, fraction that each training step
-        hides.
+        Units of the GRU in each direction, and dropout rate, of the head over time.
     filters, convolutional, convolutional_dropout
-        Of the head over images: channels of the first residual block, of which the second has twice
-        as many, or 0 to leave the head out; units of its GRU; fraction that each training step
-        hides, and half of it of what the head is given.
+        Channels of the first residual block of the head over images, or 0 for a network without
+        this head (the second block has twice as many); units of its GRU; its dropout rate, half of
+        which is applied to its input.
+
+    Examples
+    --------
+    ::
+
+        model = build(104, 8)
+        load_audioset_weights(model, "mn04.npz")
     """
     inputs = layers.Input((None, n_features), name="features")
     # EfficientAT divides by about twice the standard deviation of its training data.
@@ -205,13 +218,14 @@ def build(
 
 
 def _in_step(images: list[Any]) -> list[Any]:
-    """Flatten images to frames at the pace of the slowest, two frames of a faster one in one."""
+    """Flatten images to frames of the lowest frame rate; join pairs of frames of faster ones."""
     slowest = min(image.shape[2] for image in images)  # strides halve bands and frames alike
     frames = []
     for image in images:
         frame = layers.Reshape((-1, image.shape[2] * image.shape[3]))(image)
         if image.shape[2] > slowest:
-            second = layers.ZeroPadding1D((0, 1))(frame)[:, 1::2]  # an odd one has none
+            # The last frame of an odd number has no second one.
+            second = layers.ZeroPadding1D((0, 1))(frame)[:, 1::2]
             frames.append(frame[:, ::2])
             frames.append(second)
         else:
@@ -220,16 +234,16 @@ def _in_step(images: list[Any]) -> list[Any]:
 
 
 def _out_of_step(frames: Any, images: list[Any]) -> list[Any]:
-    """Make frames images again, like those that `_in_step` made frames of."""
+    """Turn the frames of `_in_step` back into images."""
     slowest = min(image.shape[2] for image in images)
-    found, first = [], 0
+    restored, first = [], 0
     for image in images:
         n_at_once = 2 if image.shape[2] > slowest else 1
         n_values = n_at_once * image.shape[2] * image.shape[3]
         values = frames[:, :, first : first + n_values]
-        found.append(layers.Reshape((-1, *image.shape[2:]))(values))
+        restored.append(layers.Reshape((-1, *image.shape[2:]))(values))
         first += n_values
-    return found
+    return restored
 
 
 def _pooled_head(
@@ -248,7 +262,7 @@ def _recurrent_head(
 ) -> keras.Model:
     x = inputs = layers.Input(shape)
     x = layers.BatchNormalization()(x)
-    # A value is hidden in all frames of a clip or in none.
+    # A feature is dropped in all frames of a clip or in none.
     x = layers.SpatialDropout1D(dropout)(x)
     answer = recurrent_answer(x, n_emotions, dropout, units)
     return keras.Model(inputs, answer, name="recurrent_head")
@@ -274,12 +288,12 @@ def _convolutional_head(
 
 
 def load_audioset_weights(model: keras.Model, path: str | PathLike[str]) -> None:
-    """Set the convolutional part to EfficientAT's ``mn04`` weights.
+    """Set the weights of the convolutional part to those of EfficientAT's ``mn04``.
 
     Parameters
     ----------
     model
-        As `build` made it.
+        A network returned by `build`.
     path
         A ``.npz`` with the tensors of the PyTorch state dict under their names.
 
@@ -288,7 +302,13 @@ def load_audioset_weights(model: keras.Model, path: str | PathLike[str]) -> None
     FileNotFoundError
         If there is no such file.
     ModelError
-        If it is no ``.npz``, or a tensor is missing or has another shape.
+        If the file is not a ``.npz``, or a tensor is missing or has another shape.
+
+    Examples
+    --------
+    ::
+
+        load_audioset_weights(build(104, 8), "mn04.npz")
     """
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as tensors:
@@ -299,10 +319,10 @@ def load_audioset_weights(model: keras.Model, path: str | PathLike[str]) -> None
         ) from error
     for name, values in pairs:
         layer = model.get_layer(name)
-        found, expected = [v.shape for v in values], [tuple(w.shape) for w in layer.weights]
-        if found != expected:
+        shapes, expected = [v.shape for v in values], [tuple(w.shape) for w in layer.weights]
+        if shapes != expected:
             raise ModelError(
-                f"{path}: layer {name} needs tensors of the shapes {expected}, found {found}; "
+                f"{path}: layer {name} needs tensors of the shapes {expected}, found {shapes}; "
                 "expected the weights of EfficientAT mn04"
             )
         layer.set_weights(values)
@@ -314,35 +334,44 @@ def split(model: keras.Model, n_frames: int) -> tuple[keras.Model, keras.Model]:
     Parameters
     ----------
     model
-        As `build` made it.
+        A network returned by `build`.
     n_frames
-        Length of all features that the trunk will be asked about.
+        Number of frames of all inputs of the trunk.
 
     Returns
     -------
     trunk
-        From features of shape (batch, n_frames, n_features) to all that the heads need to know of
-        them, shape (batch, n_values).
+        From features of shape (batch, n_frames, n_features) to the inputs of the heads, flattened
+        to shape (batch, n_values).
     heads
         From there to the logits of each head, shape (batch, n_heads, n_emotions).
+
+    Examples
+    --------
+    ::
+
+        trunk, heads = split(build(104, 8), 256)
+        logits = heads(trunk(features))
     """
     features = keras.Input((n_frames, model.input.shape[-1]))
     readings = keras.Model(model.input, [model.get_layer(name).output for name in _READINGS])
     outputs = readings(features)
     inputs = keras.Input((sum(math.prod(x.shape[1:]) for x in outputs),))
-    given, first = {}, 0
+    head_inputs, first = {}, 0
     for name, x in zip(_READINGS, outputs, strict=True):
         values = inputs[:, first : first + math.prod(x.shape[1:])]
-        given[name] = layers.Reshape(x.shape[1:])(values)
+        head_inputs[name] = layers.Reshape(x.shape[1:])(values)
         first += values.shape[1]
     heads = {layer.name: layer for layer in model.layers if layer.name in _HEADS}
-    logits = [heads[name](given[reading]) for name, reading in _HEADS.items() if name in heads]
+    logits = [
+        heads[name](head_inputs[reading]) for name, reading in _HEADS.items() if name in heads
+    ]
     flat = layers.Concatenate()([layers.Flatten()(x) for x in outputs])
     return keras.Model(features, flat), keras.Model(inputs, ops.stack(logits, axis=1))
 
 
 def _named_weights(tensors: Any) -> list[tuple[str, list[NDArray[np.float32]]]]:
-    """Pair the names of layers with EfficientAT's tensors, turned as Keras keeps them."""
+    """Pair the names of layers with EfficientAT's tensors, transposed to the order of Keras."""
 
     def get(name: str) -> NDArray[np.float32]:
         return np.asarray(tensors[name], dtype=np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
@@ -57,6 +57,13 @@ class Adaptation(Generic[R]):
     speakers_apart
         Whether the speakers of these clips were seen in neither training. If not, the metrics apply
         to known speakers only, and the reports say so.
+
+    Examples
+    --------
+    ::
+
+        adaptation = adapt(EmotionRecognizer(), datasets.from_source("my_recordings"))
+        adaptation.after.corpora[0].uar - adaptation.before.corpora[0].uar
     """
 
     recognizer: R
@@ -140,6 +147,33 @@ def continued(recognizer: Artifact | HasArtifact, **changes: Any) -> Recipe:
     return dataclasses.replace(recipe, **(fixed | changes))
 
 
+@overload
+def adapt(
+    recognizer: Artifact | HasArtifact,
+    utterances: Sequence[Utterance],
+    held_out: Sequence[Utterance] | None = ...,
+    *,
+    name: str | None = ...,
+    epochs: int = ...,
+    learning_rate: float = ...,
+    pull: float = ...,
+    seed: int = ...,
+    n_jobs: int = ...,
+) -> Adaptation[Engine]: ...
+@overload
+def adapt(
+    recognizer: Artifact | HasArtifact,
+    utterances: Sequence[Utterance],
+    held_out: Sequence[Utterance] | None = ...,
+    *,
+    name: str | None = ...,
+    epochs: int = ...,
+    learning_rate: float = ...,
+    pull: float = ...,
+    seed: int = ...,
+    n_jobs: int = ...,
+    build: Callable[[Artifact], R],
+) -> Adaptation[R]: ...
 def adapt(
     recognizer: Artifact | HasArtifact,
     utterances: Sequence[Utterance],
@@ -151,8 +185,8 @@ def adapt(
     pull: float = 0.3,
     seed: int = 0,
     n_jobs: int = -1,
-    build: Callable[[Artifact], R] = Engine,  # type: ignore[assignment]
-) -> Adaptation[R]:
+    build: Callable[[Artifact], Any] = Engine,
+) -> Adaptation[Any]:
     """Fit the last layers of a recogniser to a few clips of the user's own.
 
     Only the layers called ``logits`` are trained; the layers before them and the statistics of
@@ -195,6 +229,17 @@ def adapt(
         on can be used.
     ModelError
         If TensorFlow is missing, or the Keras network of the recogniser cannot be rebuilt.
+
+    Examples
+    --------
+    ::
+
+        from emotionrecog import EmotionRecognizer, datasets
+        from emotionrecog.training import adapt
+
+        adaptation = adapt(EmotionRecognizer(), datasets.from_source("my_recordings"))
+        print(adaptation)
+        EmotionRecognizer(adaptation.artifact).save("adapted")
     """
     models.require_tensorflow()
     from emotionrecog.models import export

@@ -26,10 +26,11 @@ import numpy as np
 
 from emotionrecog import datasets, evaluation, models
 from emotionrecog.datasets import EMOTIONS, LABEL_SETS
-from emotionrecog.errors import DatasetError
+from emotionrecog.errors import DatasetError, require_number, require_one_of
 from emotionrecog.features import FeatureSpec, Statistics, as_spec
 from emotionrecog.features.extraction import extract_corpus
 from emotionrecog.splits.dividing import hold_out_speakers
+from emotionrecog.text import count
 from emotionrecog.training.data import require_apart, statistics_of
 from emotionrecog.training.recipe import Recipe
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Parts", "evaluate_model", "preprocess_data", "train_model"]
 
-# Features whose bands share a mean and a deviation; some networks take no others.
+# Features whose bands share a mean and a deviation, which some networks require.
 _ON_ONE_SCALE = (("log_mel",), ("mel_db",))
 
 
@@ -64,6 +65,17 @@ class Part:
         The utterance of each row, with its path and speaker.
     spec
         The measured features.
+
+    Examples
+    --------
+    >>> Part(
+    ...     features=np.zeros((1, 4, 2), dtype=np.float32),
+    ...     labels=np.array([0]),
+    ...     emotions=("sad",),
+    ...     utterances=(datasets.Utterance("a.wav", "sad", corpus="mine", speaker="mine/1"),),
+    ...     spec=FeatureSpec(),
+    ... )
+    Part(features of shape (1, 4, 2), 1 speaker)
     """
 
     features: NDArray[np.float32]
@@ -83,11 +95,19 @@ class Part:
 
     def __repr__(self) -> str:
         """Return the shape and the number of speakers, without the arrays."""
-        return f"Part(features of shape {self.features.shape}, {len(self.speakers)} speakers)"
+        speakers = count(len(self.speakers), "speaker")
+        return f"Part(features of shape {self.features.shape}, {speakers})"
 
 
 class Parts(NamedTuple):
-    """The result of `preprocess_data`; no speaker is in two parts."""
+    """The result of `preprocess_data`; no speaker is in two parts.
+
+    Examples
+    --------
+    ::
+
+        train, validation, test = preprocess_data("corpora/ravdess")
+    """
 
     train: Part
     validation: Part
@@ -111,21 +131,21 @@ def preprocess_data(
     Parameters
     ----------
     dataset_path
-        The folder of a corpus, or one that holds a folder of each; or utterances, such as
-        `emotionrecog.datasets.from_table` reads.
+        The folder of a corpus, or one with a folder for each corpus; or utterances, such as
+        `emotionrecog.datasets.from_table` returns.
     corpus
-        Which of `emotionrecog.datasets.CORPORA` it is, where the folder is not called like it.
+        Name in `emotionrecog.datasets.CORPORA`, if the folder has another name.
     features
-        What to measure, or a name in `emotionrecog.features.PRESETS`. All clips must come out
-        equally long: a spec with `n_frames` or `functionals`. What normalises by corpus uses the
-        training part alone.
+        The features to compute, or a name in `emotionrecog.features.PRESETS`. All clips must get
+        the same length: a spec with `n_frames` or `functionals`. Normalisation by corpus uses the
+        statistics of the training part only.
     label_set
-        One of `emotionrecog.datasets.LABEL_SETS`, to tell fewer emotions apart.
+        One of `emotionrecog.datasets.LABEL_SETS`, to distinguish fewer emotions.
     validation_share, test_share
-        Shares of the speakers of each corpus, at least one; of corpora of one or two speakers
-        nobody, unless there are no others.
+        Shares of the speakers of each corpus, at least one speaker; corpora of one or two speakers
+        are used for training only, unless there are no others.
     seed
-        Of who is in which part.
+        Random seed of the division of the speakers.
     cache, n_jobs
         As in `emotionrecog.features.extraction.extract_corpus`.
 
@@ -142,12 +162,23 @@ def preprocess_data(
     DatasetError
         If there is no corpus in it, or there are fewer than three speakers.
     ValueError
-        If a name is unknown, or the spec leaves clips of different lengths.
+        If a name is unknown, or the spec gives clips of different lengths.
+
+    See Also
+    --------
+    train_model : Fits a network to the parts.
+
+    Examples
+    --------
+    ::
+
+        train, validation, test = preprocess_data("corpora/ravdess", label_set="four")
+        train.features.shape, train.speakers
     """
     spec = as_spec(features)
     if spec.n_frames is None and not spec.functionals:
         raise ValueError(
-            "`features` must bring all clips to one length: a spec with `n_frames`, such as "
+            "`features` must give all clips the same length: a spec with `n_frames`, such as "
             "dataclasses.replace(spec, n_frames=87), or with `functionals`"
         )
     if isinstance(dataset_path, str | os.PathLike):
@@ -155,19 +186,16 @@ def preprocess_data(
     else:
         utterances = list(dataset_path)
     if label_set is not None:
-        if label_set not in LABEL_SETS:
-            raise ValueError(
-                f"`label_set` must be one of {', '.join(LABEL_SETS)}, got {label_set!r}"
-            )
+        require_one_of("label_set", label_set, LABEL_SETS)
         utterances = list(LABEL_SETS[label_set].apply(utterances).utterances)
     acted = {utterance.emotion for utterance in utterances}
     emotions = tuple(emotion for emotion in EMOTIONS if emotion in acted)
-    divided = _divided(utterances, validation_share, test_share, seed)
+    divisions = _divided(utterances, validation_share, test_share, seed)
     parts: list[Part] = []
     statistics: Statistics | None = None
-    for given in divided:
-        measured = extract_corpus(given, spec, statistics=statistics, cache=cache, n_jobs=n_jobs)
-        statistics = measured.statistics  # of the first, the training part
+    for division in divisions:
+        measured = extract_corpus(division, spec, statistics=statistics, cache=cache, n_jobs=n_jobs)
+        statistics = measured.statistics  # those of the training part, which is the first
         stacked = measured.stack()
         parts.append(
             Part(
@@ -185,17 +213,16 @@ def _divided(
     utterances: list[Utterance], validation_share: float, test_share: float, seed: int
 ) -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):
-        if not 0 < share < 1:
-            raise ValueError(f"`{name}` must be between 0 and 1, got {share!r}")
+        require_number(name, share, 0, 1, open_low=True, open_high=True)
     speakers = {utterance.speaker for utterance in utterances}
     if len(speakers) < 3:
         raise DatasetError(
-            "training, validation and test must not share a speaker, which takes three of them; "
-            f"found {', '.join(sorted(speakers))}. Give corpora of more speakers together, or use "
-            "EmotionRecognizer.train, which can do without validation"
+            "training, validation and test must not share speakers, which needs three speakers; "
+            f"found {', '.join(sorted(speakers))}. Combine corpora with more speakers, or use "
+            "EmotionRecognizer.train, which does not need a validation set"
         )
     rest, test = hold_out_speakers(utterances, test_share, seed)
-    # As a share of everybody, of whom some are gone.
+    # The share of all speakers, as a share of those that are not in the test part.
     train, validation = hold_out_speakers(rest, min(0.9, validation_share / (1 - test_share)), seed)
     return train, validation, test
 
@@ -212,7 +239,7 @@ def train_model(
     seed: int = 0,
     **sizes: Any,
 ) -> keras.Model:
-    """Fit a network, stop when it gets no better on the validation part, keep the best weights.
+    """Fit a network with early stopping on the validation part, and keep the best weights.
 
     Emotions count equally, however many clips each has.
 
@@ -220,26 +247,27 @@ def train_model(
     ----------
     model
         A Keras network from features to logits or probabilities, or the name of an architecture
-        out of `emotionrecog.models.ARCHITECTURES`. One that is compiled keeps its optimiser and
-        its loss, which must take numbers of emotions.
+        in `emotionrecog.models.ARCHITECTURES`. A compiled network keeps its optimiser and its
+        loss, which must take indices of emotions.
     train, validation
-        As `preprocess_data` makes them.
+        Parts returned by `preprocess_data`.
     epochs, batch_size
-        Passes over the training part at most, clips in a step.
+        Largest number of passes over the training part, number of clips in a batch.
     patience
-        Epochs without a lower loss on the validation part after which it stops.
+        Number of epochs without a higher UAR (or, at the same UAR, a lower loss) on the validation
+        part after which training stops.
     learning_rate
-        Of Adam.
+        Largest learning rate of Adam.
     seed
-        Of new weights, of dropout and of the order of the clips.
+        Random seed of new weights, dropout and the order of the clips.
     **sizes
-        Of an architecture by name; see the ``build`` of its module.
+        Sizes of an architecture by name; see the ``build`` of its module.
 
     Returns
     -------
     keras.Model
-        The network that was given, or the new one; ``model.history.history`` holds what each epoch
-        came to.
+        The network that was passed, or the new one; ``model.history.history`` contains the metrics
+        of each epoch.
 
     Raises
     ------
@@ -248,8 +276,15 @@ def train_model(
     ModelError
         If TensorFlow is missing.
     ValueError
-        If the network is not for these features or for as many emotions, or `sizes` are given
-        beside a network.
+        If the network does not take these features or return as many emotions, or `sizes` are
+        given in addition to a network.
+
+    Examples
+    --------
+    ::
+
+        train, validation, test = preprocess_data("corpora/ravdess")
+        model = train_model("cnn1d", train, validation, epochs=20, dropout=0.2)
     """
     models.require_tensorflow()
     import keras
@@ -262,7 +297,7 @@ def train_model(
     if isinstance(model, str):
         network = _built(model, train, sizes)
     elif sizes:
-        raise ValueError(f"`model` is built already, so that {', '.join(sizes)} cannot be chosen")
+        raise ValueError(f"`model` is a network already, so {', '.join(sizes)} cannot be set")
     else:
         network = model
     probable = _answers_probabilities(network, train)
@@ -307,44 +342,50 @@ def _built(architecture: str, train: Part, sizes: dict[str, Any]) -> keras.Model
 
 
 def _answers_probabilities(model: keras.Model, part: Part) -> bool:
-    """Say whether the network answers probabilities, once it is sure that it answers at all."""
+    """Return whether the network returns probabilities; raise `ValueError` if it fails."""
     try:
         answers = np.asarray(model(part.features[:4], training=False))
     except Exception as error:  # Keras raises what its layers raise
         raise ValueError(
-            f"`model` must take features of shape {part.features.shape[1:]}, as the part has them, "
-            f"and failed: {error}"
+            f"`model` must take the features of the part, of shape {part.features.shape[1:]}, "
+            f"but failed: {error}"
         ) from error
     if answers.shape[1:] != (len(part.emotions),):
         raise ValueError(
-            f"`model` must answer {len(part.emotions)} numbers for each clip, one for each of "
-            f"{', '.join(part.emotions)}; it answers an array of shape {answers.shape}"
+            f"`model` must return {len(part.emotions)} numbers for each clip, one for each of "
+            f"{', '.join(part.emotions)}, got an array of shape {answers.shape}"
         )
     return bool((answers >= 0).all() and np.allclose(answers.sum(axis=1), 1.0, atol=1e-3))
 
 
 def evaluate_model(model: keras.Model, test: Part, *, batch_size: int = 32) -> Report:
-    """Measure a network on the speakers of a part.
+    """Evaluate a network on the speakers of a part.
 
     Parameters
     ----------
     model
-        As `train_model` returns it.
+        A network, such as `train_model` returns.
     test
-        As `preprocess_data` makes it.
+        A part returned by `preprocess_data`.
     batch_size
-        Clips that are judged at once.
+        Number of clips that are predicted together.
 
     Returns
     -------
     Report
-        ``print`` lays it out: figures with their intervals, precision, recall and F1 of each
-        emotion, and the confusion matrix, which is also in ``report.corpora[0].confusion``.
+        Metrics with their intervals, precision, recall and F1 of each emotion, and the confusion
+        matrix, which is also in ``report.corpora[0].confusion``; ``print`` lays it out.
 
     Raises
     ------
     ValueError
-        If the network is not for these features or for as many emotions.
+        If the network does not take these features or return as many emotions.
+
+    Examples
+    --------
+    ::
+
+        print(evaluate_model(model, test))
     """
     probable = _answers_probabilities(model, test)
     answers = np.asarray(model.predict(test.features, batch_size=batch_size, verbose=0), np.float64)

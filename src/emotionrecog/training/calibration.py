@@ -112,6 +112,16 @@ def calibrate(
         If TensorFlow is missing, or the Keras network of the recogniser cannot be rebuilt.
     ValueError
         If the predictions have other emotions than the recogniser.
+
+    Examples
+    --------
+    ::
+
+        from emotionrecog import EmotionRecognizer, datasets
+        from emotionrecog.training.calibration import calibrate, summary
+
+        artifact = calibrate(EmotionRecognizer.load("mine"), datasets.read("corpora/savee"))
+        print(summary(artifact))
     """
     from emotionrecog.models import export
 
@@ -374,40 +384,44 @@ def _checked(table: _Table) -> list[dict[str, Any]]:
     inside = np.zeros((len(_CHECKED), *after.shape), dtype=bool)
     part = speaker_parts(table.corpora.tolist(), table.speakers.tolist())
     for number in np.unique(part):
-        own, others = part == number, part != number
+        in_part, others = part == number, part != number
         temperature = fit_temperature(
             table.probabilities[others], table.acted[others], weights[others]
         )
-        after = np.where(own[:, np.newaxis], sharpened(table.probabilities, temperature), after)
+        after = np.where(in_part[:, np.newaxis], sharpened(table.probabilities, temperature), after)
         sets = fit_label_sets(
             sharpened(table.probabilities[others], temperature),
             table.acted[others],
             table.speakers[others],
         )
         for level, share in enumerate(_CHECKED):
-            for clip in np.flatnonzero(own):
+            for clip in np.flatnonzero(in_part):
                 inside[level, clip, sets.of(after[clip], share)] = True
     rows = []
     for corpus in dict.fromkeys(table.corpora.tolist()):
-        own = table.corpora == corpus
-        n_own, acted = int(own.sum()), table.acted[own]
+        in_corpus = table.corpora == corpus
+        n_clips, acted = int(in_corpus.sum()), table.acted[in_corpus]
         before_after = [
-            calibration_error(shares[own].max(axis=1), shares[own].argmax(axis=1) == acted)
+            calibration_error(
+                shares[in_corpus].max(axis=1), shares[in_corpus].argmax(axis=1) == acted
+            )
             for shares in (table.probabilities, after)
         ]
         rows.append(
             {
                 "corpus": corpus,
-                "n_clips": n_own,
-                "n_speakers": len(set(table.speakers[own].tolist())),
+                "n_clips": n_clips,
+                "n_speakers": len(set(table.speakers[in_corpus].tolist())),
                 "is_fitted": corpus in fitting,
                 "ece_before": round(before_after[0], 5),
                 "ece_after": round(before_after[1], 5),
                 "sets": [
                     {
                         "coverage": share,
-                        "covered": round(float(chosen[own][np.arange(n_own), acted].mean()), 5),
-                        "size": round(float(chosen[own].sum(axis=1).mean()), 4),
+                        "covered": round(
+                            float(chosen[in_corpus][np.arange(n_clips), acted].mean()), 5
+                        ),
+                        "size": round(float(chosen[in_corpus].sum(axis=1).mean()), 4),
                     }
                     for share, chosen in zip(_CHECKED, inside, strict=True)
                 ],

@@ -165,8 +165,11 @@ def _calibration(artifact: Artifact) -> str:
     for row in record["corpora"]:
         sets = [f"{100 * c['covered']:.1f} of {c['size']:.1f}" for c in row["sets"]]
         cells = [
-            *(row["corpus"], str(row["n_clips"]), str(row["n_speakers"])),
-            *(f"{100 * row[name]:.1f}" for name in ("ece_before", "ece_after")),
+            row["corpus"],
+            str(row["n_clips"]),
+            str(row["n_speakers"]),
+            f"{100 * row['ece_before']:.1f}",
+            f"{100 * row['ece_after']:.1f}",
             *sets,
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -194,6 +197,13 @@ def summarize(protocol: str, reports: Sequence[Report]) -> dict[str, Any]:
     ------
     ValueError
         If the reports are not of the same corpora in the same order.
+
+    Examples
+    --------
+    ::
+
+        reports = [evaluate(recognizer, test_set) for recognizer in recognizers]
+        metrics = summarize("joint-test", reports)
     """
     _require_same("reports", [[row.corpus for row in report.corpora] for report in reports])
     rows = []
@@ -296,7 +306,20 @@ def _mean_and_runs(values: Sequence[float]) -> str:
 
 
 def adaptation_card(name: str, record: Mapping[str, Any]) -> str:
-    """Return the section that an adaptation puts above the card of the original recogniser."""
+    """Return the section that an adaptation puts above the card of the original recogniser.
+
+    Examples
+    --------
+    >>> row = {"corpus": "mine", "n_clips": 9, "uar": [0.5, 0.75]}
+    >>> record = {
+    ...     "from": "english-8",
+    ...     "corpora": [row],
+    ...     "emotions": ["happy", "sad"],
+    ...     "held_out": {"speakers_apart": True, "figures": [row]},
+    ... }
+    >>> print(adaptation_card("mine", record).splitlines()[8])
+    | mine | 9 | 50.0 | 75.0 |
+    """
     held_out = record["held_out"]
     voices = "not seen in training" if held_out["speakers_apart"] else "seen in training"
     clips = ", ".join(f"{row['n_clips']} clips of {row['corpus']}" for row in record["corpora"])

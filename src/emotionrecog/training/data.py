@@ -52,6 +52,17 @@ class Clips:
         clips without votes.
     copies
         The frames of varied copies of all clips, one sequence for each copy.
+
+    Examples
+    --------
+    >>> clips = Clips(
+    ...     frames=[np.zeros((5, 3), dtype=np.float32)],
+    ...     emotions=np.array([0]),
+    ...     groups=np.array([0]),
+    ...     present=np.ones((1, 1), dtype=np.float32),
+    ... )
+    >>> len(clips)
+    1
     """
 
     frames: Sequence[NDArray[Any]]
@@ -77,7 +88,13 @@ def read_clips(
     """Read recordings into memory; return the clips and their utterances.
 
     Recordings that cannot be used are left out with a warning. Copies are made only if `varied`.
-    Frames of the recordings themselves are kept in `cache`, if it is given, and found there again.
+    With a `cache`, the frames of the recordings themselves are stored there and read from there.
+
+    Examples
+    --------
+    ::
+
+        clips, used = read_clips(utterances, Recipe.of("gru"), n_jobs=-1)
     """
     from emotionrecog.models.losses import voted_targets
 
@@ -126,6 +143,12 @@ class TrainingFrames:
     to the voice, as float16. Otherwise they are features of the recording, padded with silence if
     it is short, so that the crop can move: the middle is what the recogniser cuts, and each part of
     ``recipe.crop_frames`` contains the whole of a shorter clip.
+
+    Examples
+    --------
+    ::
+
+        frames = TrainingFrames(Recipe.of("gru"))(samples, 0)
     """
 
     def __init__(self, recipe: Recipe, n_copies: int = 0) -> None:
@@ -178,6 +201,13 @@ class Batches:
         Outputs of a pretrained trunk for copies of the clips, shape (n_copies, n_clips, n_values).
         If they are given, a batch contains a random copy of each of its clips; otherwise the
         features of its clips, augmented anew.
+
+    Examples
+    --------
+    ::
+
+        batches = Batches(clips, recipe)
+        inputs, targets, weights = batches.batch(epoch=0, index=0)
     """
 
     def __init__(
@@ -259,6 +289,15 @@ class ArrayBatches:
         How many emotions there are.
     recipe
         Its ``batch_size`` and ``seed`` are used.
+
+    Examples
+    --------
+    >>> from emotionrecog.training import Recipe
+    >>> features = np.zeros((5, 4, 3), dtype=np.float32)
+    >>> recipe = Recipe.of("gru", batch_size=2)
+    >>> batches = ArrayBatches(features, np.array([0, 0, 0, 1, 1]), 2, recipe)
+    >>> len(batches), batches.batch(0, 0)[0].shape
+    (2, (2, 4, 3))
     """
 
     def __init__(
@@ -292,7 +331,16 @@ def windowed(
     extract: Extractor,
     rng: np.random.Generator | None = None,
 ) -> Array:
-    """Return the input of a network: features of the middle of a clip, or of a random part."""
+    """Return the input of a network: features of the middle of a clip, or of a random part.
+
+    Examples
+    --------
+    >>> from emotionrecog.training import Recipe
+    >>> recipe = Recipe.of("gru", crop_frames=3)
+    >>> frames = np.arange(5, dtype=np.float32)[:, np.newaxis]
+    >>> windowed(frames, recipe, Extractor(recipe.features)).ravel().tolist()
+    [1.0, 2.0, 3.0]
+    """
     n_frames = recipe.crop_frames
     if recipe.varies_spectra:
         if rng is not None and len(frames) > n_frames:
@@ -323,7 +371,14 @@ def _targets(clips: Clips, recipe: Recipe) -> Array:
 
 
 def statistics(batches: Batches) -> dict[str, Any]:
-    """Return the mean and deviation of the inputs in the first training batches."""
+    """Return the mean and deviation of the inputs in the first training batches.
+
+    Examples
+    --------
+    ::
+
+        sizes = models.default_sizes("gru") | statistics(Batches(clips, Recipe.of("gru")))
+    """
     recipe = batches.recipe
     inputs = np.concatenate([batches.batch(0, i)[0] for i in range(min(20, len(batches)))])
     if recipe.varies_spectra:
@@ -332,7 +387,13 @@ def statistics(batches: Batches) -> dict[str, Any]:
 
 
 def statistics_of(rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
-    """Return the mean and deviation of each feature; the deviation of constant features is 1."""
+    """Return the mean and deviation of each feature; the deviation of constant features is 1.
+
+    Examples
+    --------
+    >>> statistics_of(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    {'mean': [2.0, 5.0], 'deviation': [1.0, 1.0]}
+    """
     values = rows.astype(np.float64)
     deviation = values.std(axis=0)
     deviation[deviation < 1e-6 * (1 + np.abs(values).max(axis=0))] = 1.0
@@ -343,7 +404,14 @@ def statistics_of(rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
 
 
 def require_apart(train: Sequence[Utterance], validation: Sequence[Utterance]) -> None:
-    """Raise `LeakageError` if training and validation share speakers."""
+    """Raise `LeakageError` if training and validation share speakers.
+
+    Examples
+    --------
+    >>> from emotionrecog.datasets import Utterance
+    >>> clip = Utterance("a.wav", "happy", corpus="mine", speaker="mine/1")
+    >>> require_apart([clip], [])
+    """
     shared = {u.speaker for u in train} & {u.speaker for u in validation}
     if shared:
         raise LeakageError(

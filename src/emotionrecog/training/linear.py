@@ -24,7 +24,15 @@ _ABSENT_LOGIT = -30.0
 
 
 def fit(clips: Clips, recipe: Recipe) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
-    """Fit a logistic regression; return it as a network, its sizes, and an empty history."""
+    """Fit a logistic regression; return it as a network, its sizes, and an empty history.
+
+    Examples
+    --------
+    ::
+
+        clips, _ = read_clips(utterances, Recipe.of("linear"), n_jobs=-1)
+        network, sizes, history = fit(clips, Recipe.of("linear"))
+    """
     emotions = np.unique(clips.emotions)
     if len(emotions) < 2:
         raise DatasetError(

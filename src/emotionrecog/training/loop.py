@@ -83,6 +83,11 @@ class Start:
     pull
         With `frozen`: strength of the L2 penalty on the distance of the weights from their initial
         values; half the cost of the squared distance.
+
+    Examples
+    --------
+    >>> Start(name="mn04", weights=Path("mn04.npz")).frozen
+    False
     """
 
     name: str | None = None
@@ -102,7 +107,15 @@ def fit(
     checkpoints: Path | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
-    """Fit a network; return it, its sizes, and the metrics of each epoch."""
+    """Fit a network; return it, its sizes, and the metrics of each epoch.
+
+    Examples
+    --------
+    ::
+
+        clips, _ = read_clips(utterances, Recipe.of("gru"), n_jobs=-1)
+        network, sizes, history = fit(clips, Recipe.of("gru"))
+    """
     start = start or Start()
     strategy = strategy or tf.distribute.get_strategy()
     state = None if checkpoints is None else _State(checkpoints, recipe, len(clips), start.name)
@@ -154,6 +167,14 @@ def fit_arrays(
 
     Emotions count equally, however many clips each has. A compiled model keeps its optimiser and
     its loss, which must take the index of an emotion; otherwise these are as in `recipe`.
+
+    Examples
+    --------
+    ::
+
+        history = fit_arrays(
+            model, (x, y), (x_val, y_val), 8, Recipe.of("cnn1d"), answers_probabilities=False
+        )
     """
     keras.utils.set_random_seed(recipe.seed)
     optimizer = loss = None
@@ -222,6 +243,13 @@ def embed(trunk: keras.Model, clips: Clips, recipe: Recipe) -> NDArray[np.float1
     Returns
     -------
     ndarray of float16, shape (1 + recipe.copies, n_clips, n_values)
+
+    Examples
+    --------
+    ::
+
+        trunk, heads = mobilenet.split(network, recipe.crop_frames)
+        batches = Batches(clips, recipe, embed(trunk, clips, recipe))
     """
     augmentation = recipe.augmentation
     shape = (1 + (recipe.copies if augmentation else 0), len(clips), trunk.output.shape[-1])
@@ -329,7 +357,9 @@ class _Loop:
         row |= {"seconds": time.perf_counter() - began, "waiting": waiting}
         self.history.append(row)
         metrics = ", ".join(
-            f"{name.replace('_', ' ')} {row[name]:.4f}" for name in HISTORY[:3] if name in row
+            f"{name.replace('_uar', ' UAR').replace('_', ' ')} {row[name]:.4f}"
+            for name in HISTORY[:3]
+            if name in row
         )
         _logger.info("epoch %d/%d: %s", epoch + 1, self.recipe.epochs, metrics)
 

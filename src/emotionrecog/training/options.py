@@ -43,6 +43,12 @@ class RecipeOptions(TypedDict, total=False):
         default of the architecture, False for no augmentation.
     epochs, batch_size, learning_rate, patience, seed
         As in `emotionrecog.training.Recipe`.
+
+    Examples
+    --------
+    >>> options = RecipeOptions(architecture="gru", epochs=5)
+    >>> choose_recipe(options)[0].epochs
+    5
     """
 
     architecture: ArchitectureName | None
@@ -66,6 +72,12 @@ class TrainOptions(RecipeOptions, total=False):
         As in `emotionrecog.training.train`.
     strategy, cache, n_jobs
         As in `emotionrecog.training.train`.
+
+    Examples
+    --------
+    >>> options = TrainOptions(architecture="gru", name="mine")
+    >>> choose_recipe(options)[1]
+    {'name': 'mine'}
     """
 
     name: str

@@ -198,13 +198,15 @@ class Recipe:
         require_one_of("balance", self.balance, BALANCES)
         require_one_of("optimizer", self.optimizer, OPTIMIZERS)
         require_one_of("schedule", self.schedule, SCHEDULES)
+        # NumPy's numbers become Python's, which JSON can express.
         for name, lowest in _LOWEST.items():
-            require_whole(name, getattr(self, name), lowest)
+            object.__setattr__(self, name, require_whole(name, getattr(self, name), lowest))
         if self.patience is not None:
             require_whole("patience", self.patience, 1)
         for name, (low, high) in _BOUNDS.items():
-            require_number(name, getattr(self, name), low, high)
-        require_number("learning_rate", self.learning_rate, 0, 10, open_low=True)
+            object.__setattr__(self, name, require_number(name, getattr(self, name), low, high))
+        rate = require_number("learning_rate", self.learning_rate, 0, 10, open_low=True)
+        object.__setattr__(self, "learning_rate", rate)
         ordered = tuple(emotion for emotion in EMOTIONS if emotion in self.labels)
         if self.labels != ordered or len(ordered) < 2:
             raise ValueError(
@@ -419,10 +421,7 @@ def require_sizes(architecture: str, sizes: Any) -> None:
         raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
     defaults = models.default_sizes(architecture)
     for name, value in sizes.items():
-        if name not in defaults:
-            raise ValueError(
-                f"`sizes` of {architecture!r} must be some of {', '.join(defaults)}, got {name!r}"
-            )
+        require_one_of(f"size of {architecture!r}", name, defaults)
         if not _is_like(value, defaults[name]) and name not in ("mean", "deviation"):
             raise ValueError(
                 f"`sizes`: {name!r} of {architecture!r} must be a value like {defaults[name]!r}, "
@@ -489,12 +488,7 @@ def _waveforms(value: Any) -> Chain | None:
     transforms, probabilities = [], []
     for table in value:
         arguments = _tuples(table)
-        name = arguments.pop("transform", None)
-        if name not in _TRANSFORMS:
-            raise ValueError(
-                "each table of `waveforms` must have a `transform`, one of "
-                f"{', '.join(_TRANSFORMS)}, got {name!r}"
-            )
+        name = require_one_of("transform", arguments.pop("transform", None), _TRANSFORMS)
         probabilities.append(arguments.pop("probability", 1.0))
         transforms.append(getattr(augmentations, name)(**arguments))
     return Chain(tuple(transforms), tuple(probabilities))
