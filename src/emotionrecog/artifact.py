@@ -99,7 +99,7 @@ class Artifact:
     features
         The input of the network.
     window_frames
-        Number of frames in a window, the most that the network is given at once.
+        Number of frames in a window, the longest input of the network.
     minimum_duration
         Duration of the shortest recording it accepts, in s.
     architecture, sizes

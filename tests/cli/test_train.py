@@ -143,7 +143,7 @@ def test_other_architectures_have_their_own_defaults() -> None:
         (["--set", "epochs=many"], "--set epochs: `epochs` must be a whole number"),
         (["--set", "loss.gamma=3"], "'loss.gamma': a recipe has no table 'loss'; expected one of"),
         (["--set", "features.n_mel=3"], "--set features.n_mel: `features` has no entry 'n_mel'"),
-        (["--set", "sizes.unitz=3"], "`sizes` of 'mobilenet' must be some of"),
+        (["--set", "sizes.unitz=3"], "`size of 'mobilenet'` must be one of"),
         (["--set", "sizes=3"], "`sizes` must be a table, got 3"),
         (["--set", "sizes.dropout=much"], "'dropout' of 'mobilenet' must be a value like 0.5, got"),
         (["--config", "none.toml"], "none.toml"),

@@ -300,7 +300,7 @@ def test_storage_of_another_search_raises(
         ({"seed": [1, 2]}, "no 'seed' to search"),
         ({"loss.gamma": [1]}, "no 'loss.gamma' to search"),
         ({"sizes": [{}]}, "'sizes' is a table; name its entries"),
-        ({"sizes.unitz": [1]}, "`sizes` of 'gru' must be some of .*, got 'unitz'"),
+        ({"sizes.unitz": [1]}, "`size of 'gru'` must be one of .* mean 'units'. Got 'unitz'"),
         ({"loss": []}, "'loss' must be a list of values, or a table with low and high"),
         ({"loss": "focal"}, "'loss' must be a list of values"),
         ({"epochs": [3, 3]}, "'epochs' has the same value twice"),

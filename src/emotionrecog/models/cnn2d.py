@@ -1,4 +1,4 @@
-"""Four convolutions over time and frequency, averaged over what is left of time."""
+"""Four convolutions over time and frequency, averaged over time."""
 
 from __future__ import annotations
 

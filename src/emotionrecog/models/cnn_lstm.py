@@ -43,20 +43,20 @@ def build(
     mean, deviation
         Statistics of the training features: two numbers, or two for each feature.
     n_frames
-        Length of all clips; shorter ones are padded with zeros. The default are 3 s of the
+        Length of all clips; shorter ones are padded with zeros. The default is 3 s of the
         features ``mfcc``.
     filters, kernel
-        Channels of the convolution, and frames it sees at once.
+        Channels of the convolution, and its length in frames.
     units, n_layers
-        Of each LSTM layer, in each direction; number of layers.
+        Units of an LSTM layer in each direction; number of layers.
     bidirectional
         Whether the LSTM layers run backwards as well.
     hidden
-        Units of the layer between the frames, laid side by side, and the logits.
+        Units of the layer between the flattened frames and the logits.
     dropout
         Dropout rate before and after that layer.
     l2
-        Factor of the sum of squared weights, but those from step to step, in the loss.
+        Factor of the sum of squared weights, except the recurrent ones, in the loss.
 
     Examples
     --------

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cost", "cost", "multiply_adds"]
 
-# Length in s of the speech that the cost is counted for, where the features have no length of
-# their own; and the number of emotions.
+# Length in s of the speech for which the cost is counted, unless the features have a fixed length;
+# and the number of emotions.
 _DURATION = 3.0
 _N_EMOTIONS = 8
 
@@ -77,16 +77,16 @@ def _n_frames(spec: FeatureSpec) -> int:
 def multiply_adds(model: keras.Model, n_frames: int) -> int:
     """Count the multiplications, each with its addition, that one clip takes.
 
-    Counted are the kernels of dense, convolutional and recurrent layers, each as often as it is
-    applied, and the products of attention between frames. Biases, normalisation, activations and
-    pooling are not.
+    The count includes the kernels of dense, convolutional and recurrent layers, each as often as it
+    is applied, and the products of attention between frames. It excludes biases, normalisation,
+    activations and pooling.
 
     Parameters
     ----------
     model
-        From features to logits.
+        A network from features to logits.
     n_frames
-        Length of the clip.
+        Number of frames of the clip.
 
     Examples
     --------

@@ -193,7 +193,7 @@ def restore(artifact: Artifact) -> keras.Model:
                 # Keras merely warns of layers that it finds no weights for.
                 warnings.filterwarnings("error", "Skipping", UserWarning)
                 model.load_weights(path)
-    except Exception as error:  # sizes and weights of anybody's make builders fail in any way
+    except Exception as error:  # untrusted sizes and weights can cause any error
         raise ModelError(
             f"the Keras network of recogniser {artifact.name!r} cannot be rebuilt: expected an "
             f"{artifact.architecture!r} of the sizes {dict(artifact.sizes)} and its weights, "

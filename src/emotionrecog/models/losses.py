@@ -347,7 +347,7 @@ def by_name(
     name
         One of `emotionrecog.models.LOSSES`.
     gamma
-        Of `Focal`.
+        Exponent of `Focal`.
     class_weights
         As of `Crossentropy`.
 

@@ -40,7 +40,7 @@ def build(
     cell
         ``"lstm"`` or ``"gru"``.
     units, n_layers
-        Of each recurrent layer, in each direction; number of layers, each followed by dropout.
+        Units of a recurrent layer in each direction; number of layers, each followed by dropout.
     bidirectional
         Whether frames are run through backwards as well.
     hidden
@@ -48,7 +48,7 @@ def build(
     dropout
         Dropout rate after each layer.
     l2
-        Factor of the sum of squared weights, but those from step to step, in the loss.
+        Factor of the sum of squared weights, except the recurrent ones, in the loss.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def build(
         max-pooling, of two frames and two bands after the first and of two frames and four bands
         after the others, and dropout; in the end there is the average over time.
     recurrent_units
-        Of the LSTM in each direction, which is read out by attention.
+        Units of the LSTM in each direction, whose outputs are averaged by attention.
     dropout
         Dropout rate after each convolution and before the logits.
 

@@ -1,7 +1,7 @@
 """Residual convolutions over time, a bidirectional LSTM and multi-head attention.
 
 Features are channels of the convolutions rather than rows of an image, so that the outputs of a
-pretrained speech encoder will do as well as log-mel frames. Meant to be trained with
+pretrained speech encoder can be used as well as log-mel frames. Designed to be trained with
 `emotionrecog.models.losses.Focal`.
 """
 
@@ -22,12 +22,12 @@ __all__ = ["build"]
 
 def _convolve(x: Any, mask: Any, filters: int) -> Any:
     x = layers.Conv1D(filters, 3, padding="same", use_bias=False)(x)
-    # In training, padding does not count in the statistics.
+    # In training, padding is excluded from the statistics.
     return layers.BatchNormalization()(x, mask=mask[:, :, 0])
 
 
 def _residual(x: Any, mask: Any, filters: int) -> Any:
-    """Two convolutions beside a shortcut."""
+    """Apply two convolutions beside a shortcut."""
     y = within(layers.Activation("relu")(_convolve(x, mask, filters)), mask)
     y = layers.Add()([x, _convolve(y, mask, filters)])
     return within(layers.Activation("relu")(y), mask)
@@ -55,13 +55,12 @@ def build(
     mean, deviation
         Statistics of the training features: two numbers, or two for each feature.
     filters, n_blocks
-        Channels of the convolutions; number of residual blocks. Of every two frames the larger
-        values are kept after each of the first two blocks.
+        Channels of the convolutions; number of residual blocks. Each of the first two blocks is
+        followed by max-pooling of pairs of frames.
     recurrent_units
-        Of the LSTM in each direction.
+        Units of the LSTM in each direction.
     heads
-        Of the attention, by which each frame looks at all others; they share the LSTM's outputs
-        equally.
+        Number of heads of the attention between frames, which share the LSTM's outputs equally.
     hidden
         Units of the layer between the average over time and the logits.
     dropout

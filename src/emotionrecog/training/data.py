@@ -88,7 +88,7 @@ def read_clips(
     """Read recordings into memory; return the clips and their utterances.
 
     Recordings that cannot be used are left out with a warning. Copies are made only if `varied`.
-    Frames of the recordings themselves are kept in `cache`, if it is given, and found there again.
+    With a `cache`, the frames of the recordings themselves are stored there and read from there.
 
     Examples
     --------

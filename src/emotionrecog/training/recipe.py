@@ -425,10 +425,7 @@ def require_sizes(architecture: str, sizes: Any) -> None:
         raise ValueError(f"`sizes` must be a table, got {sizes!r:.60}")
     defaults = models.default_sizes(architecture)
     for name, value in sizes.items():
-        if name not in defaults:
-            raise ValueError(
-                f"`sizes` of {architecture!r} must be some of {', '.join(defaults)}, got {name!r}"
-            )
+        require_one_of(f"size of {architecture!r}", name, defaults)
         if not _is_like(value, defaults[name]) and name not in ("mean", "deviation"):
             raise ValueError(
                 f"`sizes`: {name!r} of {architecture!r} must be a value like {defaults[name]!r}, "
@@ -495,12 +492,7 @@ def _waveforms(value: Any) -> Chain | None:
     transforms, probabilities = [], []
     for table in value:
         arguments = _tuples(table)
-        name = arguments.pop("transform", None)
-        if name not in _TRANSFORMS:
-            raise ValueError(
-                "each table of `waveforms` must have a `transform`, one of "
-                f"{', '.join(_TRANSFORMS)}, got {name!r}"
-            )
+        name = require_one_of("transform", arguments.pop("transform", None), _TRANSFORMS)
         probabilities.append(arguments.pop("probability", 1.0))
         transforms.append(getattr(augmentations, name)(**arguments))
     return Chain(tuple(transforms), tuple(probabilities))
