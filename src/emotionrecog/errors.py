@@ -1,7 +1,7 @@
 """The exceptions that emotionrecog raises on purpose.
 
 All of them derive from `EmotionRecogError`, so that one ``except`` catches everything the library
-has to say about its input, and each also derives from the builtin that fits::
+has to report about its input, and each also derives from the builtin that fits::
 
     EmotionRecogError
     ├── AudioError(ValueError)      undecodable, empty, silent, non-finite, too short
@@ -12,6 +12,15 @@ has to say about its input, and each also derives from the builtin that fits::
 
 A missing path stays `FileNotFoundError`; a bad argument is a plain `ValueError`. Causes are
 chained. The checks of arguments below give each kind of mistake one wording.
+
+Examples
+--------
+>>> from emotionrecog import EmotionRecogError, audio
+>>> try:
+...     audio.load(b"no audio")
+... except EmotionRecogError as error:
+...     print(type(error).__name__)
+AudioError
 """
 
 from __future__ import annotations
@@ -49,7 +58,7 @@ class DatasetError(EmotionRecogError, ValueError):
 
 
 class LeakageError(DatasetError):
-    """Training and test data share speakers or recordings, so that figures mean little."""
+    """Training and test share speakers or recordings: results do not hold for new speakers."""
 
 
 class ModelError(EmotionRecogError, ValueError):

@@ -89,6 +89,14 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     Path
         An empty folder on the same file system.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with writing_folder(f"{folder}/mine") as new:
+    ...         _ = (new / "card.md").write_text("A card.")
+    ...     [path.name for path in Path(folder, "mine").iterdir()]
+    ['card.md']
     """
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,29 +115,58 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file atomically; an existing one is replaced."""
+    """Write a file atomically; an existing one is replaced.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bytes(f"{folder}/new/model.onnx", b"12")
+    ...     Path(folder, "new/model.onnx").read_bytes()
+    b'12'
+    """
     with writing(path) as new:
         new.write_bytes(content)
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, errors: str = "strict") -> None:
-    """Write text atomically, in UTF-8 and with the line endings that it has."""
+    """Write text atomically, in UTF-8 and with the line endings that it has.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(f"{folder}/labels.txt", "wütend")
+    ...     Path(folder, "labels.txt").read_text(encoding="utf-8")
+    'wütend'
+    """
     write_bytes(path, text.encode("utf-8", errors))
 
 
 def to_json(values: Any, *, indent: int | None = 1) -> str:
-    """Return values as JSON text that ends with a newline.
+    r"""Return values as JSON text that ends with a newline.
 
     Raises
     ------
     TypeError, ValueError
         If there is anything in them that JSON cannot express, such as NaN.
+
+    Examples
+    --------
+    >>> to_json({"uar": 0.75}, indent=None)
+    '{"uar": 0.75}\n'
     """
     return json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: str | os.PathLike[str], values: Any, *, indent: int | None = 1) -> None:
-    """Write values as JSON, atomically; parameters and errors are those of `to_json`."""
+    """Write values as JSON, atomically; parameters and errors are those of `to_json`.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(f"{folder}/results.json", {"uar": 0.75})
+    ...     read_json(f"{folder}/results.json")
+    {'uar': 0.75}
+    """
     write_text(path, to_json(values, indent=indent))
 
 
@@ -142,6 +179,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         If there is no such file.
     ValueError
         If it is not JSON in UTF-8.
+
+    Examples
+    --------
+    >>> read_json("benchmarks/results/benchmark/tess-speaker2/run.json")["protocol"]
+    'tess/speaker2'
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -45,6 +45,12 @@ class Results(Generic[Item, Result]):
         The results, in the order of `items`.
     failed
         The path of each item that was left out, with the reason.
+
+    Examples
+    --------
+    >>> results = Results(["a.wav"], [1.5], {Path("b.wav"): "it is locked"})
+    >>> len(results), len(results.failed)
+    (1, 1)
     """
 
     items: list[Item] = field(default_factory=list)
@@ -82,6 +88,11 @@ def stream(
         Name of one item, for the progress bar.
     prefer, require
         As for ``joblib.Parallel``.
+
+    Examples
+    --------
+    >>> list(stream(len, ["happy", "sad"], activity=None, n_jobs=1))
+    [('happy', 5), ('sad', 3)]
     """
     import joblib
     from tqdm import tqdm
@@ -213,7 +224,13 @@ def collected(
 
 
 def reason(error: Exception) -> str:
-    """Return why something failed, without the path that the system's own errors repeat."""
+    """Return why something failed, without the path that the system's own errors repeat.
+
+    Examples
+    --------
+    >>> reason(FileNotFoundError(2, "no such audio file", "clip.wav"))
+    'no such audio file'
+    """
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -38,6 +38,11 @@ class Published:
         Publication.
     note
         Further remarks.
+
+    Examples
+    --------
+    >>> published("ravdess/emobox6")[0].same_protocol
+    True
     """
 
     protocol: str

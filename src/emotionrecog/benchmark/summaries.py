@@ -118,7 +118,14 @@ class Summary:
     notes: tuple[str, ...] = ()
 
     def compares(self, other: Published) -> bool:
-        """Return whether a published result is of the same folds and emotions."""
+        """Return whether a published result is of the same folds and emotions.
+
+        Examples
+        --------
+        >>> results = summary("benchmarks/results/benchmark/tess-speaker2")
+        >>> all(results.compares(row) for _, _, row in results.best("tess"))
+        True
+        """
         return other.same_protocol and any(
             (row.corpus, len(row.emotions)) == (other.corpus, other.n_emotions)
             for row in self.corpora
@@ -131,6 +138,12 @@ class Summary:
         -------
         list of (str, float, Published)
             ``"UAR"`` or ``"WA"``, the value, and the result it belongs to; both, one or neither.
+
+        Examples
+        --------
+        >>> results = summary("benchmarks/results/benchmark/tess-speaker2")
+        >>> {name for name, _, _ in results.best("tess")} <= {"UAR", "WA"}
+        True
         """
         comparable = [row for row in published(self.protocol) if self.compares(row)]
         best_rows = []
@@ -144,12 +157,26 @@ class Summary:
         return best_rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the results ready for JSON."""
+        """Return the results ready for JSON.
+
+        Examples
+        --------
+        >>> results = summary("benchmarks/results/benchmark/tess-speaker2")
+        >>> results.to_dict()["protocol"]
+        'tess/speaker2'
+        """
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the summary that `to_dict` converted to these values."""
+        """Return the summary that `to_dict` converted to these values.
+
+        Examples
+        --------
+        >>> results = summary("benchmarks/results/benchmark/tess-speaker2")
+        >>> Summary.from_dict(results.to_dict()) == results
+        True
+        """
         rows = {
             name: tuple(_corpus_summary(row) for row in values[name])
             for name in ("corpora", "four")
@@ -279,6 +306,12 @@ def corpus_rows(predictions: Predictions) -> list[dict[str, Any]]:
     ----------
     predictions
         Predictions of the fold's test set.
+
+    Examples
+    --------
+    >>> fold = Path("benchmarks/results/benchmark/tess-speaker2/tess-speaker2-1.csv")
+    >>> [row["corpus"] for row in corpus_rows(Predictions.read_csv(fold))]
+    ['tess']
     """
     among_four = among(predictions, FOUR)
     four = {}
@@ -367,6 +400,12 @@ def among(predictions: Predictions, emotions: Sequence[str]) -> Predictions | No
     -------
     Predictions or None
         None if there are no such clips, or an emotion is not one of the labels.
+
+    Examples
+    --------
+    >>> fold = Path("benchmarks/results/benchmark/tess-speaker2/tess-speaker2-1.csv")
+    >>> among(Predictions.read_csv(fold), ("happy", "sad")).labels
+    ('happy', 'sad')
     """
     if not set(emotions) <= set(predictions.labels):
         return None

@@ -97,6 +97,17 @@ def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utteranc
         If there is no corpus in it.
     ValueError
         If `name` is not a known corpus.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "crema_d").mkdir()
+    ...     soundfile.write(f"{folder}/crema_d/1001_DFA_ANG_XX.wav", np.ones(8), 16000)
+    ...     [utterance.emotion for utterance in read(folder)]
+    ['angry']
     """
     if name is not None:
         require_one_of("name", name, CORPORA)
@@ -176,6 +187,16 @@ def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
         If `source` does not exist.
     DatasetError
         If the folder holds no recording of a known corpus, or the table cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/1001_DFA_SAD_XX.wav", np.ones(8), 16000)
+    ...     [utterance.emotion for utterance in from_source(folder)]
+    ['sad']
     """
     if not Path(source).exists():
         raise FileNotFoundError(f"no such table or folder: {os.fspath(source)!r}")

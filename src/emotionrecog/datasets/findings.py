@@ -100,6 +100,11 @@ class Count:
         Number in the folder.
     owners : int or None
         Number in the complete corpus; None if unknown.
+
+    Examples
+    --------
+    >>> Count(found=479, owners=480).found
+    479
     """
 
     found: int
@@ -141,6 +146,11 @@ class Finding:
         The expected and the actual value, if `kind` does not imply them.
     known : bool
         Whether the owners' files have it too.
+
+    Examples
+    --------
+    >>> Finding("silent", ("clip.wav",)).unexpected
+    True
     """
 
     kind: str
@@ -311,7 +321,13 @@ class FolderCheck:
 
 
 def channels_name(number: int) -> str:
-    """Return a number of channels in words."""
+    """Return a number of channels in words.
+
+    Examples
+    --------
+    >>> channels_name(2), channels_name(6)
+    ('stereo', '6 channels')
+    """
     return {0: "unknown channels", 1: "mono", 2: "stereo"}.get(number, f"{number} channels")
 
 

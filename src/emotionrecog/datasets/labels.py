@@ -268,6 +268,14 @@ class LabelSet:
         Returns
         -------
         Relabelled
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from emotionrecog.datasets import LABEL_SETS, Utterance
+        >>> clip = Utterance(Path("a.wav"), "calm", corpus="mine", speaker="mine/ann")
+        >>> LABEL_SETS["four"].apply([clip]).mapped
+        {'calm': 1}
         """
         kept: list[Utterance] = []
         mapped: Counter[str] = Counter()

@@ -70,14 +70,31 @@ class LeftOut:
         self.rows: dict[str, list[Row]] = {}
 
     def keep(self, rows: list[Row], reason: str, test: Callable[[Row], bool]) -> list[Row]:
-        """Return the rows that pass the test, and store the others."""
+        """Return the rows that pass the test, and store the others.
+
+        Examples
+        --------
+        >>> left_out = LeftOut("the table", "row")
+        >>> rows = [Row("row 2", {"path": "a.wav"}), Row("row 3", {})]
+        >>> kept = left_out.keep(rows, "without a path", lambda row: "path" in row.cells)
+        >>> [row.place for row in kept]
+        ['row 2']
+        """
         kept: list[Row] = []
         for row in rows:
             (kept if test(row) else self.rows.setdefault(reason, [])).append(row)
         return kept
 
     def report(self, remaining: Sequence[object], expected: str) -> None:
-        """Log the rows left out; raise `DatasetError` if none remain."""
+        """Log the rows left out; raise `DatasetError` if none remain.
+
+        Examples
+        --------
+        >>> LeftOut("the table", "row").report([], "a row for each recording")
+        Traceback (most recent call last):
+        emotionrecog.errors.DatasetError: no recording in the table: expected a row for each
+        recording, found no rows
+        """
         messages = {
             reason: f"{count_with_examples(list(map(describe, rows)), self.noun)} {reason}"
             for reason, rows in self.rows.items()
@@ -95,17 +112,36 @@ class LeftOut:
 
 
 def describe(row: Row) -> str:
-    """Return the place of a row, and its path if it has one."""
+    """Return the place of a row, and its path if it has one.
+
+    Examples
+    --------
+    >>> describe(Row("row 2", {"path": "a.wav"}))
+    "row 2: 'a.wav'"
+    """
     return f"{row.place}: {row.cells['path']!r}" if "path" in row.cells else row.place
 
 
 def filled(cells: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the cells that are not empty."""
+    """Return the cells that are not empty.
+
+    Examples
+    --------
+    >>> filled({"emotion": "sad", "speaker": " "})
+    {'emotion': 'sad'}
+    """
     return {field: cell for field, cell in cells.items() if cell is not None and cell.strip()}
 
 
 def with_speakers(rows: list[Row], corpus: str, left_out: LeftOut) -> list[Row]:
-    """Set the corpus and the speaker of each row, and leave out rows without a speaker."""
+    """Set the corpus and the speaker of each row, and leave out rows without a speaker.
+
+    Examples
+    --------
+    >>> rows = [Row("row 2", {"speaker": "ann"}), Row("row 3", {"speaker": "bob"})]
+    >>> [row.speaker for row in with_speakers(rows, "mine", LeftOut("the table", "row"))]
+    ['mine/ann', 'mine/bob']
+    """
     for row in rows:
         name, speaker = row.cells.get("corpus", corpus), row.cells.pop("speaker", "")
         row.corpus = name.strip()
@@ -154,7 +190,16 @@ def _require_one_spelling_each(name: str, speakers: set[str]) -> None:
 
 
 def to_utterance(row: Row, unread: dict[str, list[str]]) -> Utterance:
-    """Return a row as an utterance; facts that cannot be read are None, and added to `unread`."""
+    """Return a row as an utterance; facts that cannot be read are None, and added to `unread`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> row = Row("row 2", {"age": "old"}, emotion="sad", file=Path("a.wav"), speaker="/ann")
+    >>> unread = {}
+    >>> to_utterance(row, unread).age is None, unread
+    (True, {'age': ["row 2: 'old'"]})
+    """
     assert row.file is not None  # for the type checker: such rows were left out before
     assert row.emotion is not None
     facts: dict[str, Any] = {}
@@ -174,7 +219,13 @@ def to_utterance(row: Row, unread: dict[str, list[str]]) -> Utterance:
 
 
 def read_fact(field: str, cell: str) -> str | int | None:
-    """Return the value of a cell; None if it cannot be read."""
+    """Return the value of a cell; None if it cannot be read.
+
+    Examples
+    --------
+    >>> read_fact("age", "31"), read_fact("sex", "F")
+    (31, 'female')
+    """
     word = cell.strip().casefold()
     if field == "age":
         age = _whole_number(cell)

@@ -174,7 +174,16 @@ class Condition:
         return f"{self.family}, {self.level}"
 
     def apply(self, waveform: Waveform, rng: np.random.Generator) -> Waveform:
-        """Return the degraded recording."""
+        """Return the degraded recording.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> waveform = audio.load("examples/clip.wav")
+        >>> condition = Condition("resampled", "8 kHz", sampling_rate=8000)
+        >>> condition.apply(waveform, np.random.default_rng(0)).sampling_rate
+        8000
+        """
         if self.change is not None:
             samples = self.change(waveform.samples, waveform.sampling_rate, rng)
             waveform = Waveform(np.asarray(samples, dtype=np.float32), waveform.sampling_rate)

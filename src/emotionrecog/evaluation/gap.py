@@ -59,6 +59,11 @@ class Score:
         Whether the protocol keeps speakers, and sentences, apart.
     uar
         Unweighted average recall of each fold, from 0 to 1.
+
+    Examples
+    --------
+    >>> str(Score(protocol="loso", speaker_disjoint=True, text_disjoint=False, uar=(0.5, 0.75)))
+    '62.5 (50.0–75.0)'
     """
 
     protocol: str
@@ -125,7 +130,13 @@ class Gap:
     n_failed: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the results ready for JSON."""
+        """Return the results ready for JSON.
+
+        Examples
+        --------
+        >>> Gap(rows=(), left_out={}, n_failed=0).to_dict()
+        {'rows': [], 'left_out': {}, 'n_failed': 0}
+        """
         rows = [{**dataclasses.asdict(row), "difference": row.difference} for row in self.rows]
         return {"rows": rows, "left_out": self.left_out, "n_failed": self.n_failed}
 

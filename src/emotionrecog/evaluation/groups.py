@@ -144,6 +144,16 @@ def breakdowns(
         The clips, and their durations in s.
     seed
         Random seed of the draws of speakers.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.evaluation.metrics import Answers
+    >>> from emotionrecog.evaluation.predictions import Predictions
+    >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+    >>> fold = Predictions.read_csv(folder / "tess-speaker2-1.csv")
+    >>> [row.factor for row in breakdowns(Answers.of(fold), fold.utterances, fold.durations, 0)]
+    ['duration']
     """
     rows = []
     for corpus in dict.fromkeys(answers.corpora.tolist()):

@@ -100,6 +100,23 @@ def listeners(
         The clips.
     seed
         Random seed of the halves into which listeners are divided.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from emotionrecog.datasets import Utterance
+    >>> from emotionrecog.evaluation.metrics import Answers
+    >>> from emotionrecog.evaluation.predictions import Predictions
+    >>> clip = Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/ann")
+    >>> fold = Predictions(
+    ...     labels=("happy", "sad"),
+    ...     utterances=(clip,),
+    ...     probabilities=np.array([[0.25, 0.75]]),
+    ...     durations=np.array([2.5]),
+    ... )
+    >>> listeners(Answers.of(fold), fold.utterances, 0)  # no clip has votes
+    ()
     """
     reports = []
     for corpus in dict.fromkeys(answers.corpora.tolist()):

@@ -172,7 +172,17 @@ class Answers:
 
     @classmethod
     def of(cls, predictions: Predictions) -> Self:
-        """Choose the answers of predictions."""
+        """Choose the answers of predictions.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from emotionrecog.evaluation.predictions import Predictions
+        >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+        >>> answers = Answers.of(Predictions.read_csv(folder / "tess-speaker2-1.csv"))
+        >>> len(answers.acted) == len(answers.answered)
+        True
+        """
         closed = predictions.among_acted()
         return cls(
             labels=predictions.labels,
@@ -270,7 +280,17 @@ def mean_recall(n_correct: NDArray[Any], n_clips: NDArray[Any]) -> Array:
 
 
 def corpus_report(name: str, answers: Answers, seed: int) -> CorpusReport:
-    """Measure the clips of one corpus, or of all of them if the name is `ALL`."""
+    """Measure the clips of one corpus, or of all of them if the name is `ALL`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.evaluation.predictions import Predictions
+    >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+    >>> answers = Answers.of(Predictions.read_csv(folder / "tess-speaker2-1.csv"))
+    >>> corpus_report("tess", answers, seed=0).corpus
+    'tess'
+    """
     in_corpus = np.ones(len(answers.acted), dtype=bool) if name == ALL else answers.corpora == name
     acted, answered = answers.acted[in_corpus], answers.answered[in_corpus]
     confidence, is_correct = answers.confidence[in_corpus], answers.is_correct[in_corpus]

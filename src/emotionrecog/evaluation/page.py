@@ -74,7 +74,24 @@ def _style() -> str:
 
 
 def html(report: Report, title: str | None) -> str:
-    """Return the page; see `Report.to_html`."""
+    """Return the page; see `Report.to_html`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from emotionrecog import evaluation
+    >>> from emotionrecog.datasets import Utterance
+    >>> clip = Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/ann")
+    >>> predictions = evaluation.Predictions(
+    ...     labels=("happy", "sad"),
+    ...     utterances=(clip,),
+    ...     probabilities=np.array([[0.25, 0.75]]),
+    ...     durations=np.array([2.5]),
+    ... )
+    >>> html(evaluation.report(predictions), "A report").splitlines()[0]
+    '<!DOCTYPE html>'
+    """
     if report.predictions is None:
         raise ValueError("an HTML page needs a report with `predictions`, got one without")
     plots.require_matplotlib()

@@ -130,6 +130,17 @@ class Predictions:
         -------
         ndarray of float64, shape (n_clips, n_labels)
             Zero for the emotions that no clip of the corpus acts; each row sums to 1.
+
+        Examples
+        --------
+        >>> predictions = Predictions(
+        ...     labels=("calm", "sad"),
+        ...     utterances=(Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/bob"),),
+        ...     probabilities=np.array([[0.75, 0.25]]),
+        ...     durations=np.array([2.5]),
+        ... )
+        >>> predictions.among_acted()
+        array([[0., 1.]])
         """
         allowed = np.zeros(self.probabilities.shape, dtype=bool)
         names, acted = np.array(self.corpora), self.acted
@@ -158,6 +169,20 @@ class Predictions:
             replaced.
         root
             Recordings below this folder are named relative to it, with forward slashes.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> predictions = Predictions(
+        ...     labels=("calm", "sad"),
+        ...     utterances=(Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/bob"),),
+        ...     probabilities=np.array([[0.75, 0.25]]),
+        ...     durations=np.array([2.5]),
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     predictions.write_csv(f"{folder}/predictions.csv")
+        ...     print(Path(folder, "predictions.csv").read_text().splitlines()[1])
+        a.wav,mine,speech,mine/bob,sad,sad,2.500,0.75,0.25
         """
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
@@ -211,6 +236,12 @@ class Predictions:
             `utterances`.
         ValueError
             If its values are not probabilities.
+
+        Examples
+        --------
+        >>> fold = Path("benchmarks/results/benchmark/tess-speaker2/tess-speaker2-1.csv")
+        >>> set(Predictions.read_csv(fold).corpora)
+        {'tess'}
         """
         with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
@@ -454,6 +485,14 @@ def collect(
     ------
     DatasetError
         If no clip can be judged.
+
+    Examples
+    --------
+    >>> clips = [Utterance(Path("examples/clip.wav"), "sad", corpus="mine", speaker="mine/robot")]
+    >>> def undecided(waveforms):
+    ...     return [[0.5, 0.5] for _ in waveforms]
+    >>> collect(undecided, ("happy", "sad"), clips, None, 1).probabilities
+    array([[0.5, 0.5]])
     """
     paths = [utterance.path for utterance in test_set]
     if hasattr(recognizer, "predict_batch"):

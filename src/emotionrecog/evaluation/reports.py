@@ -114,6 +114,15 @@ class Report:
         ----------
         n
             Largest number of clips.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from emotionrecog.evaluation import Predictions
+        >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+        >>> results = report(Predictions.read_csv(folder / "tess-speaker2-1.csv"))
+        >>> len(results.mistakes(3))
+        3
         """
         if self.predictions is None:
             return []
@@ -141,6 +150,15 @@ class Report:
         """Return the metrics ready for JSON, leakage and other limits first.
 
         The probabilities of each clip are left out; `predictions` writes them as a table.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from emotionrecog.evaluation import Predictions
+        >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+        >>> results = report(Predictions.read_csv(folder / "tess-speaker2-1.csv"))
+        >>> results.to_dict()["corpora"][0]["corpus"]
+        'tess'
         """
         return {
             "leakage": self.leakage,
@@ -176,13 +194,22 @@ class Report:
             If Matplotlib is not installed.
         ValueError
             If the report has no predictions.
+
+        Examples
+        --------
+        >>> page = results.to_html(title="On my recordings")  # doctest: +SKIP
         """
         from emotionrecog.evaluation import page
 
         return page.html(self, title)
 
     def write_html(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
-        """Write the page of `to_html` to a file; other parameters and errors are the same."""
+        """Write the page of `to_html` to a file; other parameters and errors are the same.
+
+        Examples
+        --------
+        >>> results.write_html("report.html")  # doctest: +SKIP
+        """
         files.write_text(path, self.to_html(title=title))
 
     def __str__(self) -> str:

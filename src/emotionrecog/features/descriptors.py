@@ -719,7 +719,14 @@ def contrast_of_frames(
     quantile: float = 0.02,
     linear: bool = False,
 ) -> NDArray[np.float32]:
-    """Compute `spectral_contrast` of magnitudes, frames first, shape (n_frames, n_bands + 1)."""
+    """Compute `spectral_contrast` of magnitudes, frames first, shape (n_frames, n_bands + 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> contrast_of_frames(np.ones((3, 257), dtype=np.float32), 16000, 512).shape
+    (3, 7)
+    """
     _require_rate(sr)
     require_whole("n_bands", n_bands, 1)
     require_number("fmin", fmin, 0, open_low=True, unit="Hz")
@@ -869,7 +876,14 @@ def chroma_of_frames(
     octwidth: float | None = 2.0,
     base_c: bool = True,
 ) -> NDArray[np.float32]:
-    """Compute `chroma` of powers, frames first, shape (n_frames, n_chroma)."""
+    """Compute `chroma` of powers, frames first, shape (n_frames, n_chroma).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> chroma_of_frames(np.ones((3, 257), dtype=np.float32), 16000, 512).shape
+    (3, 12)
+    """
     _require_rate(sr)
     require_whole("n_chroma", n_chroma, 1)
     if n_fft < 2:

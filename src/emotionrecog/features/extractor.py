@@ -52,6 +52,12 @@ class Statistics:
     ------
     ValueError
         If the two are not finite and of one shape, or a deviation is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Statistics(mean=np.zeros(2), deviation=np.ones(2)).mean.shape
+    (2,)
     """
 
     mean: NDArray[np.float32]
@@ -294,7 +300,16 @@ class Extractor:
         return self.finish(self.measure(samples))
 
     def measure(self, samples: ArrayLike) -> Array:
-        """Return the features as a call does, but neither normalised nor cut or padded."""
+        """Return the features as a call does, but neither normalised nor cut or padded.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from emotionrecog.features import FeatureSpec
+        >>> noise = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+        >>> Extractor(FeatureSpec(n_frames=50)).measure(noise).shape
+        (101, 104)
+        """
         spec = self.spec
         clip = self._clip(samples)
         parts = [_MEASURES[name](clip) for name in spec.features]
@@ -311,7 +326,15 @@ class Extractor:
         return features.astype(np.float32, copy=False)
 
     def finish(self, features: Array) -> Array:
-        """Normalise, cut and pad features from `measure`."""
+        """Normalise, cut and pad features from `measure`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from emotionrecog.features import FeatureSpec
+        >>> Extractor(FeatureSpec(n_frames=50)).finish(np.zeros((101, 104), dtype=np.float32)).shape
+        (50, 104)
+        """
         spec = self.spec
         if spec.normalization in ("utterance", "spectrogram"):
             axis = 0 if spec.normalization == "utterance" else None
@@ -343,6 +366,14 @@ class Extractor:
         ------
         AudioError
             As in a call.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from emotionrecog.features import FeatureSpec
+        >>> noise = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+        >>> Extractor(FeatureSpec()).relative_mel(noise).shape
+        (101, 104)
         """
         return self._clip(samples).relative_mel()
 

@@ -261,6 +261,12 @@ def relative_to_voice(power: NDArray[np.float32]) -> NDArray[np.float32]:
     ------
     ValueError
         If all power is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relative_to_voice(np.full((2, 4), 3.0)).tolist()
+    [[0.25, 0.25, 0.25, 0.25], [0.25, 0.25, 0.25, 0.25]]
     """
     energy = power.sum(axis=-1, keepdims=True, dtype=np.float64)
     loudest = energy.max(axis=-2, keepdims=True)
@@ -283,6 +289,12 @@ def voice_level(samples: NDArray[np.float32], sampling_rate: int) -> float:
         At least one, shape (n_samples,).
     sampling_rate
         In Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> voice_level(np.tile([0.5, -0.5], 8000).astype(np.float32), 16000)
+    0.5
     """
     centred = samples - np.float32(samples.mean(dtype=np.float64))
     return math.sqrt(active_power(centred, sampling_rate).mean())

@@ -131,6 +131,14 @@ def pitch_of_frames(
     """Return the fundamental frequency in Hz, 0 where unvoiced, and the voicing of each frame.
 
     Shape (n_frames,) each. The arguments are not checked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
+    >>> frequency, voicing = pitch_of_frames(tone, 16000, 65.0, 500.0, 1024, 256)
+    >>> round(float(np.median(frequency)))
+    200
     """
     frequency, voiced = _yin(
         samples, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold

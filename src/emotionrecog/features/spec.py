@@ -276,6 +276,11 @@ class FeatureSpec:
         ValueError
             If an entry is missing, unknown, of the wrong type or out of bounds. Entries that
             version 0.1.0 did not have may be missing.
+
+        Examples
+        --------
+        >>> FeatureSpec.from_dict(FeatureSpec(deltas=1).to_dict()).deltas
+        1
         """
         names = {SAVED_AS.get(f.name, f.name): f.name for f in dataclasses.fields(cls)}
         optional = {SAVED_AS.get(name, name) for name in _LATER}
@@ -306,7 +311,14 @@ def _require_names(name: str, value: object, known: Mapping[str, object], *, at_
 
 
 def require_fitting_window(win_length: int, n_fft: int) -> None:
-    """Raise `ValueError` if a window is longer than the transform."""
+    """Raise `ValueError` if a window is longer than the transform.
+
+    Examples
+    --------
+    >>> require_fitting_window(600, 512)
+    Traceback (most recent call last):
+    ValueError: `win_length` must be at most n_fft = 512, got 600
+    """
     if win_length > n_fft:
         raise ValueError(f"`win_length` must be at most n_fft = {n_fft}, got {win_length}")
 

@@ -82,6 +82,11 @@ class MeasureKind:
         Digits after the point.
     is_ratio
         Whether differences are ratios, given in semitones.
+
+    Examples
+    --------
+    >>> MEASURES["pitch"]
+    MeasureKind(unit='Hz', decimals=0, is_ratio=True)
     """
 
     unit: str

@@ -76,6 +76,12 @@ class Part:
         Frequencies in Hz.
     probability
         Probability of the explained emotion with this part turned down.
+
+    Examples
+    --------
+    >>> part = Part(start=0.0, end=0.5, low=0.0, high=8000.0, probability=0.25)
+    >>> part.end - part.start
+    0.5
     """
 
     start: float
@@ -159,7 +165,14 @@ class Explanation:
         return "\n".join(self.sentences)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers, rounded to four decimals, and the sentences, ready for JSON."""
+        """Return the numbers, rounded to four decimals, and the sentences, ready for JSON.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().explain("examples/clip.wav").to_dict()["recognizer"]
+        'english-8'
+        """
         fields: dict[str, Any] = rounded(dataclasses.asdict(self), digits=4)
         return {**fields, "sentences": list(self.sentences)}
 

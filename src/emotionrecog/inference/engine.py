@@ -151,6 +151,13 @@ class Engine:
             can judge.
         FileNotFoundError
             If there is no such file.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> recording = EmotionRecognizer().engine.load("examples/clip.wav")
+        >>> recording.waveform.sampling_rate
+        16000
         """
         waveform = audio.load(source, sampling_rate=self.artifact.features.sampling_rate)
         minimum = self.artifact.minimum_duration
@@ -188,6 +195,14 @@ class Engine:
             Windows.
         ndarray of float32, shape (n_windows, n_frames, n_features)
             Their features, as `extract` returns them.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> engine = EmotionRecognizer().engine
+        >>> windows, features = next(engine.windows(engine.load("examples/clip.wav")))
+        >>> len(windows) == len(features)
+        True
         """
         windows = drop_silent(split_windows(recording.samples, recording.window_length))
         for first in range(0, len(windows), _WINDOWS_TOGETHER):
@@ -195,7 +210,16 @@ class Engine:
             yield together, self.extract(together)
 
     def extract(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Return the features of windows, shape (n_windows, n_frames, n_features)."""
+        """Return the features of windows, shape (n_windows, n_frames, n_features).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from emotionrecog import EmotionRecognizer
+        >>> noise = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+        >>> EmotionRecognizer().engine.extract([noise, noise]).shape
+        (2, 101, 104)
+        """
         return np.stack([np.atleast_2d(self._extract(window)) for window in windows])
 
     def judge(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -214,6 +238,13 @@ class Engine:
         ------
         ModelError
             If the network cannot compute them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().engine.judge(np.zeros((2, 256, 104), dtype=np.float32)).shape
+        (2, 8)
         """
         return self._session.run(features)
 
@@ -229,6 +260,13 @@ class Engine:
         """Name the emotion in a recording.
 
         Parameters, result and errors are those of `EmotionRecognizer.predict`.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> engine = EmotionRecognizer().engine
+        >>> engine.predict("examples/clip.wav").emotion in engine.labels
+        True
         """
         self.validate_threshold(min_confidence, coverage)
         recording = self.load(source)
@@ -285,6 +323,12 @@ class Engine:
         ----------
         source
             As for `load`, whose errors it has.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> round(EmotionRecognizer().engine.sound("examples/clip.wav").duration, 1)
+        3.7
         """
         recording = self.load(source)
         moments = [
@@ -301,6 +345,12 @@ class Engine:
         -------
         ndarray of float32, shape (n_labels,)
             In the order of `labels`.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().engine.probabilities("examples/clip.wav").shape
+        (8,)
         """
         windows = self.windows(self.load(source))
         answers = [self.judge(features) for _, features in windows]

@@ -78,7 +78,14 @@ class Prediction:
         return not self.reasons
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, ready for JSON; ``label_set`` only if there is one."""
+        """Return the fields by name, ready for JSON; ``label_set`` only if there is one.
+
+        Examples
+        --------
+        >>> prediction = Prediction(emotion="sad", confidence=1.0, probabilities={"sad": 1.0})
+        >>> prediction.to_dict()["emotion"]
+        'sad'
+        """
         fields: dict[str, Any] = {
             "emotion": self.emotion,
             "confidence": self.confidence,
@@ -161,5 +168,12 @@ class Recognizer(Protocol):
         ...
 
     def probabilities(self, source: AudioSource) -> NDArray[np.float32]:
-        """Return the probability of each emotion in a recording."""
+        """Return the probability of each emotion in a recording.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().probabilities("examples/clip.wav").shape
+        (8,)
+        """
         ...

@@ -157,6 +157,14 @@ class AcousticProfile:
         -------
         ndarray of float64, shape (3, n_coefficients)
             Number of frames, sums and sums of squares of the cepstral coefficients.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> samples = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+        >>> spec = FeatureSpec()
+        >>> AcousticProfile(spec).moments(samples, Extractor(spec)(samples)).shape
+        (3, 14)
         """
         frames = features if self._extract is None else self._extract(samples)
         coefficients = frames @ self._cosines
@@ -180,6 +188,16 @@ class AcousticProfile:
             Without silence before and after, shape (n_samples,), at the sampling rate of the spec.
         moments
             The moments of each of its windows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> samples = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+        >>> spec = FeatureSpec()
+        >>> profile = AcousticProfile(spec)
+        >>> moments = profile.moments(samples, Extractor(spec)(samples))
+        >>> profile.measure(samples, [moments]).shape.shape
+        (28,)
         """
         centred = samples - samples.mean(dtype=np.float64).astype(np.float32)
         size = np.abs(centred)
@@ -321,6 +339,16 @@ class Reference:
         ------
         ValueError
             If there are fewer than two speakers.
+
+        Examples
+        --------
+        >>> from dataclasses import replace
+        >>> from emotionrecog import EmotionRecognizer
+        >>> sound = EmotionRecognizer().sound("examples/clip.wav")
+        >>> sounds = [sound, replace(sound, shape=sound.shape + 1.0)]
+        >>> reference = Reference.of(sounds, ["mine", "mine"], ["mine/ann", "mine/bob"])
+        >>> reference.mean.shape
+        (28,)
         """
         from emotionrecog.splits.dividing import speaker_parts  # not needed for prediction
 
@@ -349,11 +377,28 @@ class Reference:
         )
 
     def distance(self, sound: Sound) -> float:
-        """Return the distance of a recording from the mean of training, in standard deviations."""
+        """Return the distance of a recording from the mean of training, in standard deviations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> sound = Sound(2.5, -30.0, 0.01, 7.0, 0.9, 3.0, np.array([3.0, 4.0]))
+        >>> reference = Reference(np.zeros(2), np.eye(2), limit=4.0, durations=(1.0, 5.0))
+        >>> reference.distance(sound)
+        5.0
+        """
         return float(_distances(sound.shape[np.newaxis], self.mean, self.whitening)[0])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON."""
+        """Return the values under their names, ready for JSON.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> reference = Reference(np.zeros(2), np.eye(2), limit=4.0, durations=(1.0, 5.0))
+        >>> reference.to_dict()["whitening"]
+        [1.0, 0.0, 0.0, 1.0]
+        """
         return {
             "mean": _short(self.mean),
             "whitening": _short(self.whitening.ravel()),
@@ -369,6 +414,13 @@ class Reference:
         ------
         ValueError
             If an entry is missing or invalid.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> reference = Reference(np.zeros(2), np.eye(2), limit=4.0, durations=(1.0, 5.0))
+        >>> Reference.from_dict(reference.to_dict()).limit
+        4.0
         """
         try:
             mean = np.array(values["mean"], dtype=np.float64)
@@ -514,6 +566,11 @@ class LabelSets:
         ------
         ValueError
             If `coverage` is not between the lowest and the highest one that were calibrated.
+
+        Examples
+        --------
+        >>> LabelSets((0.8, 0.9), (0.6, 0.85)).limit(0.85)
+        0.85
         """
         require_share("coverage", coverage)
         if not self.coverages[0] <= coverage <= self.coverages[-1]:
@@ -553,6 +610,11 @@ class LabelSets:
         ------
         ValueError
             If one is missing or invalid.
+
+        Examples
+        --------
+        >>> LabelSets.from_dict({"coverages": [0.8, 0.9], "limits": [0.6, 0.85]}).limit(0.8)
+        0.6
         """
         try:
             return cls(tuple(map(float, values["coverages"])), tuple(map(float, values["limits"])))
@@ -560,5 +622,11 @@ class LabelSets:
             raise ValueError(f"`label_sets` must have other entries: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON."""
+        """Return the values under their names, ready for JSON.
+
+        Examples
+        --------
+        >>> LabelSets((0.8, 0.9), (0.6, 0.85)).to_dict()
+        {'coverages': [0.8, 0.9], 'limits': [0.6, 0.85]}
+        """
         return {"coverages": list(self.coverages), "limits": list(self.limits)}

@@ -55,6 +55,11 @@ class Similarity:
     ssim
         Structural similarity, the mean over squares of 5 cells: 1 if the maps are equal except for
         a factor.
+
+    Examples
+    --------
+    >>> Similarity(rank_correlation=0.5, ssim=0.25).ssim
+    0.25
     """
 
     rank_correlation: float

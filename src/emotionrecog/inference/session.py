@@ -60,6 +60,14 @@ class Session:
         ------
         ModelError
             If the network cannot compute them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from emotionrecog import artifact, pretrained
+        >>> session = Session(artifact.read(pretrained.fetch("english-8")))
+        >>> session.run(np.zeros((1, 256, 104), dtype=np.float32)).shape
+        (1, 8)
         """
         try:
             answer: NDArray[np.float32] = self._session.run(None, {"features": features})[0]

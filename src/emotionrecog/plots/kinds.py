@@ -147,7 +147,17 @@ def _outline(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def draw_waveform(panel: Any, clip: Waveform) -> None:
-    """Draw the samples of a recording over time, with lines at full scale."""
+    """Draw the samples of a recording over time, with lines at full scale.
+
+    Examples
+    --------
+    >>> from emotionrecog import audio
+    >>> from emotionrecog.plots.style import new_figure
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> draw_waveform(panel, audio.load("examples/clip.wav"))
+    >>> len(panel.lines)
+    4
+    """
     indices, values = _outline(clip.samples)
     for full_scale in (-1.0, 1.0):
         panel.axhline(full_scale, color=GREY, linewidth=0.8, linestyle="dashed")
@@ -381,7 +391,14 @@ def _below_loudest(values: Array) -> tuple[float, float]:
 
 
 def loudest(values: Array) -> float:
-    """Return the highest level in dB, or 0 for digital silence, so that it is drawn dark."""
+    """Return the highest level in dB, or 0 for digital silence, so that it is drawn dark.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loudest(np.array([-40.0, -6.0]))
+    -6.0
+    """
     highest = float(values.max())
     return 0.0 if highest <= SILENCE else highest
 

@@ -100,6 +100,11 @@ def new_figure(width: float, height: float) -> Figure:
     ------
     EmotionRecogError
         If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> new_figure(4.0, 2.0).get_size_inches().tolist()
+    [4.0, 2.0]
     """
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -108,7 +113,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def write_title(panel: Any, title: str, width: float) -> None:
-    """Write a title, each line shortened to the width of the panel, in inches."""
+    """Write a title, each line shortened to the width of the panel, in inches.
+
+    Examples
+    --------
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> write_title(panel, "clip.wav", 4.0)
+    >>> panel.get_title(loc="left")
+    'clip.wav'
+    """
     longest = int(width * 72 / (0.75 * FONT_SIZE))
     title = title.encode(errors="backslashreplace").decode()  # file names need not be valid text
     lines = [
@@ -130,6 +143,13 @@ def finish(panel: Any, y: str, *, x: str = "", is_first: bool = True) -> None:
         Quantity and unit of the vertical and the horizontal axis.
     is_first
         Whether the panel is the first of its row; only then are the ticks of `y` labelled.
+
+    Examples
+    --------
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> finish(panel, "pitch in Hz")
+    >>> panel.get_ylabel()
+    'pitch in Hz'
     """
     panel.set_ylabel(y, fontsize=FONT_SIZE)
     if x:
@@ -139,7 +159,15 @@ def finish(panel: Any, y: str, *, x: str = "", is_first: bool = True) -> None:
 
 
 def finish_rows(panel: Any, x: str) -> None:
-    """Label a panel of horizontal rows, with a grid and without a frame."""
+    """Label a panel of horizontal rows, with a grid and without a frame.
+
+    Examples
+    --------
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> finish_rows(panel, "recall in %")
+    >>> panel.get_xlabel()
+    'recall in %'
+    """
     panel.set_xlabel(x, fontsize=FONT_SIZE)
     panel.tick_params(labelsize=FONT_SIZE, left=False)
     panel.grid(axis="x", color="0.85", linewidth=0.6)
@@ -148,13 +176,30 @@ def finish_rows(panel: Any, x: str) -> None:
 
 
 def name_rows(panel: Any, names: Sequence[str]) -> None:
-    """Name the rows of a panel, from top to bottom."""
+    """Name the rows of a panel, from top to bottom.
+
+    Examples
+    --------
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> name_rows(panel, ["happy", "sad"])
+    >>> [label.get_text() for label in panel.get_yticklabels()]
+    ['happy', 'sad']
+    """
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.5, -0.5)
 
 
 def legend_above(panel: Any, side: Literal["left", "right"]) -> None:
-    """Put a legend of two columns above a panel."""
+    """Put a legend of two columns above a panel.
+
+    Examples
+    --------
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> _ = panel.plot([0, 1], label="recall")
+    >>> legend_above(panel, "left")
+    >>> len(panel.get_legend().get_texts())
+    1
+    """
     panel.legend(
         frameon=False,
         fontsize=FONT_SIZE,
@@ -165,7 +210,13 @@ def legend_above(panel: Any, side: Literal["left", "right"]) -> None:
 
 
 def line_style(n_frames: int) -> dict[str, Any]:
-    """Return the style of a line: thin for very many frames, a point for a single one."""
+    """Return the style of a line: thin for very many frames, a point for a single one.
+
+    Examples
+    --------
+    >>> line_style(1)["marker"]
+    '.'
+    """
     return {
         "linewidth": 1.2 if n_frames <= MAX_FRAMES else 0.5,
         "marker": "." if n_frames == 1 else "",
@@ -173,7 +224,15 @@ def line_style(n_frames: int) -> dict[str, Any]:
 
 
 def shade_families(panels: Sequence[Any], families: Sequence[str]) -> None:
-    """Shade the rows of every other family."""
+    """Shade the rows of every other family.
+
+    Examples
+    --------
+    >>> panel = new_figure(4.0, 2.0).subplots()
+    >>> shade_families([panel], ["louder", "louder", "noise"])
+    >>> len(panel.patches)
+    1
+    """
     firsts = [i for i, name in enumerate(families) if i == 0 or name != families[i - 1]]
     for first, end in zip(firsts[1::2], [*firsts[2::2], len(families)], strict=False):
         for panel in panels:

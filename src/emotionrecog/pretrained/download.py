@@ -69,6 +69,13 @@ def download(files: Mapping[str, File], base_url: str, folder: Path, title: str)
         If the server does not have the expected files, or cannot be reached.
     OSError
         If the files cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> download({}, "ftp://example.org", Path("weights"), "mine")
+    Traceback (most recent call last):
+    emotionrecog.errors.DownloadError: expected a URL with http:// or https://, found ...
     """
     if urlsplit(base_url).scheme not in ("http", "https"):
         raise DownloadError(

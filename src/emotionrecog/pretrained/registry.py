@@ -98,7 +98,14 @@ class Weights:
         return sum(file.size for file in self.files.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry as it is written to a registry, ready for JSON."""
+        """Return the entry as it is written to a registry, ready for JSON.
+
+        Examples
+        --------
+        >>> from emotionrecog import pretrained
+        >>> sorted(pretrained.catalogue()["english-8"].to_dict())
+        ['description', 'files', 'licences']
+        """
         entries: dict[str, dict[str, Any]] = {}
         for name, file in self.files.items():
             entries[name] = {"sha256": file.sha256, "size": file.size}

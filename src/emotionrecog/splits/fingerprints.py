@@ -86,6 +86,12 @@ class Fingerprint:
         Whether the 12 ms are loud enough to compare.
     uncertain : ndarray of uint32, shape (n_words, 4)
         The bits of each word that change most easily, as masks.
+
+    Examples
+    --------
+    >>> from emotionrecog import audio
+    >>> fingerprint(audio.load("examples/clip.wav")).samples.dtype
+    dtype('int8')
     """
 
     samples: NDArray[np.int8]
@@ -108,6 +114,13 @@ class Fingerprint:
         float
             From 0 to 1, and at least `SAME` for copies; 0 if the recordings share less than 0.5 s
             or less than half of the shorter one.
+
+        Examples
+        --------
+        >>> from emotionrecog import audio
+        >>> one = fingerprint(audio.load("examples/clip.wav"))
+        >>> one.similarity(one) > 0.99
+        True
         """
         from scipy import fft
 

@@ -84,6 +84,11 @@ class LeakageReport:
     unreadable : mapping of Path to str
         Files that could not be compared completely, with the reason: they cannot be read or
         decoded, or are too short to compare their sound.
+
+    Examples
+    --------
+    >>> LeakageReport(n_train=2, n_test=1, compared_audio=False, speakers=("mine/bob",)).leaky
+    True
     """
 
     n_train: int
@@ -132,7 +137,13 @@ class LeakageReport:
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report ready for JSON."""
+        """Return the report ready for JSON.
+
+        Examples
+        --------
+        >>> LeakageReport(n_train=2, n_test=1, compared_audio=False).to_dict()["leaky"]
+        False
+        """
         return {
             "n_train": self.n_train,
             "n_test": self.n_test,
