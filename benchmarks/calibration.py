@@ -401,6 +401,7 @@ def main() -> None:
         for row in results["corpora"]
     }
     plots.risk_coverage(curves).savefig(arguments.pictures / "risk_coverage.png")
+    print(f"wrote {arguments.output}, and three pictures to {arguments.pictures}")
 
 
 if __name__ == "__main__":

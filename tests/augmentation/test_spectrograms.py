@@ -189,7 +189,7 @@ def test_narrow_channels_empty_the_ends() -> None:
         ({"narrow_probability": -1.0}, "`narrow_probability` must be a number from 0 to 1, got -1"),
         ({"narrow_low": 2.0}, "`narrow_low` must be a number from 0 to 1"),
         ({"narrow_low": 0.5, "narrow_high": 0.5}, "must leave bands between them"),
-        ({"noise_db": (5.0, -50.0)}, "`noise_db` must rise"),
+        ({"noise_db": (5.0, -50.0)}, "`noise_db` must be increasing"),
         ({"noise_probability": float("nan")}, "`noise_probability` must be a number from 0 to 1"),
     ],
 )

@@ -84,11 +84,11 @@ def test_ones_own_set_is_copied_and_put_in_order():
         ({}, "missing: neutral, calm, happy, sad, angry, fearful, disgust, surprised; unk.*: none"),
         ({e: e for e in EMOTIONS if e != "calm"}, "missing: calm; unknown: none"),
         ({**SAME, "bored": None}, "missing: none; unknown: 'bored'"),
-        ({**SAME, "calm": "relaxed"}, "must lead to neutral, .* got 'calm': 'relaxed'"),
-        ({**SAME, "calm": ["neutral"]}, "must lead to neutral, .* got 'calm'"),
-        ({**SAME, "calm": "neutral", "neutral": None}, "'neutral' must be taken as itself.*None"),
-        ({**SAME, "calm": "happy", "happy": "calm"}, "must be taken as itself"),
-        (dict.fromkeys(EMOTIONS), "must keep an emotion"),
+        ({**SAME, "calm": "relaxed"}, "must map to neutral, .* got 'calm': 'relaxed'"),
+        ({**SAME, "calm": ["neutral"]}, "must map to neutral, .* got 'calm'"),
+        ({**SAME, "calm": "neutral", "neutral": None}, "'neutral' must map to itself.*None"),
+        ({**SAME, "calm": "happy", "happy": "calm"}, "must map to itself"),
+        (dict.fromkeys(EMOTIONS), "must keep at least one emotion"),
     ],
 )
 def test_a_mapping_that_leaves_a_question_open_is_refused(mapping, complaint):
@@ -233,7 +233,7 @@ def test_words_explained_in_two_ways_are_not_guessed():
 
 
 def test_an_explanation_that_explains_nothing_is_refused():
-    with pytest.raises(DatasetError, match=r"`emotions` must lead to neutral.*got 'wut': 'wrath'"):
+    with pytest.raises(DatasetError, match=r"`emotions` must map to neutral.*got 'wut': 'wrath'"):
         read_words([], {"wut": "wrath", "bored": None})
 
 

@@ -427,7 +427,7 @@ def test_a_speaker_missing_among_others_is_not_guessed(here, caplog):
     assert utterance.speaker == "mine/bob"
     (warning,) = messages(caplog)
     assert "left out 3 rows (such as line 3: 'b.wav', line 4: 'c.wav', line 5: 'd.wav') " in warning
-    assert "without a speaker, where others of their corpus have one" in warning
+    assert "without a speaker, although others of their corpus have one" in warning
 
 
 def test_speakers_are_known_by_corpus(here, caplog):
@@ -712,7 +712,7 @@ def test_rows_that_cannot_be_used_do_not_stop_the_others(here, caplog):
         "'t.csv': left out 1 row (such as line 10: './a.wav') repeating another row",
     ]
     assert messages(caplog, logging.INFO) == [
-        "'t.csv': left out 1 row (such as line 12: 'c.wav') of emotions that are to be left out"
+        "'t.csv': left out 1 row (such as line 12: 'c.wav') of emotions to leave out"
     ]
     # Every one of them is named, the fourth and those behind it too.
     assert len(messages(caplog, logging.DEBUG)) == 10
@@ -781,7 +781,7 @@ def test_speakers_are_named_by_a_function(tmp_path, caplog):
         ("happy", "mine/eve"),
     ]
     (warning,) = messages(caplog)
-    assert "1 file (such as 'joy/1.wav') without a speaker, where others" in warning
+    assert "1 file (such as 'joy/1.wav') without a speaker, although others" in warning
 
 
 def test_recordings_beside_the_folders_are_counted(tmp_path, caplog):
@@ -804,7 +804,7 @@ def test_unknown_folders_are_refused_and_the_nearest_suggested(tmp_path, caplog)
     )
     assert [utterance.emotion for utterance in utterances] == ["angry", "angry", "sad"]
     (note,) = messages(caplog, logging.INFO)
-    assert "left out 1 file (such as 'bored/1.wav') of emotions that are to be left out" in note
+    assert "left out 1 file (such as 'bored/1.wav') of emotions to leave out" in note
     assert not messages(caplog)
 
 

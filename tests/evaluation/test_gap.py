@@ -117,7 +117,7 @@ def test_corpus_that_cannot_be_divided_is_left_out_with_a_reason(opposed: list[U
     assert [row.corpus for row in result.rows] == ["opposed"]
     assert "needs at least 2 speakers" in result.left_out["alone"]
     assert "those of nobody are unknown" in result.left_out["nobody"]
-    assert "missing are tess/YAF" in result.left_out["tess"]
+    assert "missing: tess/YAF" in result.left_out["tess"]
     assert "two emotions, found neutral" in result.left_out["bored"]
     assert "tess: left out, `utterances` must hold" in str(result)
 

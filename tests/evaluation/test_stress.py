@@ -373,7 +373,8 @@ def test_change_that_cannot_be_applied_is_left_out(
     row = report.conditions[0]
     assert (row.n_clips, row.n_refused, row.unchanged, row.uar) == (0, 0, None, None)
     assert (row.passed, row.interval, row.flips) == (None, None, ())
-    assert "high-pass, 9 kHz cannot be applied to any clip: nothing is left above" in caplog.text
+    message = "high-pass, 9 kHz cannot be applied to any clip: `lowest` must be below half"
+    assert message in caplog.text
     assert re.search(r"high-pass, 9 kHz +0 +– ", str(report))
     assert report.conditions[1].n_clips == 3
     plots.stress(report.to_dict()).savefig(tmp_path / "stress.png")

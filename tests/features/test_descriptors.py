@@ -665,7 +665,7 @@ S = np.ones((5, 3))
         ("mfcc", {"S": S, "dct_type": 4}, "`dct_type` must be one of 1, 2, 3, got 4"),
         ("mfcc", {"S": S, "norm": "slaney"}, "`norm` must be 'ortho' or None, got 'slaney'"),
         ("mfcc", {"S": S, "lifter": -1}, "`lifter` must be a number of at least 0, got -1"),
-        ("mfcc", {"S": S, "n_fft": 512}, "`n_fft` has no meaning beside `S`"),
+        ("mfcc", {"S": S, "n_fft": 512}, "`n_fft` has no meaning together with `S`"),
         ("mfcc", {"S": S[0]}, r"`S` must be finite and of the shape \(n_mels, n_frames\)"),
         ("mfcc", {"S": S * np.nan}, "`S` must be finite"),
         ("mfcc", {"y": [1.0], "mel_norm": 2.0}, "`norm` must be 'slaney' or None, got 2.0"),

@@ -237,10 +237,10 @@ def test_statistics_that_do_not_fit_raise_before_the_work(
     corpus: list[Utterance], measured: list[str]
 ) -> None:
     two = Statistics(np.zeros(2, np.float32), np.ones(2, np.float32))
-    with pytest.raises(ValueError, match="`statistics` are used where"):
+    with pytest.raises(ValueError, match=r"`statistics` need spec\.normalization"):
         extract_corpus(corpus, SPEC, statistics=two)
     spec = dataclasses.replace(SPEC, normalization="corpus")
-    with pytest.raises(ValueError, match="`statistics` must be those of the 15 features"):
+    with pytest.raises(ValueError, match="`statistics` must be of the 15 features"):
         extract_corpus(corpus, spec, statistics=two)
     assert measured == []
 
@@ -310,7 +310,7 @@ def test_read_recordings_shares_the_cache_under_an_equal_description(
     assert read(5.0, {"factor": 1}) == first, "the cache is not used"
     assert len(measured) == 3
     assert read(5.0, {"factor": 5}) == pytest.approx([5 * value for value in first])
-    with pytest.raises(ValueError, match="`description` must say what `function` returns"):
+    with pytest.raises(ValueError, match="`description` must describe the result of `function`"):
         read(1.0, None)
 
 

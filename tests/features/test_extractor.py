@@ -277,14 +277,14 @@ def test_statistics_of_vectors() -> None:
         ),
         (
             lambda: Extractor(SPEC, Statistics(np.zeros(19), np.ones(19))),
-            "`statistics` are used where spec.normalization is 'corpus', but it is 'none'",
+            "`statistics` need spec.normalization to be 'corpus', got 'none'",
         ),
         (
             lambda: Extractor(
                 dataclasses.replace(SPEC, normalization="corpus"),
                 Statistics(np.zeros(3), np.ones(3)),
             ),
-            "must be those of the 19 features of `spec`, got 3",
+            "must be of the 19 features of `spec`, got 3",
         ),
     ],
 )
@@ -441,7 +441,7 @@ def test_what_is_no_signal_raises(samples: np.ndarray, message: str) -> None:
         ({"f0_range": (65.0, "high")}, "`f0_range` must be a number, got 'high'"),
         ({"features": ("f0",), "f0_range": (65.0, 9e3)}, "must end at sampling_rate / 2 = 8000 Hz"),
         ({"features": ("f0",), "f0_range": (40.0, 500.0)}, "two periods .* 800 samples for 40 Hz"),
-        ({"functionals": ("mean",), "n_frames": 9}, "`n_frames` must be None beside them"),
+        ({"functionals": ("mean",), "n_frames": 9}, "`n_frames` must be None with them"),
         ({"functionals": ("mean",), "normalization": "utterance"}, "are not normalised by utter"),
         ({"functionals": ("mean",), "normalization": "spectrogram"}, "are not normalised by spec"),
     ],

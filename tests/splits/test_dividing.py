@@ -247,7 +247,9 @@ def test_fold_is_chosen_by_its_name() -> None:
     fold = fold_by_number(song, "ravdess/loso", 19)
     assert (fold.name, [u.speaker for u in fold.test]) == ("ravdess/loso/19", ["ravdess/19"])
     assert fold_by_number(song, "ravdess/loso", 24).name == "ravdess/loso/24"
-    with pytest.raises(DatasetError, match=r"'ravdess/loso/18' tests ravdess/18, of whom there is"):
+    with pytest.raises(
+        DatasetError, match=r"'ravdess/loso/18' tests ravdess/18, who have no recordings"
+    ):
         fold_by_number(song, "ravdess/loso", 18)
 
 

@@ -239,16 +239,16 @@ def test_missing_speakers_are_named() -> None:
         DatasetError, match=r"all speakers of protocol 'joint-test'.*ravdess/05, sa"
     ):
         protocols.get("joint-test").folds(some)
-    with pytest.raises(DatasetError, match=r"missing are savee/KL\. Pass the complete"):
+    with pytest.raises(DatasetError, match=r"missing: savee/KL\. Pass the complete"):
         protocols.get("savee/emobox4").folds(some)
     # Song of an actor whose speech is missing is no help: there is nothing to test on.
     assert "ravdess/05" not in {u.speaker for u in some}
-    with pytest.raises(DatasetError, match="missing are ravdess/05"):
+    with pytest.raises(DatasetError, match="missing: ravdess/05"):
         protocols.get("ravdess/loso").folds([*some, clip("ravdess/05", style="song")])
-    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .* and 61 more"):
+    with pytest.raises(DatasetError, match=r"missing: crema_d/1001, .* and 61 more"):
         protocols.get("cremad/emosuperb5").folds([clip("mine/me")])
     sixty = [u for u in everybody() if u.speaker > "crema_d/1031"]
-    with pytest.raises(DatasetError, match=r"missing are crema_d/1001, .*, crema_d/1031\. Pass"):
+    with pytest.raises(DatasetError, match=r"missing: crema_d/1001, .*, crema_d/1031\. Pass"):
         protocols.get("cremad/emosuperb5").folds(sixty)
 
 

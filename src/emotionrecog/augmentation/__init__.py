@@ -1,6 +1,6 @@
 """Vary training data: waveforms, spectrograms, and whole corpora.
 
-Waveforms are varied by transforms such as `AddNoise`, which are called as
+Transforms such as `AddNoise` vary waveforms. They are called as
 ``transform(samples, sampling_rate, rng)``, one after the other in a `Chain`. `augment_corpus`
 writes varied copies of recordings, which splits keep together with their originals.
 `SpectrogramAugmentation`, `spec_augment` and `mixup` work on spectrograms and features. All

@@ -1,4 +1,4 @@
-"""Apply several transforms of waveforms one after the other, this package's and others."""
+"""Apply several transforms of waveforms, of this package or others, one after the other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Chain:
         sampling rate in this order and return samples, such as those of audiomentations and their
         ``Compose``.
     probability
-        Probability of each transform, from 0 to 1: one number for all, or a tuple of one for each.
+        Probability of each transform, from 0 to 1: one number for all, or a tuple with one each.
 
     Raises
     ------
@@ -41,8 +41,8 @@ class Chain:
 
     Notes
     -----
-    Transforms from elsewhere do not take the generator. While one is called, ``random`` and
-    ``numpy.random`` are seeded from the generator, and are restored afterwards, so that transforms
+    Transforms of other packages do not take the generator. During their call, ``random`` and
+    ``numpy.random`` are seeded from the generator, and restored afterwards, so that transforms
     that draw from these two are reproducible as well. Threads share the two: use processes with
     such transforms, as `augment_corpus` does.
 
@@ -72,8 +72,8 @@ class Chain:
         for transform in self.transforms:
             if not callable(transform) or isinstance(transform, type):
                 raise ValueError(
-                    "`transforms` must be called as transform(samples, sampling_rate), which "
-                    f"{transform!r} cannot be"
+                    "`transforms` must be callable as transform(samples, sampling_rate), got "
+                    f"{transform!r}"
                 )
         shares = self._probabilities()
         if len(shares) != len(self.transforms) or not all(
@@ -87,7 +87,7 @@ class Chain:
     def __call__(
         self, samples: NDArray[np.floating[Any]], sampling_rate: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Return the samples, varied by the transforms that were drawn.
+        """Return the samples, varied by the transforms drawn.
 
         Parameters
         ----------
@@ -101,13 +101,13 @@ class Chain:
         Returns
         -------
         ndarray of float32, shape (n_samples,)
-            Another length if a transform changes it.
+            The length differs if a transform changes it.
 
         Raises
         ------
         AudioError
-            If the samples, or those that a transform from elsewhere returns, are not finite floats
-            of shape (n_samples,), at least one.
+            If the samples, or those that a transform of another package returns, are not finite
+            floats of shape (n_samples,), at least one.
         """
         y = checked_samples(samples, sampling_rate)
         for transform, share in zip(self.transforms, self._probabilities(), strict=True):
@@ -139,7 +139,7 @@ Transform: TypeAlias = (
 """A transform of this package, called as ``transform(samples, sampling_rate, rng)``."""
 
 Foreign: TypeAlias = Callable[["NDArray[np.float32]", int], "NDArray[np.floating[Any]]"]
-"""A transform from elsewhere, called as ``transform(samples, sampling_rate)``."""
+"""A transform of another package, called as ``transform(samples, sampling_rate)``."""
 
 _TRANSFORMS = (
     AddNoise,

@@ -1,6 +1,6 @@
-"""Vary waveforms as rooms, microphones, lines and codecs do, one transform for each.
+"""Simulate rooms, microphones, lines and codecs, with one transform for each.
 
-The transforms are called, and draw their parameters, as those of
+The transforms are called, and draw their parameters, like those of
 `emotionrecog.augmentation.waveforms`. All of them keep the length.
 """
 
@@ -39,7 +39,7 @@ __all__ = ["BandLimit", "Clip", "Codec", "RoomImpulse"]
 # Order of the Butterworth response of `BandLimit`: 48 dB an octave.
 _ORDER = 8
 
-# Silence in which filters ring out before they would wrap round to the other end, in s.
+# Silence for the ringing of filters, which would otherwise wrap round to the other end, in s.
 _RING = 0.5
 
 # Reverberation begins this long after the direct sound, in s.
@@ -52,17 +52,17 @@ class RoomImpulse:
 
     Without `impulses`, the room is synthetic: the direct sound and, from 2.5 ms on, noise that
     decays exponentially, equally at all frequencies. The direct sound keeps its position and its
-    level, so that the result is louder. Reverberation after the end is cut.
+    level, so the result is louder. Reverberation after the end is cut.
 
     Parameters
     ----------
     rt60
         Reverberation time, in which the level falls by 60 dB, in s, from 0.05 to 10.
     direct_to_reverberant_db
-        Energy of the direct sound over that of the reverberation, in dB, from -30 to 60.
+        Energy ratio of the direct sound to the reverberation, in dB, from -30 to 60.
     impulses
-        Impulse responses to use instead, one of which each call draws. The largest peak counts as
-        the direct sound. Each call reads a file again.
+        Impulse responses to use instead; each call draws one. The largest peak counts as the
+        direct sound. Each call reads a file again.
 
     Raises
     ------
@@ -102,8 +102,8 @@ class RoomImpulse:
         """Return the samples with reverberation."""
         y = checked_samples(samples, sampling_rate)
         if self.impulses:
-            kind = self.impulses[rng.integers(len(self.impulses))]
-            response = audio.load(kind, sampling_rate=sampling_rate).samples
+            impulse = self.impulses[rng.integers(len(self.impulses))]
+            response = audio.load(impulse, sampling_rate=sampling_rate).samples
             direct = int(np.abs(response).argmax())
         else:
             response, direct = self._synthetic(sampling_rate, rng), 0
@@ -127,7 +127,7 @@ class RoomImpulse:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Clip the peaks, as an overdriven microphone does.
+    """Clip the peaks, like an overdriven microphone.
 
     Exactly one of the parameters must be given.
 
@@ -183,7 +183,7 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class BandLimit:
-    """Keep a band of frequencies only.
+    """Keep only a band of frequencies.
 
     The response is that of a Butterworth filter of order 8, 3 dB down at an edge and 48 dB an
     octave beyond it, without delay (zero phase). At least one of the parameters must be given;
@@ -234,7 +234,7 @@ class BandLimit:
 
     @classmethod
     def telephone(cls) -> Self:
-        """Return the band of the telephone, 300 to 3400 Hz.
+        """Return a transform with the band of the telephone, 300 to 3400 Hz.
 
         Examples
         --------
@@ -256,10 +256,10 @@ class BandLimit:
             lowest = draw(self.lowest, rng)
             if lowest >= nyquist:
                 raise AudioError(
-                    f"nothing is left above `lowest`, {lowest:g} Hz, of a recording at "
-                    f"{sampling_rate} Hz; expected less than half the sampling rate"
+                    f"`lowest` must be below half the sampling rate of {sampling_rate} Hz, got "
+                    f"{lowest:g} Hz"
                 )
-            # A frequency of 0 would divide by zero; nothing is left of it anyway.
+            # Frequency 0 would divide by zero; it is removed anyway.
             attenuation += (lowest / np.maximum(frequencies, 1e-6)) ** (2 * _ORDER)
         if self.highest is not None:
             highest = draw(self.highest, rng)
@@ -283,16 +283,16 @@ _CODECS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "gsm": ("WAV", "GSM610", (8000,)),
 }
 
-# Bit rates in kbit/s: the bounds, which libsndfile maps to a compression level of 1 and 0, and the
-# lowest that is available. LAME does not encode at the lower bounds.
+# Bit rates in kbit/s: the bounds, which libsndfile maps to compression levels 1 and 0, and the
+# lowest available one. LAME does not encode at the lower bounds.
 _OPUS_BITRATES = (6.0, 256.0)
 _LOWEST_MP3 = 16.0
 
-# Delay of encoder (576) and decoder (529) in samples, which MP3 frames of a low bit rate have no
-# room to declare, so that the decoder does not remove it.
+# Delay of encoder (576) and decoder (529) in samples. MP3 frames of a low bit rate have no room to
+# declare it, so the decoder does not remove it.
 _MP3_DELAY = 1105
 
-# Number of samples that are passed to an encoder at once.
+# Number of samples passed to an encoder at once.
 _BLOCK = 2**16
 
 
@@ -301,7 +301,7 @@ class Codec:
     """Encode and decode a recording with a lossy codec, in memory.
 
     If a codec does not support the sampling rate, the recording is resampled to one that it
-    supports, and back. Telephone codecs work at 8000 Hz, so that nothing remains above 4000 Hz.
+    supports, and back. Telephone codecs work at 8000 Hz, so nothing remains above 4000 Hz.
     The voice keeps its position to within 1 ms, and samples beyond full scale are not clipped.
 
     Parameters
@@ -311,10 +311,10 @@ class Codec:
         (G.711) or ``"gsm"`` (06.10, full rate).
     bitrate
         Bit rate in kbit/s of MP3 (constant, 16 to 320) and Opus (average, 6 to 256); by default 16
-        to 64. MP3 uses the nearest that it supports at a sampling rate; below 40 kbit/s it encodes
-        at 24000 Hz at most.
+        to 64. MP3 uses the nearest supported bit rate at a sampling rate; below 40 kbit/s its
+        sampling rate is 24000 Hz at most.
     compression
-        Compression of Vorbis, from 0, the largest file, to 1, the smallest; by default 0.3 to 1.
+        Compression of Vorbis, from 0 (largest file) to 1 (smallest); by default 0.3 to 1.
 
     Raises
     ------
@@ -371,7 +371,7 @@ class Codec:
             options["compression_level"] = (high - bitrate) / (high - low)
         rate = _rate_for(sampling_rate, rates)
         resampled = resample(y, sampling_rate, rate)
-        # Resampling can lift a full-scale voice beyond full scale.
+        # Resampling can raise a full-scale signal above full scale.
         scale = np.float32(max(1.0, float(np.abs(resampled).max(initial=0.0))))
         decoded = self._transcode(resampled / scale, rate, options)
         return fit_samples(resample(decoded, rate, sampling_rate), len(y)) * scale
@@ -379,14 +379,14 @@ class Codec:
     def _transcode(
         self, samples: NDArray[np.float32], rate: int, options: dict[str, Any]
     ) -> NDArray[np.float32]:
-        """Encode and decode samples at one of the codec's rates, and keep their length."""
+        """Encode and decode samples at one of the codec's rates, preserving their length."""
         import soundfile
 
         container, coding, _ = _CODECS[self.codec]
         if not soundfile.check_format(container, coding):
             raise EmotionRecogError(
                 f"libsndfile {soundfile.__libsndfile_version__} does not have the codec "
-                f"{self.codec!r}; install soundfile from a wheel, which brings its own, or "
+                f"{self.codec!r}; install soundfile from a wheel, which includes its own, or "
                 "libsndfile 1.1 or later"
             )
         file = io.BytesIO()
@@ -403,7 +403,7 @@ class Codec:
 
 
 def _rate_for(sampling_rate: int, rates: Sequence[int]) -> int:
-    """Return the lowest rate that loses nothing, or the highest of all."""
+    """Return the lowest rate that loses nothing, or else the highest rate."""
     return min((rate for rate in rates if rate >= sampling_rate), default=max(rates))
 
 

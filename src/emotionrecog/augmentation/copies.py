@@ -33,11 +33,11 @@ class AugmentedCorpus:
     Parameters
     ----------
     utterances : list of Utterance
-        Each original, in the order of the input, followed by its copies. All of them have the same
-        `recording`, by which splits and the leakage audit know that they belong together.
+        Each original, in the order of the input, followed by its copies. Original and copies have
+        the same `recording`, by which splits and the leakage audit group them.
     failed : mapping of Path to str
-        Originals that could not be read or varied, with the reason. Neither they nor copies of
-        them are among the utterances.
+        Originals that could not be read or varied, with the reason. Neither they nor their copies
+        are among the utterances.
 
     Examples
     --------
@@ -67,11 +67,11 @@ def augment_corpus(
 ) -> AugmentedCorpus:
     """Write varied copies of recordings.
 
-    Split first and augment the training part alone: copies in a test set would make it another
-    test. If originals and copies are split nevertheless, `recording` keeps them on one side: it is
-    that of the original or, if this has none, a hash of the file. The random draws depend on the
-    corpus, `recording`, the number of the copy and `seed`, and not on the other recordings, their
-    order or `n_jobs`.
+    Split first and augment only the training part: copies in a test set would change the test. If
+    originals and copies are split nevertheless, `recording` keeps them on one side: it is that of
+    the original or, without one, a hash of the file. The random draws depend on the corpus,
+    `recording`, the number of the copy and `seed`, and not on the other recordings, their order or
+    `n_jobs`.
 
     Copies are mono 24-bit FLAC files at the sampling rate of the original, named after it with a
     hash and their number. Each is written atomically; an existing one is replaced. A copy that
@@ -80,9 +80,9 @@ def augment_corpus(
     Parameters
     ----------
     utterances
-        The originals, of any corpora. Their files are only read.
+        Originals, from any corpora. Their files are only read.
     folder
-        The folder for the copies. It is created if it does not exist.
+        Folder for the copies; created if missing.
     transform
         A `Chain`, or one transform of this package.
     copies
@@ -101,7 +101,8 @@ def augment_corpus(
     Raises
     ------
     ValueError
-        If `copies` is not a whole number of at least 1, or `seed` not one of at least 0.
+        If `copies` is not a whole number of at least 1, or `seed` is not a whole number of at
+        least 0.
     OSError
         If a copy cannot be written.
 
@@ -140,7 +141,7 @@ def augment_corpus(
 
 
 class _WriteError(Exception):
-    """Carry the `OSError` of a copy that cannot be written, which stops the work."""
+    """Wrap the `OSError` of a copy that cannot be written, which stops the work."""
 
 
 def _with_copies(
@@ -155,9 +156,9 @@ def _with_copies(
         rng = generator_for(utterance.corpus, source, seed=(seed, number))
         samples = transform(waveform.samples, waveform.sampling_rate, rng)
         if np.ptp(samples) < audio.SILENT_RANGE:
-            raise AudioError(f"copy {number} is silent; the transforms leave no sound of it")
+            raise AudioError(f"copy {number} is silent; the transforms removed all sound")
         varied.append(samples)
-    # The hash keeps apart files of one name, such as those of two speakers.
+    # The hash distinguishes files with one name, such as those of two speakers.
     mark = files.sha256(f"{utterance.corpus}/{source}/{content}".encode())[:8]
     original = dataclasses.replace(utterance, recording=source)
     family = [original]

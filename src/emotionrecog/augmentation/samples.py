@@ -1,4 +1,4 @@
-"""Checks of samples and of parameters, and the random draws, that all transforms share."""
+"""Check samples and parameters, and draw random numbers, for all transforms."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ __all__ = [
 ]
 
 Range: TypeAlias = float | tuple[float, float]
-"""A fixed number, or the lowest and the highest of those that may be drawn."""
+"""A fixed number, or the lowest and the highest number to draw."""
 
 
 def generator_for(*names: str, seed: int | tuple[int, ...]) -> np.random.Generator:
-    """Return a random generator that depends on nothing but names and a seed.
+    """Return a random generator that depends only on names and a seed.
 
-    What is drawn for one recording is then the same whatever other recordings there are, in which
-    order they come, and which process works on them.
+    The draws for a recording then do not depend on other recordings, their order, or the process
+    that handles it.
 
     Parameters
     ----------
     names
-        What the generator is for, such as a corpus and a recording.
+        Names that identify the use of the generator, such as a corpus and a recording.
     seed
         One whole number of at least 0, or several.
 
@@ -57,7 +57,7 @@ def generator_for(*names: str, seed: int | tuple[int, ...]) -> np.random.Generat
 
 
 def draw(value: Range, rng: np.random.Generator) -> float:
-    """Return a fixed number, or one drawn uniformly from a range.
+    """Return a fixed number, or a number drawn uniformly from a range.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def require_range(name: str, value: object, minimum: float, maximum: float) -> N
 
 
 def checked_samples(samples: Samples, sampling_rate: int) -> NDArray[np.float32]:
-    """Return a float32 copy of samples that can be varied.
+    """Validate samples and return a float32 copy of them.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def checked_samples(samples: Samples, sampling_rate: int) -> NDArray[np.float32]
         )
     result = array.astype(np.float32)
     if not np.isfinite(result).all():
-        raise AudioError("samples to augment must be finite, got NaN or infinite ones")
+        raise AudioError("samples to augment must be finite, got NaN or infinite samples")
     require_whole("sampling_rate", sampling_rate, 1, unit="Hz")
     return result
 

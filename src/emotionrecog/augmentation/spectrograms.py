@@ -1,8 +1,8 @@
 """Vary spectrograms and features: `SpectrogramAugmentation`, SpecAugment and mixup.
 
 `SpectrogramAugmentation` makes a network robust to other voices, rooms and microphones. It works on
-batches of *linear* mel power, where sources add and rooms and microphones multiply, and is used in
-training only. The level needs no augmentation: the front end removes it.
+batches of *linear* mel power, in which sources add and rooms and microphones multiply, and is used
+in training only. The level needs no augmentation, because the features do not depend on it.
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ class SpectrogramAugmentation:
     time_scale
         Largest relative change of duration, e.g. 0.15 for 0.85 to 1.15 times.
     mel_shift
-        Largest shift along the mel axis, in bands, as of another vocal tract.
+        Largest shift along the mel axis, in bands, to simulate other vocal tracts.
     colouration_db
-        Standard deviation of a smooth random frequency response, as of another microphone, in dB.
+        Standard deviation of a smooth random frequency response, in dB, to simulate other
+        microphones.
     noise_db
         Range of the level of added stationary noise relative to the voice, in dB, both measured in
-        mel power: there, white noise beside a voice is 14 dB louder than in the samples.
+        mel power, where white noise is 14 dB louder relative to a voice than in the samples.
     noise_tilt_db
-        Range of the level of the noise in the highest band above that in the lowest, in dB, apart
-        from smooth random peaks and valleys. 40 is about white noise, 25 pink, 0 brown.
+        Range of the level difference of the noise between the highest and the lowest band, in dB,
+        apart from smooth random peaks and valleys. 40 is about white noise, 25 pink, 0 brown.
     noise_probability, reverberation_probability
         Probability of adding noise and a room.
     narrow_probability
-        Probability of keeping only some of the bands, as telephones and codecs do.
+        Probability of keeping only some of the bands, like telephones and codecs.
     narrow_low, narrow_high
-        Largest shares of the bands that are then silenced at the two ends.
+        Largest shares of the bands to silence then at the two ends.
     masks, mask_bands, mask_frames
         Number of stripes that SpecAugment masks along each axis, and their largest widths.
     mixup
@@ -86,8 +87,8 @@ class SpectrogramAugmentation:
         Raises
         ------
         ValueError
-            If a probability or a share is not from 0 to 1, a range falls, or narrow channels could
-            be empty.
+            If a probability or a share is not from 0 to 1, a range is decreasing, or narrow
+            channels could be empty.
         """
         shares = (
             "noise_probability",
@@ -106,7 +107,7 @@ class SpectrogramAugmentation:
         for name in ("noise_db", "noise_tilt_db"):
             low, high = getattr(self, name)
             if not low <= high:
-                raise ValueError(f"`{name}` must rise, got {getattr(self, name)!r}")
+                raise ValueError(f"`{name}` must be increasing, got {getattr(self, name)!r}")
 
     def power(
         self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
@@ -139,7 +140,7 @@ class SpectrogramAugmentation:
     def _change_voice(
         self, clips: Sequence[NDArray[np.floating]], n_frames: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Crop, stretch, shift and colour each clip, as of another voice and microphone."""
+        """Crop, stretch, shift and colour each clip, to simulate other voices and microphones."""
         batch = np.stack([self._crop(clip, n_frames, rng) for clip in clips])
         n_clips, _, n_mels = batch.shape
         if self.colouration_db:
@@ -147,7 +148,7 @@ class SpectrogramAugmentation:
         return relative_to_voice(batch)
 
     def _degrade(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Add rooms and noise to some clips, and send some through narrow channels."""
+        """Add reverberation and noise to some clips, and limit some to narrow channels."""
         batch = power.copy()
         n_clips, _, n_mels = batch.shape
         reverberant = rng.random(n_clips) < self.reverberation_probability
@@ -195,7 +196,7 @@ class SpectrogramAugmentation:
         groups: NDArray[np.intp],
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mix pairs of clips of one group, and their targets in the same proportion.
+        """Mix pairs of clips of the same group, and their targets in the same proportion.
 
         Parameters
         ----------
@@ -235,7 +236,7 @@ class SpectrogramAugmentation:
     def features(
         self, log_power: NDArray[np.float32], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Mask stripes of features, as `spec_augment` does with the numbers of this object.
+        """Mask stripes of features with `spec_augment` and the parameters of this object.
 
         Parameters
         ----------
@@ -288,7 +289,7 @@ def spec_augment(
     masks
         Number of stripes along each axis.
     mask_bands, mask_frames
-        Largest widths of the stripes, in features and in frames, limited to those of the clip.
+        Largest widths of the stripes, in features and in frames, limited to the size of the clip.
 
     Returns
     -------
@@ -297,8 +298,8 @@ def spec_augment(
     Raises
     ------
     ValueError
-        If the features have another number of axes or no values, or if a number is not a whole one
-        of at least 0.
+        If the features have another number of axes or no values, or if a parameter is not a whole
+        number of at least 0.
 
     References
     ----------
@@ -352,7 +353,7 @@ def mixup(
     Parameters
     ----------
     inputs
-        Features, shape (n_clips, ...). Powers add as sounds do; their logarithms do not.
+        Features, shape (n_clips, ...). Powers add like sounds; their logarithms do not.
     targets
         Probabilities of the emotions, shape (n_clips, n_targets).
     rng
@@ -437,7 +438,7 @@ def fit_length(clip: NDArray[np.floating], n_frames: int) -> NDArray[np.float32]
 def _late_reverberation(
     power: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the decaying tail that a room adds: 60 dB in 0.15 to 0.7 s, in frames of 10 ms."""
+    """Return the decaying tail of a room: 60 dB in 0.15 to 0.7 s, in frames of 10 ms."""
     n_clips, n_frames, _ = power.shape
     decay = (10.0 ** (-6.0 / rng.uniform(15.0, 70.0, (n_clips, 1)))).astype(np.float32)
     strength = (10.0 ** rng.uniform(-2.5, -0.7, (n_clips, 1, 1))).astype(np.float32)
@@ -448,7 +449,7 @@ def _late_reverberation(
 
 
 def _interpolate(rows: NDArray[np.float32], positions: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Read rows at fractional positions; beyond the ends the outermost row is repeated."""
+    """Interpolate rows at fractional positions; the outermost rows are repeated beyond the ends."""
     positions = np.clip(positions, 0, len(rows) - 1)
     lower = np.minimum(positions.astype(np.intp), max(len(rows) - 2, 0))
     upper = np.minimum(lower + 1, len(rows) - 1)

@@ -1,10 +1,10 @@
-"""Vary waveforms: speed, pitch, noise, level and position in time, one transform for each.
+"""Vary speed, pitch, noise, level and position in time of waveforms, with one transform for each.
 
-Every transform is a frozen dataclass that is called as ``transform(samples, sampling_rate, rng)``:
-mono samples of floating point in, a new float32 array out. Its parameters are fixed numbers, or
-pairs ``(low, high)`` from which each call draws a number uniformly. Equal samples and a generator
-of equal seed give the same result, bit for bit. All transforms but `TimeStretch` keep the length.
-`emotionrecog.augmentation.channels` has those of rooms, microphones and lines.
+Every transform is a frozen dataclass that is called as ``transform(samples, sampling_rate, rng)``.
+It takes mono floating-point samples and returns a new float32 array. Its parameters are fixed
+numbers, or pairs ``(low, high)`` from which each call draws a number uniformly. Equal samples and
+seeds give the same result, bit for bit. All transforms except `TimeStretch` keep the length.
+`emotionrecog.augmentation.channels` simulates rooms, microphones and lines.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = ["AddNoise", "Gain", "PitchShift", "Shift", "TimeStretch"]
 
-# Half the length of the windows of the time-scale modification, and how far to either side of
-# where they belong it looks for the best fit, in s. The farther it looks, the more time is bent;
-# 7.5 ms to either side hold a period of 67 Hz.
+# Half the length of the windows of the time-scale modification, and the search range for the best
+# fit on either side of their nominal position, in s. A larger range distorts time more; 7.5 ms on
+# either side hold a period of 67 Hz.
 _HALF_WINDOW = 0.0125
 _REACH = 0.0075
 
-# How the power of noise falls with frequency, as an exponent, and the frequency in Hz below which
-# it falls no more: lower frequencies are inaudible and would be most of the noise.
+# Exponents by which the power of noise falls with frequency, and the frequency in Hz below which it
+# is constant: lower frequencies are inaudible and would dominate the noise.
 _COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 _LOWEST_NOISE = 20.0
 
@@ -54,9 +54,9 @@ _LOWEST_NOISE = 20.0
 class TimeStretch:
     """Make speech faster or slower at the same pitch.
 
-    Pieces of the waveform are overlapped where they fit best (WSOLA [1]_), which preserves each
-    period of a voice. A phase vocoder smears a voice: on real clips its level fell by 2 to 5 dB,
-    and its spectrum deviated from the original 1.5 to 2 times as much.
+    Segments of the waveform are overlapped where they fit best (WSOLA [1]_), which preserves each
+    period of a voice. A phase vocoder smears a voice: on real clips it lowered the level by 2 to
+    5 dB, and its spectrum deviated from the original 1.5 to 2 times as much.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ class TimeStretch:
 class PitchShift:
     """Make speech higher or lower at the same speed.
 
-    The voice is stretched as by `TimeStretch` and resampled, so that its formants move with the
-    pitch, as those of a smaller or larger speaker do. Frequencies moved beyond half the sampling
+    The voice is stretched as by `TimeStretch` and resampled. Its formants move with the pitch, as
+    for a smaller or larger speaker. Frequencies moved beyond half the sampling
     rate are lost; moving down leaves the highest frequencies empty.
 
     Parameters
@@ -149,10 +149,10 @@ def _stretch(y: NDArray[np.float32], sampling_rate: int, rate: float) -> NDArray
     reach = round(_REACH * sampling_rate)
     size = 2 * half
     window = (0.5 - 0.5 * np.cos(np.pi * np.arange(size) / half)).astype(np.float32)
-    # Window k is centred on sample k * half of the result. It is taken from about where the voice
-    # is at that moment, k * half * rate, and from where it best continues the window before it.
+    # Window k is centred on sample k * half of the result. It is taken from near sample
+    # k * half * rate of the voice, at the position that best continues the previous window.
     centres = np.round(np.arange(n_samples // half + 2) * half * rate).astype(int)
-    # Both indices of `padded` at which a window may begin run from its centre to 2 * reach later.
+    # A window may begin in `padded` from the index of its centre to 2 * reach later.
     padded = np.pad(y, (half + reach, max(0, centres[-1] + 3 * half + reach - len(y))))
     n_fft = scipy.fft.next_fast_len(size + 2 * reach, real=True)
     energy = np.concatenate([[0.0], np.cumsum(np.square(padded, dtype=np.float64))])
@@ -181,18 +181,18 @@ class AddNoise:
     """Add noise at a signal-to-noise ratio.
 
     The level of the voice is the root mean square over frames of 25 ms within 30 dB of the
-    loudest, so that pauses do not count; that of the noise is its root mean square over the clip.
-    A silent clip stays as it is.
+    loudest, so pauses do not count; that of the noise is its root mean square over the clip. A
+    silent clip is returned unchanged.
 
     Parameters
     ----------
     snr_db
-        Level of the voice over that of the noise, in dB, from -30 to 120.
+        Level of the voice relative to the noise, in dB, from -30 to 120.
     noises
-        Kinds of noise, one of which each call draws: ``"white"`` has the same power at all
-        frequencies; the power of ``"pink"`` falls by 3 dB and that of ``"brown"`` by 6 dB an octave
-        above 20 Hz. A `Waveform` or a `Path` is a recording, such as babble, of which a random
-        section is added, repeated if it is shorter than the clip. Each call reads a file again.
+        Kinds of noise; each call draws one. ``"white"`` has the same power at all frequencies;
+        above 20 Hz, the power of ``"pink"`` falls by 3 dB per octave and that of ``"brown"`` by
+        6 dB. A `Waveform` or a `Path` is a recording, such as babble: a random section of it is
+        added, repeated if it is shorter than the clip. Each call reads a file again.
 
     Raises
     ------
@@ -245,7 +245,7 @@ class AddNoise:
 def _coloured(
     n_samples: int, sampling_rate: int, exponent: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    # Two samples at least, so that there is a frequency besides 0.
+    # At least two samples, so that there is a frequency other than 0.
     n_fft = scipy.fft.next_fast_len(max(2, n_samples), real=True)
     white: NDArray[np.float32] = rng.standard_normal(n_fft, dtype=np.float32)
     if exponent == 0:
@@ -304,9 +304,9 @@ class Shift:
     Parameters
     ----------
     seconds
-        Delay in s, from -60 to 60; a negative one moves it forward.
+        Delay in s, from -60 to 60; a negative delay moves the recording to an earlier time.
     circular
-        Whether samples that leave at one end enter at the other; otherwise silence enters.
+        Whether samples shifted out at one end enter at the other; by default silence enters.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utteranc
     ``ravdess`` and ``ravdess_song``, ``crema_d``, ``emodb``. Hyphens count as underscores, and case
     is ignored: ``CREMA-D``, ``EMO-DB``, ``URDU-Dataset``. Folders without recordings are skipped.
     If a recording lies in several folders of its corpus, one copy is kept, by the rule of
-    `Corpus.scan`, and the others are counted in a warning. Without such a folder, `root` itself may
+    `Corpus.scan`, and a warning counts the others. Without such a folder, `root` itself may
     be the folder of a corpus.
 
     Parameters
@@ -107,12 +107,12 @@ def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utteranc
             f"corpus, called {', '.join(CORPORA)}"
         )
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
-    # The folder itself counts if it holds no folder that is named after a corpus.
-    lone = not any(_called(folder, name) for folder in folders for name in CORPORA)
+    # The folder itself is read if it holds no folder that is named after a corpus.
+    is_single = not any(_called(folder, name) for folder in folders for name in CORPORA)
     utterances: list[Utterance] = []
     for corpus_name, corpus in CORPORA.items():
         of_corpus: list[Utterance] = []
-        for folder in [Path(root)] if lone else folders:
+        for folder in [Path(root)] if is_single else folders:
             if _called(folder, corpus_name) and next(audio.find(folder), None):
                 of_corpus += corpus.utterances(folder)
         utterances += _once_each(of_corpus, corpus_name, Path(root))
@@ -126,7 +126,7 @@ def read(root: str | os.PathLike[str], name: str | None = None) -> list[Utteranc
 
 
 def from_name(path: str | os.PathLike[str]) -> Utterance | None:
-    """Return the utterance that a file name of a known corpus describes, and otherwise None.
+    """Return the utterance that a file name of a known corpus describes; otherwise None.
 
     The file is not opened and need not exist.
 
@@ -206,18 +206,18 @@ def from_source(source: str | os.PathLike[str]) -> list[Utterance]:
 
 def _once_each(utterances: list[Utterance], corpus: str, root: Path) -> list[Utterance]:
     """Leave out copies of recordings that lie in other folders of the same corpus."""
-    kept: dict[str, Path] = {}
+    preferred: dict[str, Path] = {}
     for path, recording in sorted(
         ((utterance.path, utterance.recording) for utterance in utterances),
         key=lambda pair: by_preference(pair[0]),
     ):
         if recording is not None:
-            kept.setdefault(recording, path)
-    once = [u for u in utterances if u.recording is None or kept[u.recording] == u.path]
-    copies = sorted({u.path for u in utterances} - {u.path for u in once})
+            preferred.setdefault(recording, path)
+    kept = [u for u in utterances if u.recording is None or preferred[u.recording] == u.path]
+    copies = sorted({u.path for u in utterances} - {u.path for u in kept})
     if copies:
         _logger.warning("%s: left out %s: copies of other files", corpus, count_files(copies, root))
-    return once
+    return kept
 
 
 def _called(folder: Path, corpus: str) -> bool:

@@ -1,7 +1,7 @@
-"""Check that a folder holds complete and intact corpora: every recording is decoded and compared.
+"""Check whether a folder holds complete and intact corpora, by decoding every recording.
 
 `check` detects which corpora a folder holds, and lists all differences from the files that their
-owners published. One bad file never stops the rest.
+owners published. A bad file does not stop the check.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ __all__ = [
     "check",
 ]
 
-# Recordings count as cut or padded to one length if this many, and this share, are as long as the
-# longest or as short as the shortest, to the millisecond. In complete copies of RAVDESS, CREMA-D,
-# SAVEE and TESS it is at most four, for any one speaker, sentence or emotion.
+# Recordings count as cut or padded to one length if this many, and this share, have the largest or
+# the smallest duration, to the millisecond. In complete copies of RAVDESS, CREMA-D, SAVEE and TESS
+# at most four do, for any speaker, sentence or emotion.
 MIN_OF_ONE_LENGTH = 10
 
 MIN_SHARE_OF_ONE_LENGTH = 0.05
@@ -67,11 +67,11 @@ def check(
 ) -> FolderCheck:
     """Check every recording of the corpora below a folder.
 
-    Names and numbers are compared with the owners', and every recording is decoded. Reported are
-    recordings that cannot be decoded or are silent, recordings under several names or emotions,
-    recordings whose format differs from the others, and recordings cut or padded to one length.
-    Copies of a recording (`emotionrecog.datasets.Scan.copies`) are compared with it if both have
-    the same extension, or both are lossless.
+    Names and numbers are compared with the owners', and every recording is decoded. The check
+    reports recordings that cannot be decoded or are silent, recordings under several names or
+    emotions, recordings whose format differs from the others, and recordings cut or padded to one
+    length. Copies of a recording (`emotionrecog.datasets.Scan.copies`) are compared with it if both
+    have the same extension, or both are lossless.
 
     Parameters
     ----------
@@ -139,13 +139,13 @@ def check(
     )
 
 
-# --- which corpora a folder holds -----------------------------------------------------------------
+# --- the corpora in a folder -----------------------------------------------------------------
 
 
 def _corpora(
     root: Path, paths: Sequence[Path], corpus: str | Corpus | None, unreadable: Sequence[OSError]
 ) -> list[Corpus]:
-    """Return the corpora whose names occur, or the one asked for; raise if there is none."""
+    """Return the corpora whose names occur, or the requested one; raise if there is none."""
     if isinstance(corpus, str):
         corpus = CORPORA[require_one_of("corpus", corpus, CORPORA)]
     candidates = list(CORPORA.values()) if corpus is None else [corpus]
@@ -154,16 +154,16 @@ def _corpora(
         return present
     if paths:
         names = [repr(_name(path, root)) for path in paths]
-        found = count_with_examples(names, "other file")
+        files_found = count_with_examples(names, "other file")
     else:
-        found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
+        files_found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
     if unreadable:
-        found += f", and {count(len(unreadable), 'unreadable folder')} ({unreadable[0]})"
+        files_found += f", and {count(len(unreadable), 'unreadable folder')} ({unreadable[0]})"
     expected = "; ".join(f"{each.name}: {each.file_names}" for each in candidates)
     which = "of a known corpus" if corpus is None else f"of corpus {corpus.name!r}"
     raise DatasetError(
-        f"no recording {which} in {str(root)!r}: found {found}; expected files named as in "
-        f"{expected}, at any depth. Keep the names of the owners' files"
+        f"no recording {which} in {str(root)!r}: found {files_found}; expected files named as in "
+        f"{expected}, at any depth. Keep the owners' file names"
     )
 
 
@@ -207,7 +207,7 @@ class _Inspected:
 def _inspect_all(paths: Sequence[Path], n_jobs: int) -> dict[Path, _Inspected]:
     inspected = {}
     for path, answer in stream(_inspect, paths, activity="checking", n_jobs=n_jobs, unit="file"):
-        if isinstance(answer, Exception):  # of the machine, such as a full disk, not of the file
+        if isinstance(answer, Exception):  # an error of the machine, such as a full disk
             raise answer
         inspected[path] = answer
     return inspected
@@ -215,7 +215,7 @@ def _inspect_all(paths: Sequence[Path], n_jobs: int) -> dict[Path, _Inspected]:
 
 def _inspect(path: Path) -> _Inspected:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
             return _Inspected(problem="a pipe or a device, not a file")
         content = path.read_bytes()
     except OSError as error:
@@ -323,14 +323,14 @@ def _styles(corpus: Corpus, utterances: Iterable[Utterance]) -> list[str]:
 
 
 def _owners(corpus: Corpus, utterances: Sequence[Utterance]) -> list[Utterance] | None:
-    """Return the utterances of the complete corpus in the styles that are there, if known."""
+    """Return the utterances of the complete corpus in the styles of the folder, if known."""
     if corpus.names is None:
         return None
     # In RAVDESS, the name of a recording is that of its file without the modality at the start.
-    first = utterances[0] if utterances else None
     prefix = ""
-    if first and first.recording and first.recording in first.path.stem:
-        prefix = first.path.stem.partition(first.recording)[0]
+    example = utterances[0] if utterances else None
+    if example and example.recording and example.recording in example.path.stem:
+        prefix = example.path.stem.partition(example.recording)[0]
     owners = []
     for style in _styles(corpus, utterances):
         for name in corpus.names(style):
@@ -395,7 +395,7 @@ def _unusable(inspected: Mapping[Utterance, _Inspected], root: Path) -> Iterator
 def _identical(
     usable: Mapping[Utterance, _Inspected], root: Path, *, across: bool = False
 ) -> Iterator[Finding]:
-    """Yield files that are one recording; with `across`, only those in more than one corpus."""
+    """Yield groups of files of one recording; with `across`, only groups in several corpora."""
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for utterance, facts in usable.items():  # equal bytes have equal samples
         groups[facts.samples_digest].append(utterance)

@@ -1,4 +1,4 @@
-"""The types that every corpus is read into: `Utterance`, and `Corpus`, which reads a folder."""
+"""Define `Utterance`, one recording of any corpus, and `Corpus`, which reads a folder of them."""
 
 import logging
 import os
@@ -54,8 +54,8 @@ class Utterance:
     age : int, optional
         Age of the speaker in years; None if unknown.
     votes : tuple of int, optional
-        Number of listeners who chose each of `EMOTIONS`, in that order, when they heard the
-        recording without seeing the speaker; None if there was no such vote.
+        Number of listeners who chose each of `EMOTIONS`, in that order, from the sound alone;
+        None if there was no such vote.
 
     Raises
     ------
@@ -120,7 +120,7 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """The files below a folder, read as those of one corpus.
+    """The files below a folder, read as files of one corpus.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class Scan:
     left_out : mapping of Path to str
         Files of the corpus that are not used, with a short reason such as ``"without sound"``.
     copies : list of Path
-        Further files of recordings that are among `utterances`.
+        Further files of the recordings in `utterances`.
     unexpected_files : mapping of Path to DatasetError
         Files whose names do not fit the corpus, with the error for each.
 
@@ -163,28 +163,28 @@ class Corpus:
     name : str
         Short name in lower case, such as ``"crema_d"``.
     parse : callable
-        Returns the `Utterance` of a path from the names of the file and its folder, without opening
-        the file. For a file of the corpus that is not to be used it returns a short reason, such as
-        ``"without sound"``; for a name that does not fit the corpus it raises `DatasetError`. Any
-        other exception is treated as a `DatasetError`, with the path and the exception in its
-        message.
+        Function that returns the `Utterance` of a path from the names of the file and its folder,
+        without opening the file. For a file of the corpus that must not be used it returns a short
+        reason, such as ``"without sound"``; for a name that does not fit the corpus it raises
+        `DatasetError`. Any other exception is treated as a `DatasetError`, with the path and the
+        exception in its message.
     emotion_codes : mapping of str to str or None
-        The corpus' codes of emotions, and the meaning of each among `EMOTIONS`; None for an emotion
-        that the library does not have.
+        Meaning of each of the corpus' emotion codes among `EMOTIONS`; None for an emotion that the
+        library does not have.
     file_names : str
         The pattern of the file names, for error messages, with an example.
     name_parts : mapping, optional
-        The code of the file names as a table: the parts of a name in their order, each with a
-        mapping of its codes to their meanings, or with a description in words.
+        Parts of a file name in their order, each with a mapping of its codes to their meanings, or
+        with a description.
     complete : callable, optional
-        Adds facts from the owners' tables in a folder or beside it: takes the folder and the
-        utterances, and returns as many in the same order. Without such tables it returns the
-        utterances unchanged.
+        Function that takes the folder and the utterances, and returns the utterances in the same
+        order with facts from the owners' tables in the folder or beside it. Without such tables
+        it returns them unchanged.
     names : callable, optional
-        Takes a style, ``"speech"`` or ``"song"``, and returns `Utterance.recording` of every
-        recording in the complete corpus.
+        Function that takes a style, ``"speech"`` or ``"song"``, and returns
+        `Utterance.recording` of every recording in the complete corpus.
     title, licence, citation, homepage : str, optional
-        The full name of the corpus, its licence, the citation its owners ask for, its address.
+        Full name of the corpus, its licence, the citation its owners ask for, its web address.
     language : str, optional
         ISO 639-1 code of the language; None if unknown or mixed.
     n_utterances : mapping of str to int, optional
@@ -299,11 +299,11 @@ class Corpus:
         )
 
     def utterances(self, root: str | os.PathLike[str]) -> list[Utterance]:
-        """Read the recordings below a folder, as `scan` does, and log what is left out.
+        """Read the recordings below a folder, as `scan` does, and log the files left out.
 
         A file whose name does not fit the corpus does not stop the others: the library's logger,
         ``logging.getLogger("emotionrecog")``, warns with the number of such files and the first
-        three, and likewise of copies.
+        three, and of copies in the same way.
 
         Parameters
         ----------
@@ -328,8 +328,8 @@ class Corpus:
         scan = self.scan(root)
         unexpected = scan.unexpected_files
         if not scan.utterances:
-            first = unexpected[min(unexpected)] if unexpected else None
-            raise DatasetError(self._no_recording(root, scan)) from first
+            first_error = unexpected[min(unexpected)] if unexpected else None
+            raise DatasetError(self._no_recording(root, scan)) from first_error
         for reason, paths in _by_reason(scan.left_out).items():
             _logger.info("%s: skipped %s %s", self.name, count_files(paths, root), reason)
         if scan.copies:
@@ -342,25 +342,25 @@ class Corpus:
 
     def _no_recording(self, root: Path, scan: Scan) -> str:
         if scan.unexpected_files:
-            found = _describe_unexpected(scan.unexpected_files, root)
+            files_found = _describe_unexpected(scan.unexpected_files, root)
         elif scan.left_out:
             reasons = _by_reason(scan.left_out).items()
-            found = "only " + ", ".join(
+            files_found = "only " + ", ".join(
                 f"{count_files(paths, root)} {why}" for why, paths in reasons
             )
         else:
-            found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
+            files_found = f"no file with an audio extension ({', '.join(audio.AUDIO_EXTENSIONS)})"
         return (
             f"no recording of corpus {self.name!r} in {str(root)!r}: expected files named "
-            f"{self.file_names}, at any depth; found {found}. Unpack the corpus there and keep "
-            f"the names its owners gave, or name the folder that holds it."
+            f"{self.file_names}, at any depth; found {files_found}. Unpack the corpus there and "
+            f"keep its original file names, or name the folder that holds it."
         )
 
 
 def _not_parsed(corpus: str, path: Path, error: Exception) -> DatasetError:
     unexpected = DatasetError(
         f"`parse` of corpus {corpus!r} must return an Utterance or a reason, or raise "
-        f"DatasetError, and raised {type(error).__name__}: {error} for {str(path)!r}"
+        f"DatasetError, but raised {type(error).__name__}: {error} for {str(path)!r}"
     )
     unexpected.__cause__ = error
     return unexpected
@@ -400,7 +400,7 @@ def _warn_unreadable(error: OSError) -> None:
 
 
 def by_preference(path: Path) -> tuple[int, int, Path]:
-    """Return a sort key by which the copy of a recording to be kept comes first."""
+    """Return a sort key that puts the preferred copy of a recording first."""
     return audio.AUDIO_EXTENSIONS.index(path.suffix.lower()), len(path.parts), path
 
 
@@ -409,7 +409,7 @@ def _describe_unexpected(errors: Mapping[Path, DatasetError], root: Path) -> str
 
 
 def count_files(paths: Sequence[Path], root: Path) -> str:
-    """Return how many files there are, and the first: ``2 files (such as 'a.wav', 'b.wav')``."""
-    # repr, because a name that is not valid text cannot be written as it is.
+    """Return the number of files, and the first: ``2 files (such as 'a.wav', 'b.wav')``."""
+    # repr, because a name that is not valid text cannot be written directly.
     names = [repr(files.relative_name(path, root)) for path in sorted(paths)]
     return count_with_examples(names, "file")

@@ -9,15 +9,15 @@ emotion    one of `EMOTION_CODES`
 intensity  LO, MD or HI in the sentence IEO; XX, unspecified, elsewhere and in neutral
 =========  ==============================================================================
 
-Of the names that these rules make, 20 were not recorded (`NOT_RECORDED`), which leaves 7442. The
-wav files as published have one stray name, ``1040_ITH_SAD_X.wav``, which is read as ``XX``.
+These rules give 7462 names, of which 20 were not recorded (`NOT_RECORDED`); 7442 remain. The
+published wav files have one irregular name, ``1040_ITH_SAD_X.wav``, which is read as ``XX``.
 The recording 1076_MTI_SAD_XX is digital silence. Three pairs are one recording under two labels:
 1006_TIE_HAP_XX and 1006_TIE_NEU_XX, 1013_WSI_DIS_XX and 1013_WSI_SAD_XX, 1017_IWW_ANG_XX and
 1017_IWW_FEA_XX.
 
-Names say nothing about actors, and nothing about listeners. The owners' tables do: sex and age are
-joined from ``VideoDemographics.csv``, and from ``tabulatedVotes.csv`` how many listeners chose each
-emotion when they heard the voice alone, where these files lie with the recordings or beside them.
+Sex and age of the actors are joined from the owners' ``VideoDemographics.csv``, and the number of
+listeners who chose each emotion from the voice alone from ``tabulatedVotes.csv``, if these files
+lie in the folder of the recordings or beside it.
 """
 
 from __future__ import annotations
@@ -145,25 +145,24 @@ def names(style: str) -> frozenset[str]:
 
 
 def complete(root: Path, utterances: list[Utterance]) -> list[Utterance]:
-    r"""Add what the owners' tables say of the actors and of the listeners.
+    r"""Add the facts about actors and listeners in the owners' tables.
 
-    The tables are looked for in the folder and in the one that it lies in; in folders within these
-    two that are called like the corpus, ``crema_d_meta``; and in ``processedResults``, where the
-    owners' repository has one of them.
+    The tables are searched for in the folder and its parent; in folders within these two that are
+    named after the corpus, such as ``crema_d_meta``; and in ``processedResults``, where the owners'
+    repository has one of them.
 
     Parameters
     ----------
     root : Path
         The folder of the recordings.
     utterances : list of Utterance
-        As `parse` makes them.
+        Utterances from `parse`.
 
     Returns
     -------
     list of Utterance
-        The same in the same order, with `sex` and `age` where ``VideoDemographics.csv`` was found
-        and with `votes` where ``tabulatedVotes.csv`` was found, from those who heard the voice
-        alone.
+        The utterances in the same order, with `sex` and `age` if ``VideoDemographics.csv`` was
+        found, and with `votes` on the voice alone if ``tabulatedVotes.csv`` was found.
 
     Raises
     ------
@@ -196,14 +195,14 @@ def complete(root: Path, utterances: list[Utterance]) -> list[Utterance]:
 
 
 def _folders_of_tables(root: Path) -> list[Path]:
-    """Return the folders where the tables may lie, the likelier first."""
+    """Return the folders where the tables may lie, the most likely first."""
     folders = []
-    # The parent of a link, and that of the folder it leads to.
+    # The parent of a link, and the parent of its target.
     for folder in dict.fromkeys((root, root.absolute().parent, root.resolve().parent)):
         folders.append(folder)
         try:
             children = sorted(folder.iterdir())
-        except OSError:  # one may be let into a folder and not see what else lies beside it
+        except OSError:  # a folder may be accessible although its parent cannot be listed
             continue
         for child in children:
             name = child.name.lower().replace("-", "").replace("_", "")
@@ -219,8 +218,7 @@ def _actors(folders: Iterable[Path]) -> dict[str, tuple[str | None, int | None]]
         actor, age, sex = row
         if actor not in ACTORS or f"crema_d/{actor}" in actors:
             raise DatasetError(
-                f"{where}: expected ActorID to be one of 1001 to 1091 that no line before has, "
-                f"got {actor!r}"
+                f"{where}: expected ActorID to be one of 1001 to 1091, once each, got {actor!r}"
             )
         if sex not in ("Female", "Male"):
             raise DatasetError(f"{where}: expected Sex to be Female or Male, got {sex!r}")
@@ -235,14 +233,14 @@ _INITIALS = {emotion: code[0] for code, emotion in EMOTION_CODES.items()}
 
 
 def _votes(folders: Iterable[Path]) -> dict[str, tuple[int, ...]]:
-    """Return how many listeners to the voice alone chose each of `EMOTIONS`, by recording."""
+    """Return the number of listeners to the voice alone for each of `EMOTIONS`, by recording."""
     votes: dict[str, tuple[int, ...]] = {}
     columns = ("", "fileName", "numResponses", *_INITIALS.values())
     for where, row in _rows(folders, "tabulatedVotes.csv", columns):
         number, name, *counts = row
-        # Of the three rows of a recording 1..... is of the voice alone, 2..... of the face alone
-        # and 3..... of both, as in the owners' query types: the most frequent choices of the first
-        # are VoiceVote of their summaryTable.csv.
+        # A recording has three rows: 1..... is for the voice alone, 2..... for the face alone and
+        # 3..... for both, as in the owners' query types. The most frequent choices of the first
+        # are VoiceVote in their summaryTable.csv.
         if not (len(number) == 6 and number[0] in "123" and number.isdecimal()):
             raise DatasetError(
                 f"{where}: expected the first column to be 100001 or more, below 400000, "
@@ -251,7 +249,7 @@ def _votes(folders: Iterable[Path]) -> dict[str, tuple[int, ...]]:
         if number[0] != "1":
             continue
         if name in votes:
-            raise DatasetError(f"{where}: {name!r} has a line of votes for the voice already")
+            raise DatasetError(f"{where}: {name!r} has a second line of votes for the voice")
         if not all(count.isdecimal() for count in counts):
             raise DatasetError(
                 f"{where}: expected whole numbers in {', '.join(columns[2:])}, "
@@ -270,7 +268,7 @@ def _votes(folders: Iterable[Path]) -> dict[str, tuple[int, ...]]:
 def _rows(
     folders: Iterable[Path], name: str, columns: tuple[str, ...]
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield where each line of the first such table stands, and the named columns of it."""
+    """Yield the position of each line of the first such table, and its named columns."""
     path = next((folder / name for folder in folders if (folder / name).is_file()), None)
     if path is None:
         return
@@ -285,15 +283,15 @@ def _rows(
                     f"{where}: expected the columns {', '.join(map(repr, columns))} of the owners' "
                     f"{name}, missing {', '.join(map(repr, missing))}; got {header!r}"
                 )
-            wanted = [header.index(column) for column in columns]
-            for row in filter(None, reader):  # blank lines say nothing
+            positions = [header.index(column) for column in columns]
+            for row in filter(None, reader):  # skips blank lines
                 where = f"{path}, line {reader.line_num}"
                 if len(row) != len(header):
                     raise DatasetError(
                         f"{where}: expected {len(header)} values as in line 1, got {len(row)}; "
                         f"get {name} from its owners again"
                     )
-                yield where, [row[index].strip() for index in wanted]
+                yield where, [row[index].strip() for index in positions]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
             f"{path}, after line {reader.line_num}: not a CSV of UTF-8 text; "

@@ -6,16 +6,16 @@ A file name is four codes without anything between them, such as ``03a01Fa.wav``
 speaker   one of `SPEAKERS`
 sentence  one of `SENTENCE_CODES`
 emotion   one of `EMOTION_CODES`, the initial of the German word
-version   a, b, c, ... where an actor said a sentence more than once
+version   a, b, c, ... if an actor said a sentence more than once
 ========  ====================================================================================
 
-The letters are those of Ärger (W, as in Wut), Langeweile, Ekel, Angst, Freude, Trauer and neutral:
-A is not anger, and F is not fear. Of the 535 recordings 81 are of boredom, which the library does
-not have; they are left out, and 454 remain.
+The letters are the initials of Wut, Langeweile, Ekel, Angst, Freude, Trauer and neutral: A is not
+anger, and F is not fear. The library does not have boredom, so 81 of the 535 recordings are left
+out, and 454 remain.
 
-Version 2.0, as published by audEERING, has 281 recordings more, named alike, which fewer than four
-in five listeners recognised. Its folder ``laryngo`` has a laryngogram of every recording under the
-same name; these are left out, for they are no sound of a voice.
+Version 2.0, published by audEERING, has 281 more recordings with the same naming, which fewer than
+four in five listeners recognised. Its folder ``laryngo`` has a laryngogram of every recording under
+the same name; these are left out, because they do not contain the voice.
 """
 
 import re
@@ -35,7 +35,7 @@ EMOTION_CODES = {
     "N": "neutral",
 }
 
-# As the owners tabulate them: sex, and age in years.
+# Sex and age in years, from the owners' table.
 SPEAKERS = {
     "03": ("male", 31),
     "08": ("female", 34),
@@ -85,8 +85,8 @@ def parse(path: Path) -> Utterance | str:
     Returns
     -------
     Utterance or str
-        What the name says, with the speaker's sex and age; why not, for boredom and for
-        laryngograms.
+        The utterance that the name describes, with the speaker's sex and age; for boredom and
+        laryngograms, the reason to leave it out.
 
     Raises
     ------

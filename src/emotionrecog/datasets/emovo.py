@@ -5,7 +5,7 @@ A file name is three codes joined by hyphens, such as ``dis-f1-b1.wav``:
 ========  ===========================================================================
 emotion   one of `EMOTION_CODES`
 actor     f1, f2, f3, women, or m1, m2, m3, men
-sentence  one of `SENTENCE_CODES`: b are short, l long, n without sense, d questions
+sentence  one of `SENTENCE_CODES`: b short, l long, n nonsense, d question
 ========  ===========================================================================
 
 Every actor says every sentence once in every emotion: 588 recordings.

@@ -1,4 +1,4 @@
-"""The findings of a check of corpora, and how they are printed."""
+"""Hold and print the findings of a check of corpora."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ KNOWN_QUIRKS: Mapping[str, Mapping[str, frozenset[frozenset[str]]]] = {
     },
     "tess": {"sampling_rate": frozenset({frozenset({"OAF_food_fear"})})},
 }
-"""Findings known in the owners' files: the recordings, by corpus and kind of finding."""
+"""Recordings with known findings in the owners' files, by corpus and kind of finding."""
 
 
-# Lines of a long list that the table shows.
+# Number of lines of a long list that the table shows.
 N_SHOWN = 5
 
 
@@ -135,8 +135,8 @@ class Finding:
     kind : str
         One of `KINDS`.
     names : tuple of str
-        The file, relative to the checked folder, or the files that are one recording. For kind
-        ``"missing"``: the corpus' name of the recording, without extension.
+        The file, or all files of one recording, relative to the checked folder. For kind
+        ``"missing"``, the corpus' name of the recording, without extension.
     detail : str
         The expected and the actual value, if `kind` does not imply them.
     known : bool
@@ -150,7 +150,7 @@ class Finding:
 
     @property
     def unexpected(self) -> bool:
-        """Whether it is a problem that the owners' files do not have."""
+        """Whether the finding is a problem that the owners' files do not have."""
         return KINDS[self.kind].problem and not self.known
 
 
@@ -255,7 +255,7 @@ class FolderCheck:
     corpora : tuple of CorpusCheck
         The result for each corpus in it.
     findings : tuple of Finding
-        Findings that belong to no corpus, and recordings that several corpora have.
+        Findings that belong to no corpus, and recordings in several corpora.
 
     Examples
     --------

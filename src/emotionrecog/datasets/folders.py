@@ -30,15 +30,15 @@ def from_folders(
     """Read recordings that lie in one folder for each emotion.
 
     The folders may lie deeper, for example below one for each speaker, and have subfolders: the
-    emotion of a recording is that of the nearest folder above it, and below `root`, that is named
-    after an emotion. Only names are read; no recording is opened. Recordings outside the folders
+    nearest folder above a recording, and below `root`, that is named after an emotion gives its
+    emotion. Only names are read; no recording is opened. Recordings outside the folders
     of emotions are left out; the library's logger, ``logging.getLogger("emotionrecog")``, warns
     with their number and the first three, and lists all of them at level ``DEBUG``.
 
     Parameters
     ----------
     root : str or path-like
-        The folder that holds the folders.
+        Folder that holds the folders.
     corpus : str, optional
         Name of the corpus.
     emotions : mapping of str to str or None, optional
@@ -46,11 +46,11 @@ def from_folders(
         ``{"wut": "angry", "bored": None}``; None leaves the folder out. The words in `SPELLINGS`,
         such as ``anger`` and ``joy``, need not be listed.
     speaker : callable, optional
-        Takes the path of a recording and returns the speaker's name, to which the name of the
-        corpus is prefixed, or None if it is unknown (words such as ``unknown`` mean the same, as in
-        `from_table`); such recordings are left out if others have a speaker. By default all
-        recordings count as one speaker, called ``"mine/unknown"`` in corpus ``"mine"``, so that no
-        split can claim to keep speakers apart; a warning says so.
+        Function that takes the path of a recording and returns the speaker's name, to which the
+        name of the corpus is prefixed, or None if it is unknown (words such as ``unknown`` mean the
+        same, as in `from_table`); such recordings are left out if others have a speaker. By default
+        all recordings count as one speaker, called ``"mine/unknown"`` in corpus ``"mine"``, so that
+        no split can claim to keep speakers apart; a warning says so.
 
     Returns
     -------
@@ -85,14 +85,14 @@ def from_folders(
     files = sorted(audio_files(root))
     folders = [_parts_below(root, file) for file in files]
     linked = [_parts_below(root.resolve(), file.resolve()) for file in files]
-    twice = _folders_twice(root)
-    entered = [folder.parts for pair in twice for folder in pair]
+    linked_pairs = _linked_folders(root)
+    entered = [folder.parts for pair in linked_pairs for folder in pair]
     emotion_of = read_words(
         (name for parts in (*folders, *linked, *entered) for name in parts), emotions
     )
-    _require_one_emotion_each_folder(root, twice, emotion_of)
+    _require_one_emotion_each_folder(root, linked_pairs, emotion_of)
     rows = []
-    first: dict[Path, Row] = {}
+    row_of: dict[Path, Row] = {}
     above: set[tuple[str, ...]] = {()}
     for file, parts, real in zip(files, folders, linked, strict=True):
         row = Row(repr(file.relative_to(root).as_posix()), {}, file=file)
@@ -101,14 +101,16 @@ def from_folders(
             row.cells = {"emotion": parts[depth]}
             row.emotion = emotion_of[parts[depth]]
             above.update(parts[:n] for n in range(depth + 1))
-        other = _nearest(real, emotion_of)
-        if other is not None and (depth is None or emotion_of[real[other]] != row.emotion):
+        real_depth = _nearest(real, emotion_of)
+        if real_depth is not None and (
+            depth is None or emotion_of[real[real_depth]] != row.emotion
+        ):
             raise DatasetError(
                 f"{row.place} is a link to {str(file.resolve())!r}, which gives one recording two "
                 f"places; keep one of them, in the folder of its emotion"
             )
         if row.cells:
-            same = first.setdefault(file.resolve(), row)
+            same = row_of.setdefault(file.resolve(), row)
             if same.emotion != row.emotion:
                 raise DatasetError(
                     f"{same.place} and {row.place} are both {str(file.resolve())!r}, which gives "
@@ -137,10 +139,10 @@ def from_folders(
     return [to_utterance(row, {}) for row in rows]
 
 
-def _folders_twice(root: Path) -> list[tuple[Path, Path]]:
-    """Return pairs of folders below `root`, relative to it, that are one folder through a link."""
+def _linked_folders(root: Path) -> list[tuple[Path, Path]]:
+    """Return pairs of folders below `root`, relative to it, that links make one folder."""
     entered = {root.resolve(): Path()}
-    twice = []
+    pairs = []
     for here, folders, _ in os.walk(root, followlinks=True):
         kept = []
         for name in sorted(folders):
@@ -151,27 +153,27 @@ def _folders_twice(root: Path) -> list[tuple[Path, Path]]:
             if first == folder.relative_to(root):
                 kept.append(name)
             else:
-                twice.append((first, folder.relative_to(root)))
+                pairs.append((first, folder.relative_to(root)))
         folders[:] = kept
-    return twice
+    return pairs
 
 
 def _require_one_emotion_each_folder(
-    root: Path, twice: list[tuple[Path, Path]], emotion_of: Mapping[str, str | None]
+    root: Path, pairs: list[tuple[Path, Path]], emotion_of: Mapping[str, str | None]
 ) -> None:
-    for first, other in twice:
+    for first, other in pairs:
         n, m = _nearest(first.parts, emotion_of), _nearest(other.parts, emotion_of)
         if n is None or m is None or emotion_of[first.parts[n]] == emotion_of[other.parts[m]]:
             continue
         raise DatasetError(
             f"{first.as_posix()!r} and {other.as_posix()!r} are both "
-            f"{str((root / other).resolve())!r}, for one is a link to the other's place, which "
+            f"{str((root / other).resolve())!r}, because one is a link to the other, which "
             f"gives one recording two emotions; keep one of them, in the folder of its emotion"
         )
 
 
 def _parts_below(root: Path, file: Path) -> tuple[str, ...]:
-    """Return the folders between `root` and a file; none if it lies elsewhere."""
+    """Return the folders between `root` and a file; none if the file is not below `root`."""
     return file.relative_to(root).parent.parts if file.is_relative_to(root) else ()
 
 

@@ -45,8 +45,8 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
         "surprise": "surprised",
     }
 )
-"""Words, in lower case, that are read as an emotion in tables and folder names; read-only. The
-meaning of any other word must be passed as `emotions`."""
+"""Emotions by their spellings, in lower case, in tables and folder names; read-only. The meaning
+of any other word must be passed as `emotions`."""
 
 # Suggestions for words whose spelling is misleading. None: no emotion fits.
 _HINTS = {
@@ -78,14 +78,14 @@ _LISTED = 10
 def read_words(
     words: Iterable[str], emotions: Mapping[str, str | None] | None = None
 ) -> dict[str, str | None]:
-    """Return the emotions that words stand for.
+    """Return the emotions that words mean.
 
     Case and surrounding space are ignored.
 
     Parameters
     ----------
     words : iterable of str
-        The words in a table, or the names of folders.
+        Words in a table, or names of folders.
     emotions : mapping of str to str or None, optional
         The meaning of words among `EMOTIONS`, with precedence over `SPELLINGS`; None for words
         to be left out.
@@ -93,7 +93,7 @@ def read_words(
     Returns
     -------
     dict of str to str or None
-        The words with a known meaning, unchanged, and that meaning.
+        Meaning of each word that has one; the words are unchanged.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def read_words(
     wrong = {word: emotion for word, emotion in explained.items() if emotion not in _TARGETS}
     if wrong:
         raise DatasetError(
-            f"`emotions` must lead to {', '.join(EMOTIONS)} or None, got "
+            f"`emotions` must map to {', '.join(EMOTIONS)} or None, got "
             + ", ".join(f"{word!r}: {emotion!r}" for word, emotion in wrong.items())
         )
     known: dict[str, str | None] = {}
@@ -128,24 +128,24 @@ def read_words(
 
 
 def unknown_words(counts: Counter[str]) -> str:
-    """Return a message with the count of each unknown word, a suggestion, and what to pass.
+    """Return a message with each unknown word, its count, a suggestion, and the remedy.
 
     Parameters
     ----------
     counts : Counter of str
-        The words with the number of times each occurs.
+        Number of occurrences of each word.
 
     Returns
     -------
     str
-        The end of an error message.
+        End of an error message.
 
     Examples
     --------
     >>> from collections import Counter
     >>> from emotionrecog.datasets.labels import unknown_words
     >>> print(unknown_words(Counter(["Angery", "Angery", "bored"])))
-    'Angery' (2 times; nearest is angry), 'bored' (once). Say what each of them is, \
+    'Angery' (2 times; nearest is angry), 'bored' (once). State the meaning of each, \
 one of neutral, calm, happy, sad, angry, fearful, disgust, surprised, or None to leave it out, \
 for example emotions={'Angery': 'angry', 'bored': None}
     """
@@ -159,7 +159,7 @@ for example emotions={'Angery': 'angry', 'bored': None}
         described.append(f"and {len(counts) - _LISTED} more")
     suggested = {word: _nearest(word) for word in listed}
     return (
-        f"{', '.join(described)}. Say what each of them is, one of {', '.join(EMOTIONS)}, or None "
+        f"{', '.join(described)}. State the meaning of each, one of {', '.join(EMOTIONS)}, or None "
         f"to leave it out, for example emotions={suggested}"
     )
 
@@ -185,14 +185,15 @@ class LabelSet:
     name : str
         Name of the set.
     mapping : mapping of str to str or None
-        For each of `EMOTIONS`, the emotion it counts as, which may be itself; None if it is left
-        out. It is copied, and read-only.
+        The emotion that each of `EMOTIONS` counts as, which may be itself; None if it is left out.
+        It is copied, and read-only.
 
     Raises
     ------
     DatasetError
-        If `mapping` does not have exactly `EMOTIONS`, leads elsewhere, leaves out everything, or
-        takes an emotion as one that itself is taken as another or left out.
+        If the keys of `mapping` are not exactly `EMOTIONS`, a value is neither among them nor
+        None, all values are None, or an emotion counts as one that itself counts as another or is
+        left out.
 
     Examples
     --------
@@ -225,22 +226,22 @@ class LabelSet:
         strange = [repr(word) for word in mapping if word not in EMOTIONS]
         if missing or strange:
             raise DatasetError(
-                f"{label} must say of each of {', '.join(EMOTIONS)} what it is taken as; "
+                f"{label} must map each of {', '.join(EMOTIONS)}; "
                 f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(strange) or 'none'}"
             )
         for emotion, target in mapping.items():
             if target not in _TARGETS:
                 raise DatasetError(
-                    f"{label} must lead to {', '.join(EMOTIONS)} or None, got {emotion!r}: "
+                    f"{label} must map to {', '.join(EMOTIONS)} or None, got {emotion!r}: "
                     f"{target!r}"
                 )
             if target is not None and mapping[target] != target:
                 raise DatasetError(
-                    f"{label} takes {emotion!r} as {target!r}, so {target!r} must be taken as "
-                    f"itself, got {target!r}: {mapping[target]!r}"
+                    f"{label} maps {emotion!r} to {target!r}, so {target!r} must map to itself, "
+                    f"got {target!r}: {mapping[target]!r}"
                 )
         if not any(mapping.values()):
-            raise DatasetError(f"{label} must keep an emotion, got None for all")
+            raise DatasetError(f"{label} must keep at least one emotion, got None for all")
         ordered = MappingProxyType({emotion: mapping[emotion] for emotion in EMOTIONS})
         object.__setattr__(self, "mapping", ordered)
 
@@ -254,11 +255,11 @@ class LabelSet:
         return tuple(emotion for emotion in EMOTIONS if emotion in self.mapping.values())
 
     def apply(self, utterances: Iterable[Utterance]) -> Relabelled:
-        """Relabel utterances, and count what was changed and what was left out.
+        """Relabel utterances, and count the changed and the omitted ones.
 
-        Listeners' votes follow the emotions: votes for an emotion that is taken as another are
-        added to the other's, and votes for one that is left out are dropped and counted. An
-        utterance is kept or left out by its emotion alone, whatever the votes.
+        Listeners' votes follow the emotions: votes for an emotion that counts as another are added
+        to the other's, and votes for one that is left out are dropped and counted. Only its
+        emotion, not its votes, decides whether an utterance is kept.
 
         Parameters
         ----------
@@ -301,7 +302,7 @@ class LabelSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Relabelled:
-    """The utterances that a label set keeps, with counts of its changes; ``str`` lists them.
+    """The utterances that a label set keeps, with counts of its changes; ``str`` lists the counts.
 
     Parameters
     ----------
@@ -324,7 +325,7 @@ class Relabelled:
     votes_left_out: int
 
     def __str__(self) -> str:
-        """Return how many utterances were kept, count as another emotion, and were left out."""
+        """Return the numbers of utterances kept, relabelled and left out, as text."""
         total = len(self.utterances) + sum(self.left_out.values())
         mapped = (
             f"{emotion} as {self.label_set.mapping[emotion]} ({count})"
@@ -371,9 +372,9 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
         )
     }
 )
-"""The label sets in use, by name; read-only. ``"ravdess8"``: all eight. ``"tess7"``: without calm,
-which is taken as neutral. ``"six"``, those of CREMA-D: without surprised besides, which is left
-out. ``"four"``: neutral (with calm), happy, sad and angry; the rest is left out."""
+"""Label sets by name; read-only. ``"ravdess8"``: all eight. ``"tess7"``: calm counts as neutral.
+``"six"``, those of CREMA-D: the same, and surprised is left out. ``"four"``: neutral (with calm),
+happy, sad and angry; the others are left out."""
 
 
 def label_set(names: str) -> LabelSet:

@@ -5,12 +5,12 @@ A file name is three codes joined by underscores, such as ``WR0_surprised_64.wav
 ========  ==============================================
 speaker   one of `SPEAKERS`
 emotion   one of `EMOTION_CODES`
-sentence  1 to 90; a number is the same sentence for all
+sentence  1 to 90; the same for all speakers
 ========  ==============================================
 
 The owners keep the recordings in ``samples`` and describe them in ``data.tsv`` beside it. That
 table is not needed: the sexes and ages of its speakers are in `SPEAKERS`, and its sentences in the
-names. Not every speaker recorded everything (`RECORDED`), so that there are 4481 recordings.
+names. Not all speakers recorded all sentences (`RECORDED`); there are 4481 recordings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ EMOTION_CODES = {
     "surprised": "surprised",
 }
 
-# As the owners' table has them: sex, and age in years.
+# Sex and age in years, from the owners' table.
 SPEAKERS = {
     "EB0": ("female", 27),
     "IC0": ("female", 28),
@@ -51,7 +51,7 @@ NAME_PARTS: Mapping[str, Mapping[str, object] | str] = {
 
 FILE_NAMES = "speaker_emotion_sentence, such as WR0_surprised_64.wav"
 
-# The sentences that exist of a speaker in an emotion, where these are not all.
+# The recorded sentences of speakers and emotions for which some are missing.
 RECORDED = {
     ("EB0", "surprised"): "1-39 41-90",
     ("MK0", "surprised"): "",
@@ -84,7 +84,7 @@ def parse(path: Path) -> Utterance:
     Returns
     -------
     Utterance
-        What the name says, with the speaker's sex and age.
+        The utterance that the name describes, with the speaker's sex and age.
 
     Raises
     ------

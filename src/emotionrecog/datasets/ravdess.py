@@ -10,14 +10,14 @@ emotion        01 neutral, 02 calm, 03 happy, 04 sad, 05 angry, 06 fearful, 07 d
 intensity      01 normal, 02 strong; neutral is never strong
 statement      01 "Kids are talking by the door", 02 "Dogs are sitting by the door"
 repetition     01, 02
-actor          01 to 24, odd numbers male, even numbers female; there is no song of actor 18
+actor          01 to 24, odd numbers male, even numbers female; actor 18 does not sing
 =============  ============================================================================
 
-These rules leave 7356 names, which are those of the published corpus: 1440 of speech and 1012 of
-song in each of three modalities. Names that differ in the modality alone are of one performance,
-so that the sound of a video is a copy of the audio file: of both, the audio file is read.
+These rules give the 7356 names of the published corpus: 1440 of speech and 1012 of song in each of
+three modalities. Names that differ in the modality alone belong to one performance: the sound of a
+video is a copy of the audio file. If both exist, the audio file is read.
 
-The recordings 03-01-03-01-02-01-07 and 03-01-03-01-02-02-07 are one recording twice.
+The files 03-01-03-01-02-01-07 and 03-01-03-01-02-02-07 hold the same recording.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ REPETITION_CODES = {"01": 1, "02": 2}
 
 ACTOR_CODES = {f"{number:02d}": number for number in range(1, 25)}
 
-# In the order in which a file name has them.
+# In the order of a file name.
 NAME_PARTS: dict[str, Mapping[str, str] | Mapping[str, int]] = {
     "modality": MODALITY_CODES,
     "vocal_channel": VOCAL_CHANNEL_CODES,
@@ -74,7 +74,7 @@ FILE_NAMES = f"{'-'.join(NAME_PARTS)}, such as 03-01-06-01-02-01-12.wav"
 
 @dataclass(frozen=True, slots=True)
 class RavdessName:
-    """Spell out a file name of RAVDESS; ``str`` gives the name back.
+    """Represent a file name of RAVDESS by its fields; ``str`` returns the name.
 
     Parameters
     ----------
@@ -136,11 +136,11 @@ because neutral is never strong, got 'strong'
         if self.vocal_channel == "song" and self.emotion not in SONG_EMOTIONS:
             raise DatasetError(
                 f"emotion of {str(self)!r} must be one of {', '.join(map(repr, SONG_EMOTIONS))}, "
-                f"because others are not sung, got {self.emotion!r}"
+                f"because song has no others, got {self.emotion!r}"
             )
         if self.vocal_channel == "song" and self.actor == 18:
             raise DatasetError(
-                f"actor of {str(self)!r} must be another, because actor 18 does not sing, got 18"
+                f"actor of {str(self)!r} must not be 18 in song, because actor 18 does not sing"
             )
 
     @classmethod
@@ -160,7 +160,7 @@ because neutral is never strong, got 'strong'
         Raises
         ------
         DatasetError
-            If the corpus has no such name; the message says which field is wrong.
+            If the corpus has no such name; the message names the wrong field.
         """
         stem = Path(name).stem
         codes = stem.split("-")
@@ -178,16 +178,16 @@ because neutral is never strong, got 'strong'
 
     @property
     def sex(self) -> str:
-        """``"male"`` for actors of odd number, ``"female"`` for even."""
+        """``"male"`` for actors with odd numbers, ``"female"`` for even ones."""
         return "male" if self.actor % 2 else "female"
 
     @property
     def performance(self) -> str:
-        """The name without its modality: audio and video of one performance sound alike."""
+        """The name without its modality, for audio and video of a performance sound alike."""
         return str(self).partition("-")[2]
 
     def __str__(self) -> str:
-        """Give the name back, without extension."""
+        """Return the name, without extension."""
         return "-".join(
             next(code for code, value in codes.items() if value == getattr(self, field))
             for field, codes in NAME_PARTS.items()
@@ -214,7 +214,7 @@ def parse(path: Path) -> Utterance | str:
     Returns
     -------
     Utterance or str
-        What the name says; ``"without sound"`` for a video of that kind.
+        The utterance that the name describes; ``"without sound"`` for a video without sound.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def parse(path: Path) -> Utterance | str:
 
 
 def names(style: str) -> frozenset[str]:
-    """Return what the names of all performances of ``"speech"`` or ``"song"`` are."""
+    """Return the names of all performances of ``"speech"`` or ``"song"``."""
     performances = set()
     for values in itertools.product(*(codes.values() for codes in NAME_PARTS.values())):
         fields = dict(zip(NAME_PARTS, values, strict=True))

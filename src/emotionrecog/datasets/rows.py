@@ -1,4 +1,4 @@
-"""Rows of a table or files of folders on their way to utterances, and what is left out of them."""
+"""Convert rows of a table, or files of folders, to utterances, and report the rows left out."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _SEX_WORDS = {"f": "female", "m": "male", "woman": "female", "man": "male"}
 
 _WORDS = {"sex": SEXES, "intensity": INTENSITIES, "style": STYLES}
 
-# What people and programs write for an unknown speaker. Read as names, each would be one more
-# speaker, and a split by speaker would separate recordings that may be of one person.
+# Common spellings of an unknown speaker. Read as names, they would be further speakers, and a split
+# by speaker would separate recordings that may be of one person.
 _NO_SPEAKER = ("", "unknown", "n/a", "na", "nan", "<na>", "none", "null", "-", "?")
 
-UNWANTED = "of emotions that are to be left out"
+UNWANTED = "of emotions to leave out"
 
 _logger = logging.getLogger("emotionrecog")
 
 
 @dataclasses.dataclass(slots=True)
 class Row:
-    """A row of a table, or a file: its place, its cells by field, and their meaning."""
+    """A row of a table, or a file: its position, its cells by field, and their meaning."""
 
     place: str
     cells: dict[str, str]  # without the empty ones
@@ -70,19 +70,19 @@ class LeftOut:
         self.rows: dict[str, list[Row]] = {}
 
     def keep(self, rows: list[Row], reason: str, test: Callable[[Row], bool]) -> list[Row]:
-        """Return the rows that pass, and remember the others."""
+        """Return the rows that pass the test, and store the others."""
         kept: list[Row] = []
         for row in rows:
             (kept if test(row) else self.rows.setdefault(reason, [])).append(row)
         return kept
 
-    def report(self, left: Sequence[object], expected: str) -> None:
-        """Log what was left out; raise `DatasetError` if nothing is left."""
+    def report(self, remaining: Sequence[object], expected: str) -> None:
+        """Log the rows left out; raise `DatasetError` if none remain."""
         messages = {
             reason: f"{count_with_examples(list(map(describe, rows)), self.noun)} {reason}"
             for reason, rows in self.rows.items()
         }
-        if not left:
+        if not remaining:
             raise DatasetError(
                 f"no recording in {self.name}: expected {expected}, found "
                 f"{'; '.join(messages.values()) or f'no {self.noun}s'}"
@@ -118,7 +118,7 @@ def with_speakers(rows: list[Row], corpus: str, left_out: LeftOut) -> list[Row]:
     with_names = {row.corpus for row in rows if "speaker" in row.cells}
     rows = left_out.keep(
         rows,
-        "without a speaker, where others of their corpus have one",
+        "without a speaker, although others of their corpus have one",
         lambda row: "speaker" in row.cells or row.corpus not in with_names,
     )
     for row in rows:
@@ -130,7 +130,7 @@ def with_speakers(rows: list[Row], corpus: str, left_out: LeftOut) -> list[Row]:
         _logger.warning(
             "%s: the speakers of corpus %r are not known, so its %d recordings count as one "
             "speaker, %r: no split can keep its speakers apart, and results measured within it do "
-            "not show how well new voices are recognised; name the speakers with `speaker`",
+            "not hold for new speakers; name the speakers with `speaker`",
             left_out.name,
             corpus_name,
             n_rows,
@@ -140,22 +140,22 @@ def with_speakers(rows: list[Row], corpus: str, left_out: LeftOut) -> list[Row]:
 
 
 def _require_one_spelling_each(name: str, speakers: set[str]) -> None:
-    """Raise `DatasetError` for `Bob` beside `bob`: a split would treat one person as two."""
+    """Raise `DatasetError` for both `Bob` and `bob`: a split would treat one person as two."""
     spellings: dict[str, list[str]] = {}
     for speaker in sorted(speakers):
         spellings.setdefault(speaker.casefold(), []).append(speaker)
-    alike = [" and ".join(map(repr, group)) for group in spellings.values() if len(group) > 1]
-    if alike:
+    similar = [" and ".join(map(repr, group)) for group in spellings.values() if len(group) > 1]
+    if similar:
         raise DatasetError(
-            f"{name} has {count_with_examples(alike, 'speaker')} whose names differ in upper and "
-            "lower case only, so that one person could count as two; spell the name of a person in "
-            "one way, and give different people names that differ in more"
+            f"{name} has {count_with_examples(similar, 'speaker')} whose names differ in upper and "
+            "lower case only, so one person could count as two; use one spelling for each person, "
+            "and clearly different names for different people"
         )
 
 
 def to_utterance(row: Row, unread: dict[str, list[str]]) -> Utterance:
     """Return a row as an utterance; facts that cannot be read are None, and added to `unread`."""
-    assert row.file is not None  # for the type checker: rows without are left out before
+    assert row.file is not None  # for the type checker: such rows were left out before
     assert row.emotion is not None
     facts: dict[str, Any] = {}
     for field in FACTS:
@@ -164,7 +164,7 @@ def to_utterance(row: Row, unread: dict[str, list[str]]) -> Utterance:
             if facts[field] is None:
                 unread.setdefault(field, []).append(f"{row.place}: {row.cells[field]!r}")
     if any(column in row.cells for column in VOTES):
-        # A table need not have a column for emotions that nobody could choose.
+        # A table need not have columns for emotions that listeners could not choose.
         votes = [_whole_number(row.cells.get(column, "0")) for column in VOTES]
         if all(number is not None and number >= 0 for number in votes):
             facts["votes"] = tuple(votes)
@@ -192,7 +192,7 @@ def _whole_number(cell: str) -> int | None:
     except ValueError:
         pass
     try:
-        number = float(cell)  # 27.0 is what spreadsheets and pandas make of 27
+        number = float(cell)  # spreadsheets and pandas turn 27 into 27.0
     except ValueError:
         return None
     return int(number) if number.is_integer() else None

@@ -1,8 +1,8 @@
 """SAVEE: four men, seven emotions, 15 sentences an emotion and 30 in neutral.
 
-A recording lies in its speaker's folder, ``DC/a01.wav``, or carries the speaker in its name,
-``DC_a01.wav``; both are in circulation. After the speaker come the emotion and the number of the
-sentence *within that emotion*:
+A recording lies in its speaker's folder, ``DC/a01.wav``, or has the speaker in its name,
+``DC_a01.wav``; both forms are in circulation. The emotion and the number of the sentence *within
+that emotion* follow:
 
 ========  ===============================
 speaker   DC, JE, JK or KL
@@ -10,10 +10,10 @@ emotion   one of `EMOTION_CODES`
 sentence  01 to 15, in neutral 01 to 30
 ========  ===============================
 
-Numbers of different emotions do not stand for the same sentence, so the sentence of an
-`Utterance` is the letters with the number, ``a01``. The owners recorded the same three sentences in
-every emotion, and two of each emotion's own in neutral as well, so that sentences of different
-codes can be equal.
+The same number in two emotions is not the same sentence, so the sentence of an `Utterance` is the
+letters with the number, ``a01``. The owners recorded the same three sentences in every emotion, and
+two sentences specific to each emotion in neutral as well, so sentences with different codes can be
+equal.
 """
 
 import re
@@ -107,7 +107,7 @@ def _n_sentences(emotion: str) -> int:
 
 
 def names(style: str) -> frozenset[str]:
-    """Return the names, with the speaker before them, of all of ``"speech"``; there is no song."""
+    """Return all names of ``"speech"``, prefixed with the speaker; there is no song."""
     if style != "speech":
         return frozenset()
     return frozenset(

@@ -1,4 +1,4 @@
-"""Tables of utterances: as pandas frames, as CSV files, and tables of other people's recordings."""
+"""Read and write tables of utterances: pandas frames, CSV files, and tables by other people."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def to_frame(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each utterance, in the given order, and the columns `COLUMNS`; only the columns
+        One row for each utterance, in their order, with the columns `COLUMNS`; only the columns
         if there are no utterances. Ages and votes are whole numbers (``Int64``), the rest is text,
         paths with forward slashes; unknown values are missing.
 
@@ -97,7 +97,7 @@ def to_frame(utterances: Iterable[Utterance]) -> pandas.DataFrame:
         ) from error
     rows = [_cells(utterance, utterance.path.as_posix()) for utterance in utterances]
     columns = zip(*rows, strict=True) if rows else ((),) * len(COLUMNS)
-    # Objects, because pandas' type for text does not take file names that are not valid text.
+    # Objects, because pandas' text type does not accept file names that are not valid text.
     return pandas.DataFrame(
         {
             name: pandas.Series(cells, dtype="Int64" if name in _NUMBERS else object)
@@ -154,7 +154,7 @@ def write_csv(
     target = Path(path)
     base = target.parent if root is None else Path(root)
     text = io.StringIO(newline="")
-    # Carriage returns within a cell are quoted only where the end of a line has one.
+    # The csv module quotes a carriage return in a cell only if line ends have one.
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for utterance in utterances:
@@ -194,17 +194,17 @@ def from_table(
     columns: Mapping[str, str | None] | None = None,
     emotions: Mapping[str, str | None] | None = None,
 ) -> list[Utterance]:
-    """Read utterances from a table: one of `to_frame` or `write_csv`, or any other.
+    """Read utterances from a table, written by `to_frame` or `write_csv` or any other program.
 
     A table needs a column of paths and one of emotions. Anything that could give a recording a
     wrong label or a wrong speaker is an error; a recording that merely cannot be used is left out.
-    The library's logger, ``logging.getLogger("emotionrecog")``, warns of everything left out, with
-    its number, the reason and the first three, and lists all of it at level ``DEBUG``.
+    The library's logger, ``logging.getLogger("emotionrecog")``, warns of rows left out, with
+    their number, the reason and the first three, and lists all of them at level ``DEBUG``.
 
-    Left out are rows without path or emotion, rows without speaker if others of their corpus have
+    It leaves out rows without path or emotion, rows without speaker if others of their corpus have
     one, rows with another number of cells than the header, files that do not exist, styles other
-    than speech and song, and repeated rows. A cell for age, sex, intensity or votes that cannot be
-    read counts as unknown.
+    than speech and song, and repeated rows. Cells for age, sex, intensity or votes that cannot be
+    read count as unknown.
 
     Parameters
     ----------
@@ -212,8 +212,8 @@ def from_table(
         A text file in UTF-8 with a header, with cells separated by commas, semicolons, tabs or
         bars; or a pandas table. Reading a file does not need pandas.
     root : str or path-like, optional
-        The folder that relative paths start from: by default the folder of the file, for a pandas
-        table the current folder. If there is no file at a path, backslashes in it are read as the
+        Folder to which paths are relative: by default the folder of the file, for a pandas table
+        the current folder. If there is no file at a path, backslashes in it are read as the
         separators of Windows.
     corpus : str, optional
         Name of the corpus. By default the one in the column ``corpus``, or ``"mine"`` without such
@@ -260,8 +260,8 @@ def from_table(
     [Utterance(path=PosixPath('examples/clip.wav'), emotion='angry', corpus='mine', \
 speaker='mine/bob', ...)]
     """
-    asked = _columns_asked(path, emotion, speaker, columns or {}, corpus)
-    table = _read(source, asked)
+    requested = _requested_columns(path, emotion, speaker, columns or {}, corpus)
+    table = _read(source, requested)
     base = table.folder if root is None else Path(root)
     left_out = LeftOut(table.name, "row")
 
@@ -321,7 +321,7 @@ class _Table:
     rows: list[Row]
 
 
-def _columns_asked(
+def _requested_columns(
     path: str,
     emotion: str,
     speaker: str | None,
@@ -329,31 +329,31 @@ def _columns_asked(
     corpus: str | None,
 ) -> dict[str, str | None]:
     """Return the column of each field; None for fields that are not read."""
-    asked: dict[str, str | None] = {name: name for name in ("corpus", *FACTS)}
-    unknown = [repr(field) for field in columns if field not in asked]
+    requested: dict[str, str | None] = {name: name for name in ("corpus", *FACTS)}
+    unknown = [repr(field) for field in columns if field not in requested]
     if unknown:
         raise ValueError(
-            f"`columns` must have keys among {', '.join(asked)} (for the others there are "
+            f"`columns` must have keys among {', '.join(requested)} (the others are arguments: "
             f"`path`, `emotion` and `speaker`), got {', '.join(unknown)}"
         )
-    asked |= columns
+    requested |= columns
     if corpus is not None:
-        asked["corpus"] = None
-    return asked | {"path": path, "emotion": emotion, "speaker": speaker}
+        requested["corpus"] = None
+    return requested | {"path": path, "emotion": emotion, "speaker": speaker}
 
 
 def _read(
-    source: str | os.PathLike[str] | pandas.DataFrame, asked: Mapping[str, str | None]
+    source: str | os.PathLike[str] | pandas.DataFrame, requested: Mapping[str, str | None]
 ) -> _Table:
     if isinstance(source, str | os.PathLike):
-        return _read_text(Path(source), asked)
-    pandas = sys.modules.get("pandas")  # loaded by whoever passes a pandas table
+        return _read_text(Path(source), requested)
+    pandas = sys.modules.get("pandas")  # loaded by callers that pass a pandas table
     if pandas is None or not isinstance(source, pandas.DataFrame):
         raise TypeError(
             f"`source` must be the path of a table or a pandas.DataFrame, got {type(source)!r}"
         )
     name = "the table"
-    positions = _positions(name, [str(column).strip() for column in source.columns], asked)
+    positions = _positions(name, [str(column).strip() for column in source.columns], requested)
     columns = {
         field: [None if pandas.isna(cell) is True else _as_text(cell) for cell in source.iloc[:, n]]
         for field, n in positions.items()
@@ -372,7 +372,7 @@ def _as_text(cell: object) -> str:
     return str(cell)
 
 
-def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
+def _read_text(path: Path, requested: Mapping[str, str | None]) -> _Table:
     name = repr(str(path))
     if path.is_dir():
         raise IsADirectoryError(
@@ -391,7 +391,7 @@ def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
             f'offer that as "CSV UTF-8")'
         ) from error
     headers = {separator: _header(text, separator) for separator in _SEPARATORS}
-    needed = {str(asked[field]).casefold() for field in ("path", "emotion")}
+    needed = {str(requested[field]).casefold() for field in ("path", "emotion")}
     separator = max(
         headers,
         key=lambda sep: (
@@ -401,8 +401,8 @@ def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
     )
     header = headers[separator]
     if not header:
-        raise DatasetError(f"{name} is empty or no table: expected a first line of column names")
-    positions = _positions(name, header, asked)
+        raise DatasetError(f"{name} is empty or not a table: expected a first line of column names")
+    positions = _positions(name, header, requested)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
     try:
@@ -417,13 +417,13 @@ def _read_text(path: Path, asked: Mapping[str, str | None]) -> _Table:
     except csv.Error as error:
         raise DatasetError(
             f"{name} is damaged in or before line {reader.line_num}: {error}; expected quotes "
-            f"around whole cells, and doubled within them"
+            f"around whole cells, doubled within them"
         ) from error
     return _Table(name, path.parent, rows[1:])
 
 
 def _header(text: str, separator: str) -> list[str]:
-    """Return the cells of the first line that has any; none if it cannot be read."""
+    """Return the cells of the first line that is not empty; none if it cannot be read."""
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
             if any(cell.strip() for cell in cells):
@@ -433,26 +433,26 @@ def _header(text: str, separator: str) -> list[str]:
     return []
 
 
-def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) -> dict[str, int]:
+def _positions(name: str, header: list[str], requested: Mapping[str, str | None]) -> dict[str, int]:
     """Return the column, counted from 0, of each field and of the votes for each emotion."""
-    wanted = {field: column for field, column in asked.items() if column is not None}
-    wanted |= {votes: votes for votes in VOTES}
-    # A name in other case is accepted if no column has exactly that name and none else means it.
+    columns = {field: column for field, column in requested.items() if column is not None}
+    columns |= {votes: votes for votes in VOTES}
+    # A name in another case is accepted if it is unambiguous and no column has exactly that name.
     alike: dict[str, list[str]] = {}
     for written in header:
-        if written not in wanted.values():
+        if written not in columns.values():
             alike.setdefault(written.casefold(), []).append(written)
-    for field, column in wanted.items():
+    for field, column in columns.items():
         near = alike.get(column.casefold(), []) if column not in header else []
         if len(near) > 1:
             raise DatasetError(
                 f"{name} must have one column {column!r}, found {', '.join(map(repr, near))}; "
                 f"rename the others"
             )
-        wanted[field] = near[0] if near else column
+        columns[field] = near[0] if near else column
     missing = [
         column
-        for field, column in wanted.items()
+        for field, column in columns.items()
         if column not in header and (field in ("path", "emotion") or column != field)
     ]
     if missing:
@@ -461,13 +461,13 @@ def _positions(name: str, header: list[str], asked: Mapping[str, str | None]) ->
             f"{listing(header, n_shown=_LISTED, quoted=True)}. Name the columns to read, such as "
             f"from_table(..., path='file', emotion='label')"
         )
-    for column in wanted.values():
+    for column in columns.values():
         if header.count(column) > 1:
             raise DatasetError(
                 f"{name} must have one column {column!r}, found {header.count(column)}; rename "
                 f"the others"
             )
-    return {field: header.index(column) for field, column in wanted.items() if column in header}
+    return {field: header.index(column) for field, column in columns.items() if column in header}
 
 
 def _locate(text: str, base: Path) -> Path | None:
@@ -483,7 +483,7 @@ def _locate(text: str, base: Path) -> Path | None:
 
 
 def _identity(path: Path) -> str:
-    # Without following links: a store that keeps equal files once has many links to one file.
+    # Links are not resolved: a store that keeps equal files once has many links to one file.
     return os.path.normcase(os.path.normpath(path.absolute()))
 
 

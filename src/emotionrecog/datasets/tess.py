@@ -5,10 +5,10 @@ A file name is three codes joined by underscores, such as ``OAF_back_angry.wav``
 =======  ===========================================================
 talker   OAF, the older woman, of 64 years, or YAF, the younger, of 26
 word     the word that ends the phrase, one of `WORDS`
-emotion  one of `EMOTION_CODES`; ``ps`` stands for pleasant surprise
+emotion  one of `EMOTION_CODES`; ``ps`` is pleasant surprise
 =======  ===========================================================
 
-The files as published have one stray name, ``OA_bite_neutral.wav``, which is the older woman's.
+The published files have one irregular name, ``OA_bite_neutral.wav``; it belongs to the older woman.
 """
 
 import itertools

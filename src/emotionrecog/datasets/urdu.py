@@ -8,11 +8,11 @@ file     F and the number of the file among those of the speaker in the emotion
 emotion  one of `EMOTION_CODES`, a zero, and the number of the file among those of the emotion
 =======  ===================================================================================
 
-The zero stands before every number: ``A01``, ``A010``, ``A0100``. A speaker's code is the same in
+The zero precedes every number: ``A01``, ``A010``, ``A0100``. A speaker's code is the same in
 all emotions. The owners state 38 speakers, 27 men and 11 women, and number them SM1 to SM27 and
-SF1 to SF11; the files that they publish have 29 of them, for there is none of SM8 to SM16
-(`FILES`). Only SM3, SM5 and SM6 occur in more than one emotion, so that the speaker almost
-determines the emotion: an experiment in which speakers are shared measures that.
+SF1 to SF11; the published files have 29 of them, without SM8 to SM16 (`FILES`). Only SM3,
+SM5 and SM6 occur in more than one emotion, so the speaker almost determines the emotion: an
+experiment with shared speakers measures that.
 """
 
 import re
@@ -28,7 +28,7 @@ SPEAKERS = {f"SM{number}": "male" for number in range(1, 28)} | {
     f"SF{number}": "female" for number in range(1, 12)
 }
 
-# How many files there are of each speaker in each emotion, in the order of their numbers.
+# Number of files of each speaker in each emotion, in the order of the file numbers.
 FILES = {
     "A": {"SM1": 22, "SM2": 28, "SM3": 2, "SM4": 48},
     "H": {
@@ -65,7 +65,7 @@ def parse(path: Path) -> Utterance:
     Returns
     -------
     Utterance
-        The utterance that the name describes. Which sentence is spoken is not in it.
+        The utterance that the name describes, without the sentence.
 
     Raises
     ------

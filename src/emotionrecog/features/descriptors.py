@@ -1,8 +1,8 @@
-"""Descriptors of a voice, frame by frame: the same numbers as librosa's, without importing librosa.
+"""Compute descriptors of a voice frame by frame, with librosa's values but without importing it.
 
 The functions are drop-in for those of ``librosa.feature`` of the same names: same keyword
-arguments and defaults, same orientation ``(n, n_frames)``, same numbers within float32 rounding.
-Windows are Hann's, and ends are padded with zeros; other windows and paddings raise `ValueError`.
+arguments and defaults, same orientation ``(n, n_frames)``, same values within float32 rounding.
+The window is Hann's, and ends are padded with zeros; other windows and paddings raise `ValueError`.
 Results are float32 throughout, where librosa's are sometimes float64.
 """
 
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
+import scipy  # loads scipy.fft when it is first used, which takes 0.3 s
 
 from emotionrecog.errors import require_number, require_one_of, require_share, require_whole
 from emotionrecog.features import frames
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = [
     "band_energy_ratio",
     "chroma",
+    "chroma_of_frames",
+    "contrast_of_frames",
     "delta",
     "magnitude_spectrum",
     "mfcc",
@@ -64,7 +66,7 @@ def _frames_of(S: ArrayLike) -> NDArray[np.float32]:
     if spectrum.ndim != 2 or 0 in spectrum.shape:
         raise ValueError(f"`S` must have the shape (n_bins, n_frames), got {spectrum.shape}")
     if np.iscomplexobj(spectrum):
-        raise ValueError("`S` must be real, got complex numbers; give their absolute values")
+        raise ValueError("`S` must be real, got complex numbers; pass their absolute values")
     spectrum = spectrum.astype(np.float32, copy=False)
     if not np.isfinite(spectrum).all():
         raise ValueError("`S` must be finite, got NaN or infinite values")
@@ -111,7 +113,7 @@ def _frequencies(freq: ArrayLike | None, sr: float, n_fft: int, n_bins: int) -> 
     """Return the frequency of each bin in Hz."""
     _require_rate(sr)
     if freq is None:
-        # Multiplied first, so that a bin whose frequency is a whole number has just that.
+        # Multiplied before dividing, so that whole-numbered frequencies are exact.
         return np.arange(n_bins) * np.float64(sr) / max(n_fft, 1)
     frequencies = np.asarray(freq, dtype=np.float64)
     if frequencies.shape != (n_bins,) or not (np.diff(frequencies) > 0).all():
@@ -139,7 +141,7 @@ def magnitude_spectrum(
 ) -> NDArray[np.float32]:
     """Compute the magnitude of the short-time Fourier transform of a signal.
 
-    The same as ``np.abs(librosa.stft(y))``, and the `S` which the other functions take.
+    Equal to ``np.abs(librosa.stft(y))``; the other functions take it as `S`.
 
     Parameters
     ----------
@@ -193,7 +195,7 @@ def rms(
     center: bool = True,
     pad_mode: str = "constant",
 ) -> NDArray[np.float32]:
-    """Compute the root mean square of each frame: how loud it is.
+    """Compute the root mean square of each frame, a measure of loudness.
 
     Drop-in for ``librosa.feature.rms``.
 
@@ -202,8 +204,8 @@ def rms(
     y
         Samples, shape (n_samples,), taken as float32.
     S
-        Instead of `y`: magnitudes, shape (1 + frame_length // 2, n_frames), not windowed if the
-        result is to be that of `y`.
+        Magnitudes instead of `y`, shape (1 + frame_length // 2, n_frames); without a window, the
+        result equals that of `y`.
     frame_length, hop_length
         Length of a frame and step in samples.
     center
@@ -219,7 +221,7 @@ def rms(
     Raises
     ------
     ValueError
-        If not exactly one of `y` and `S` is given; if `y` or `S` is not as said above, or not
+        If not exactly one of `y` and `S` is given; if `y` or `S` is not as described above, or not
         finite; if `S` does not fit `frame_length`, or another argument is out of its bounds.
 
     Examples
@@ -237,7 +239,7 @@ def rms(
         if power.shape[1] != 1 + frame_length // 2:
             raise ValueError(
                 f"`S` must have 1 + frame_length // 2 = {1 + frame_length // 2} bins, got "
-                f"{power.shape[1]}; give the `frame_length` it was made with"
+                f"{power.shape[1]}; pass the `frame_length` it was computed with"
             )
         power[:, 0] *= 0.5
         if frame_length % 2 == 0:
@@ -260,7 +262,7 @@ def zero_crossing_rate(
     pad: bool = False,
     zero_pos: bool = True,
 ) -> NDArray[np.float32]:
-    """Compute the share of the samples of each frame at which the signal changes its sign.
+    """Compute the share of samples in each frame at which the signal changes its sign.
 
     Drop-in for ``librosa.feature.zero_crossing_rate``.
 
@@ -273,7 +275,7 @@ def zero_crossing_rate(
     center
         Pad both ends with ``frame_length // 2`` repetitions of the first and the last sample.
     threshold
-        Samples not further than this from zero count as zero.
+        Largest absolute value that counts as zero.
     pad
         Count the first sample of each frame as a change of sign.
     zero_pos
@@ -320,7 +322,7 @@ def spectral_centroid(
     center: bool = True,
     pad_mode: str = "constant",
 ) -> NDArray[np.float32]:
-    """Compute the mean frequency of each frame, weighted by magnitude: how bright it sounds.
+    """Compute the mean frequency of each frame weighted by magnitude, a measure of brightness.
 
     Drop-in for ``librosa.feature.spectral_centroid``.
 
@@ -331,13 +333,13 @@ def spectral_centroid(
     sr
         Sampling rate in Hz.
     S
-        Instead of `y`: magnitudes, shape (n_bins, n_frames). `n_fft` is taken from it where it
-        does not fit.
+        Magnitudes instead of `y`, shape (n_bins, n_frames). An `n_fft` that does not fit is
+        replaced by that of `S`.
     n_fft, hop_length, win_length, window, center, pad_mode
         As in `magnitude_spectrum`.
     freq
-        Frequency of each bin in Hz, increasing, shape (n_bins,); those of the transform if not
-        given.
+        Frequency of each bin in Hz, increasing, shape (n_bins,); by default the frequencies of
+        the transform.
 
     Returns
     -------
@@ -387,7 +389,7 @@ def spectral_bandwidth(
     norm: bool = True,
     p: float = 2,
 ) -> NDArray[np.float32]:
-    """Compute how far the spectrum of each frame spreads around its centroid.
+    """Compute the spread of the spectrum of each frame around its centroid.
 
     Drop-in for ``librosa.feature.spectral_bandwidth``.
 
@@ -431,7 +433,7 @@ def spectral_bandwidth(
     frequencies = _frequencies(freq, sr, n_fft, spectrum.shape[1])
     total = frames.total(spectrum)
     if centroid is None:
-        middle = frames.centroid(spectrum, total, frequencies)
+        centres = frames.centroid(spectrum, total, frequencies)
     else:
         centroids = np.asarray(centroid, dtype=np.float32)
         if centroids.shape != (1, len(spectrum)) or not np.isfinite(centroids).all():
@@ -439,9 +441,9 @@ def spectral_bandwidth(
                 f"`centroid` must be finite and of the shape (1, {len(spectrum)}), "
                 f"got {centroids.shape}"
             )
-        middle = centroids[0]
+        centres = centroids[0]
     divisor = total if norm else np.ones_like(total)
-    return _per_frame(frames.bandwidth(spectrum, divisor, frequencies, middle, p))
+    return _per_frame(frames.bandwidth(spectrum, divisor, frequencies, centres, p))
 
 
 def spectral_rolloff(
@@ -472,8 +474,8 @@ def spectral_rolloff(
     Returns
     -------
     ndarray of float32, shape (1, n_frames)
-        In Hz: the frequency of the first bin at which the sum reaches the share; that of the first
-        bin where a frame is silent.
+        In Hz: the frequency of the first bin at which the cumulative sum reaches the share; in
+        silent frames, the frequency of the first bin.
 
     Raises
     ------
@@ -513,7 +515,7 @@ def spectral_flatness(
     amin: float = 1e-10,
     power: float = 2.0,
 ) -> NDArray[np.float32]:
-    """Compute how much each frame is like noise (near 1) rather than like a tone (near 0).
+    """Compute how noise-like (near 1) or tonal (near 0) each frame is.
 
     Drop-in for ``librosa.feature.spectral_flatness``.
 
@@ -570,7 +572,7 @@ def band_energy_ratio(
     center: bool = True,
     pad_mode: str = "constant",
 ) -> NDArray[np.float32]:
-    """Compute the energy of each frame below a frequency, divided by that from there on.
+    """Compute the energy of each frame below a frequency, divided by the energy above it.
 
     The definition of Velardo [1]_, who splits at 2 kHz. A bin belongs to the upper band if its own
     frequency is at least `split_frequency`; his code takes bins to be ``sr / (2 * n_bins)`` apart,
@@ -586,8 +588,8 @@ def band_energy_ratio(
     Returns
     -------
     ndarray of float32, shape (1, n_frames)
-        Without unit; 0 where a frame is silent, and never above 1e10, which stands for a frame
-        with nothing above the split.
+        Without unit; 0 where a frame is silent, and 1e10 at most, for a frame without energy
+        above the split.
 
     Raises
     ------
@@ -642,10 +644,10 @@ def spectral_contrast(
     quantile: float = 0.02,
     linear: bool = False,
 ) -> NDArray[np.float32]:
-    """Compute how far the peaks of the spectrum stand above its valleys, octave by octave.
+    """Compute the difference between peaks and valleys of the spectrum in each octave.
 
     Drop-in for ``librosa.feature.spectral_contrast``: the measure of Jiang et al. [1]_. A clear
-    voice, whose harmonics stand apart, has much contrast; a breathy or noisy one has little.
+    voice with distinct harmonics has a high contrast; a breathy or noisy one has a low contrast.
 
     Parameters
     ----------
@@ -657,15 +659,15 @@ def spectral_contrast(
     n_bands
         Number of bands above the first.
     quantile
-        Share of the bins of a band that are its peak, and its valley; at least one bin.
+        Share of the bins of a band that form its peak, and its valley; at least one bin.
     linear
-        Give the difference of the magnitudes instead of decibels.
+        Return the difference of the magnitudes instead of decibels.
 
     Returns
     -------
     ndarray of float32, shape (n_bands + 1, n_frames)
-        In dB, of magnitudes as if they were powers, as in librosa: half of what a level meter
-        shows. 0 where a frame is silent. In the unit of the spectrum where `linear` is true.
+        In dB; 0 where a frame is silent. As in librosa, magnitudes are treated as powers, so the
+        values are half of a level meter's. If `linear` is true, in the unit of the spectrum.
 
     Raises
     ------
@@ -729,7 +731,7 @@ def contrast_of_frames(
             "or `fmin` smaller"
         )
     if freq is None:
-        # As librosa rounds them, for a bin just on an edge belongs to both bands.
+        # Rounded as in librosa, because a bin exactly on an edge belongs to both bands.
         freq = np.fft.rfftfreq(max(n_fft, 1), 1.0 / sr)
     bins = _frequencies(freq, sr, n_fft, magnitude.shape[1])
     edges = [0.0, *(fmin * 2.0**octave for octave in range(n_bands + 1))]
@@ -739,7 +741,7 @@ def contrast_of_frames(
         first = int(np.searchsorted(bins, edges[band], side="left"))
         end = int(np.searchsorted(bins, edges[band + 1], side="right"))
         inside = end - first
-        # A band takes in the bin below it, and leaves its last one to the band above.
+        # A band includes the bin below it, and leaves its last bin to the band above.
         if band > 0:
             first = max(first - 1, 0)
         if band == n_bands:
@@ -780,7 +782,7 @@ def chroma(
     octwidth: float | None = 2.0,
     base_c: bool = True,
 ) -> NDArray[np.float32]:
-    """Compute how much of the power lies on each note of the scale, whatever its octave.
+    """Compute the power of each note of the scale, summed over octaves.
 
     Drop-in for ``librosa.feature.chroma_stft``, after Ellis [1]_.
 
@@ -791,21 +793,21 @@ def chroma(
     sr
         Sampling rate in Hz.
     S
-        Instead of `y`: powers, shape (n_bins, n_frames). `n_fft` is taken from it where it does
-        not fit.
+        Powers instead of `y`, shape (n_bins, n_frames). An `n_fft` that does not fit is replaced
+        by that of `S`.
     norm
-        Divide each frame by its largest value (infinity) or by its norm of that order; `None`
-        divides nothing.
+        Order of the norm that divides each frame; infinity is the largest value. `None` for no
+        normalisation.
     n_fft, hop_length, win_length, window, center, pad_mode
         As in `magnitude_spectrum`.
     tuning
-        How far the notes lie above those of A = 440 Hz, in steps of the scale; estimated from
-        the strongest peaks of the spectrum if not given.
+        Deviation of the notes from A = 440 Hz, in steps of the scale; by default estimated from
+        the strongest peaks of the spectrum.
     n_chroma
         Number of notes in an octave.
     ctroct, octwidth
-        Notes weigh most `ctroct` octaves above 27.5 Hz, and fade with a deviation of `octwidth`
-        octaves; all weigh the same if `octwidth` is `None`.
+        Centre, in octaves above 27.5 Hz, and standard deviation, in octaves, of the Gaussian
+        weights of the notes; all weights are equal if `octwidth` is `None`.
     base_c
         Begin with C; otherwise with A.
 
@@ -906,7 +908,7 @@ def _chroma_bands(
     """Return the matrix that sums powers into notes, shape (n_chroma, 1 + n_fft // 2)."""
     lowest = 27.5 * 2.0 ** (tuning / n_chroma)
     steps = n_chroma * np.log2(np.arange(1, n_fft) * sr / n_fft / lowest)
-    # Bin 0 is none of the notes in particular: it is put an octave and a half below bin 1.
+    # Bin 0 belongs to no particular note: it is put an octave and a half below bin 1.
     steps = np.concatenate([[steps[0] - 1.5 * n_chroma], steps])
     width = np.append(np.maximum(np.diff(steps), 1.0), 1.0)
     half = round(n_chroma / 2)
@@ -923,10 +925,10 @@ def _chroma_bands(
 
 
 def _tuning(power: NDArray[np.float32], sr: float, n_chroma: int) -> float:
-    """Return how far the strongest peaks lie above the notes, in hundredths of a step.
+    """Return the deviation of the strongest peaks from the notes, in steps, rounded to hundredths.
 
-    What ``librosa.estimate_tuning`` finds: of the peaks between 150 Hz and 4 kHz that reach a tenth
-    of the loudest bin of their frame, those above the median; 0 if there are none.
+    As ``librosa.estimate_tuning`` does, it uses peaks from 150 Hz to 4 kHz that reach a tenth of
+    the loudest bin of their frame and the median of such peaks. Returns 0 if there are none.
     """
     n_fft = 2 * (power.shape[1] - 1)
     frequencies = np.fft.rfftfreq(n_fft, 1.0 / sr)
@@ -937,7 +939,7 @@ def _tuning(power: NDArray[np.float32], sr: float, n_chroma: int) -> float:
     row, bin_ = np.nonzero(peak)
     if not len(row):
         return 0.0
-    # The top of the parabola through the peak and its neighbours, if it lies between them.
+    # The maximum of the parabola through the peak and its neighbours, if it lies between them.
     middle, before, after = (power[row, bin_ + i].astype(np.float64) for i in (0, -1, 1))
     bend, slope = after + before - 2.0 * middle, (after - before) / 2.0
     inside = np.abs(slope) < np.abs(bend)
@@ -957,7 +959,7 @@ def power_to_db(
     amin: float = 1e-10,
     top_db: float | None = 80.0,
 ) -> NDArray[np.float32]:
-    """Turn powers into decibels.
+    """Convert powers to decibels.
 
     Drop-in for ``librosa.power_to_db``.
 
@@ -966,11 +968,12 @@ def power_to_db(
     S
         Powers, of any shape.
     ref
-        The power that is 0 dB, or a function that finds it in `S`, such as `numpy.max`.
+        Reference power for 0 dB, or a function that computes it from `S`, such as `numpy.max`.
     amin
         Floor of the powers and of `ref`.
     top_db
-        Cut what is more than this many decibels below the largest value; `None` cuts nothing.
+        Dynamic range in dB: lower values are raised to the largest value minus `top_db`; `None`
+        for no limit.
 
     Returns
     -------
@@ -1015,7 +1018,7 @@ def mfcc(
     mel_norm: str | None = "slaney",
     **kwargs: Any,
 ) -> NDArray[np.float32]:
-    """Compute mel-frequency cepstral coefficients: the coarse shape of the spectrum.
+    """Compute mel-frequency cepstral coefficients, the coarse shape of the spectrum.
 
     Drop-in for ``librosa.feature.mfcc``.
 
@@ -1026,14 +1029,14 @@ def mfcc(
     sr
         Sampling rate in Hz.
     S
-        Instead of `y`: a mel-spectrogram in dB, shape (n_mels, n_frames).
+        Mel-spectrogram in dB instead of `y`, shape (n_mels, n_frames).
     n_mfcc
-        Number of coefficients; no more come than there are mel bands.
+        Number of coefficients, at most the number of mel bands.
     dct_type, norm
         Type (1, 2 or 3) and norm (``"ortho"`` or `None`) of the discrete cosine transform.
     lifter
-        Multiply coefficient n, from 0, with ``1 + lifter / 2 * sin(pi * (n + 1) / lifter)``;
-        nothing if 0.
+        Liftering parameter: coefficient n, counted from 0, is multiplied by
+        ``1 + lifter / 2 * sin(pi * (n + 1) / lifter)``; 0 for no liftering.
     mel_norm
         `norm` of the mel bands, as in `mel_filterbank`.
     **kwargs
@@ -1042,7 +1045,7 @@ def mfcc(
     Returns
     -------
     ndarray of float32, shape (n_mfcc, n_frames)
-        In dB where `norm` is ``"ortho"``, times the square root of the number of bands.
+        In dB times the square root of the number of bands, if `norm` is ``"ortho"``.
 
     Raises
     ------
@@ -1064,7 +1067,7 @@ def mfcc(
     require_number("lifter", lifter, 0)
     if S is not None:
         if kwargs:
-            raise ValueError(f"`{next(iter(kwargs))}` has no meaning beside `S`")
+            raise ValueError(f"`{next(iter(kwargs))}` has no meaning together with `S`")
         decibels = np.asarray(S, dtype=np.float32)
         if decibels.ndim != 2 or 0 in decibels.shape or not np.isfinite(decibels).all():
             raise ValueError(
@@ -1089,10 +1092,10 @@ def delta(
     axis: int = -1,
     mode: str = "interp",
 ) -> NDArray[np.float32]:
-    """Estimate the change of features over time: the filter of Savitzky and Golay.
+    """Estimate the change of features over time with a Savitzky-Golay filter.
 
     Drop-in for ``librosa.feature.delta``. A polynomial of degree `order` is fitted to `width`
-    frames; its derivative of that order, which is the same all along it, is the result.
+    frames; the result is its derivative of that order, which is constant.
 
     Parameters
     ----------
@@ -1101,12 +1104,12 @@ def delta(
     width
         Number of frames, odd and at least 3.
     order
-        1 for the change, 2 for the change of the change; below `width`.
+        Order of the derivative, below `width`.
     axis
-        Along which frames lie.
+        Axis of the frames.
     mode
-        At the ends, ``"interp"`` fits the first and the last `width` frames, and ``"nearest"``
-        repeats the first and the last frame; no other is supported.
+        Handling of the ends: ``"interp"`` fits the first and the last `width` frames,
+        ``"nearest"`` repeats the first and the last frame; no other is supported.
 
     Returns
     -------
@@ -1144,7 +1147,7 @@ def delta(
         )
     if not np.isfinite(values).all():
         raise ValueError("`data` must be finite, got NaN or infinite values")
-    # Of the fitted polynomial's coefficients, the highest times order! is that derivative.
+    # The derivative is the polynomial's highest coefficient times order!.
     half = width // 2
     powers = np.vander(np.arange(-half, half + 1), order + 1, increasing=True)
     weights = np.linalg.pinv(powers)[order] * math.factorial(order)

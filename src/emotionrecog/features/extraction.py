@@ -8,7 +8,7 @@ Layout of the cache
 -------------------
 One folder for each kind of measurement, named by the SHA-256 of its ``spec.json``, which describes
 the measurement; in it one file for each recording, named by the SHA-256 of the recording's bytes.
-A renamed recording is therefore found again, and a changed recording or spec is measured anew. An
+A renamed recording is therefore found again, and a changed recording or spec is measured again. An
 entry is an array in NumPy's format ``.npy``, followed by its CRC-32 in four bytes. Entries are
 written in a hidden folder and moved into place, so that no program ever reads half of one, even if
 several programs write the same entry or one of them is killed. Nothing waits for the disk: an entry
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CorpusFeatures", "extract_corpus", "extract_files", "read_recordings"]
 
-# Part of the key of an entry: raised whenever the same recording and spec give other numbers.
+# Part of the key of an entry: raised whenever the same recording and spec give other values.
 VERSION = 1
 
 # Recordings that `extract_files` measures ahead of its caller, for each worker.
@@ -95,7 +95,7 @@ class CorpusFeatures:
     Parameters
     ----------
     utterances
-        The utterances that could be measured, in the order in which they were passed.
+        The utterances that could be measured, in their original order.
     arrays
         Their features in the same order, read-only, each float32 of shape (n_frames, n_features),
         or (n_features,) with ``spec.functionals``. Features in a cache are memory-mapped when they
@@ -126,7 +126,7 @@ class CorpusFeatures:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """A name for each column."""
+        """Name of each column."""
         return self.spec.feature_names
 
     def stack(self) -> NDArray[np.float32]:
@@ -186,12 +186,12 @@ def extract_corpus(
     spec
         The features to measure.
     statistics
-        If ``spec.normalization`` is ``"corpus"``: the mean and deviation of each feature, from the
-        extraction of the training data. Without them they are computed from `utterances`, which is
-        right for training data only: normalisation must not see the speakers of a test set.
+        Mean and deviation of each feature in the training data, for ``spec.normalization ==
+        "corpus"``. By default they are computed from `utterances`, which is right for training
+        data only: normalisation must not use the speakers of a test set.
     cache
-        Folder in which features are kept and found again by the contents of the recordings; it is
-        created if missing. By default nothing is kept. Several programs may use one folder at the
+        Folder in which features are stored under the hash of each recording's content; it is
+        created if missing. By default nothing is stored. Several programs may use one folder at the
         same time. The cache only grows; delete the folder to clear it. If it cannot be written to,
         a warning is logged, and the features stay in memory.
     n_jobs
@@ -213,7 +213,7 @@ def extract_corpus(
 
     See Also
     --------
-    extract_files : For recordings without emotion and speaker, one after the other.
+    extract_files : Extract from files without emotion and speaker, one after the other.
 
     Examples
     --------
@@ -229,10 +229,10 @@ def extract_corpus(
     >>> test_features.arrays[0].shape[1] == len(test_features.feature_names) == 14
     True
     """
-    extractor = Extractor(spec, statistics)  # raises before the work if something does not fit
+    extractor = Extractor(spec, statistics)  # raises early if something does not fit
     recordings = list(utterances)
     if not recordings:
-        raise DatasetError("no recordings to extract features of: the list of utterances is empty")
+        raise DatasetError("no recordings to extract from: the list of utterances is empty")
     measure, description = _measurement(spec)
     measured = _over(
         functools.partial(_from_samples, measure),
@@ -268,12 +268,12 @@ def extract_files(
     cache: _StrPath | None = None,
     n_jobs: int = -1,
 ) -> Iterator[NDArray[np.float32] | str]:
-    """Extract the features of recordings one after the other, for more than memory holds.
+    """Extract the features of recordings one after the other, for more data than fits in memory.
 
     Parameters
     ----------
     paths
-        The recordings. Read lazily.
+        The recordings, read lazily.
     spec
         The features to measure. ``normalization`` cannot be ``"corpus"``, which needs all
         recordings first.
@@ -330,13 +330,13 @@ def _one_after_the_other(
     n_ahead = _AHEAD_PER_WORKER * joblib.effective_n_jobs(n_jobs)
     while ahead := list(itertools.islice(items, n_ahead)):
         with threadpool_limits(1):  # products this small cost more on many cores than on one
-            answers = list(stream(function, ahead, activity=None, n_jobs=n_jobs))
-        for _, answer in answers:
-            if isinstance(answer, Exception):
-                yield reason(answer)
+            outcomes = list(stream(function, ahead, activity=None, n_jobs=n_jobs))
+        for _, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                yield reason(outcome)
             else:
-                troubles.update([answer.trouble] if answer.trouble else [])
-                yield _finish(answer.value, extractor)
+                troubles.update([outcome.trouble] if outcome.trouble else [])
+                yield _finish(outcome.value, extractor)
     _report(troubles, cache)
 
 
@@ -368,10 +368,10 @@ def read_recordings(
     activity
         Label of the progress bar, which is shown on a terminal only.
     cache
-        Folder in which results are kept, as in `extract_corpus`.
+        Folder in which results are stored, as in `extract_corpus`.
     description
-        JSON values that fix what `function` returns: results are found again under an equal
-        description only. Needed with a `cache`.
+        JSON values that determine the result of `function`: results are reused only under an equal
+        description. Needed with a `cache`.
     n_jobs
         Number of workers, as joblib counts them: -1 for one on each core.
 
@@ -399,7 +399,7 @@ def read_recordings(
     """
     if cache is not None and description is None:
         raise ValueError(
-            "`description` must say what `function` returns if there is a `cache`, got None"
+            "`description` must describe the result of `function` if there is a `cache`, got None"
         )
     results = _over(
         function,
@@ -444,7 +444,7 @@ def _over(
 
 
 def _measurement(spec: FeatureSpec) -> tuple[Extractor, dict[str, Any]]:
-    """Return what measures a spec, and its description; both leave out what follows measuring."""
+    """Return the extractor and the description of a spec without normalisation and length."""
     measured = dataclasses.replace(spec, normalization="none", n_frames=None)
     return Extractor(measured), {"spec": measured.to_dict()}
 
@@ -493,7 +493,7 @@ def _read(value: Any) -> Any:
         return np.asarray(np.load(value, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            errno.ENOENT, "features are gone from the cache; extract them again", str(value)
+            errno.ENOENT, "features were removed from the cache; extract them again", str(value)
         ) from error
 
 
@@ -506,13 +506,13 @@ def _look_up_or_measure(
     folder: Path | None,
     item: _Item,
 ) -> _Outcome:
-    """Process one recording, on any machine that sees it and the cache under these paths."""
+    """Process one recording, on any machine where it and the cache have these paths."""
     content = item.absolute.read_bytes()  # read once: the entry is named after the measured bytes
     if folder is None:
         return _Outcome(function(_samples(content, sampling_rate), item.number))
     entry = folder / f"{files.sha256(content)}.npy"
-    is_sound, trouble = _look_up(entry)
-    if is_sound:
+    is_intact, trouble = _look_up(entry)
+    if is_intact:
         return _Outcome(entry)
     value = function(_samples(content, sampling_rate), item.number)
     try:
@@ -552,12 +552,12 @@ def _prepare(cache: Path, description: Mapping[str, Any]) -> Path:
 
 
 def _describe(description: Mapping[str, Any]) -> bytes:
-    """Return everything but the recording that a value depends on, equal for equal descriptions."""
+    """Return the part of the key besides the recording, equal for equal descriptions."""
     return json.dumps({"version": VERSION, **_canonical(description)}, sort_keys=True).encode()
 
 
 def _canonical(value: Any) -> Any:
-    """Return nested JSON values in which equal numbers are of one type."""
+    """Return nested JSON values in which equal numbers have one type."""
     if isinstance(value, dict):
         return {name: _canonical(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -576,7 +576,7 @@ def _checksum(content: memoryview) -> bytes:
 
 
 def _look_up(entry: Path) -> tuple[bool, str | None]:
-    """Return whether there is a sound entry, and what is wrong with one that is of no use."""
+    """Return whether there is an intact entry, and the problem of one that cannot be used."""
     try:
         content = memoryview(entry.read_bytes())
     except FileNotFoundError:

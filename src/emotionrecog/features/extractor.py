@@ -28,30 +28,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Extractor", "Statistics"]
 
-# librosa's defaults, which the functions of `emotionrecog.features` have too.
+# librosa's defaults, also used by the functions of `emotionrecog.features`.
 ROLL_PERCENT = 0.85
 FLOOR = 1e-10
 TOP_DB = 80.0
 CROSSING_THRESHOLD = 1e-10
 DELTA_WIDTH = 9
 
-# Peaks between these neither overflow nor underflow when they are squared.
+# Squares of peaks in this range neither overflow nor underflow.
 SAFE_PEAKS = (1e-9, 1e9)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Statistics:
-    """Mean and deviation of each feature over training data.
+    """Mean and standard deviation of each feature over training data.
 
     Parameters
     ----------
     mean, deviation
-        Shape (n_features,). Features that never vary have deviation 1.
+        Shape (n_features,). Constant features have deviation 1.
 
     Raises
     ------
     ValueError
-        If they are not of one shape and finite, or a deviation is not positive.
+        If the two are not finite and of one shape, or a deviation is not positive.
     """
 
     mean: NDArray[np.float32]
@@ -74,7 +74,7 @@ class Statistics:
 
     @classmethod
     def of(cls, recordings: Iterable[NDArray[np.float32]]) -> Self:
-        """Measure recordings, each of shape (n_frames, n_features) or (n_features,).
+        """Compute the statistics of recordings, shape (n_frames, n_features) or (n_features,).
 
         Raises
         ------
@@ -87,7 +87,8 @@ class Statistics:
         >>> Statistics.of([np.zeros((2, 1)), np.full((2, 1), 4.0)])
         Statistics(mean=array([2.], dtype=float32), deviation=array([2.], dtype=float32))
         """
-        # Means and spreads of the recordings are merged (Chan et al. 1979), which loses no digits.
+        # Means and squared deviations are merged recording by recording (Chan et al. 1979), for
+        # numerical stability.
         n, mean, spread = 0, np.zeros(0), np.zeros(0)
         for recording in recordings:
             rows = np.atleast_2d(recording).astype(np.float64)
@@ -111,7 +112,7 @@ def _positive(deviation: NDArray[Any]) -> Array:
 
 
 class _Clip:
-    """One recording with the parts that its features share, each computed when first needed."""
+    """One recording with intermediate results, each computed when first needed."""
 
     def __init__(self, samples: Array, spec: FeatureSpec, bands: frames.Bands | None) -> None:
         self.samples, self.spec, self._bands = samples, spec, bands
@@ -184,11 +185,11 @@ class _Clip:
             raise AudioError("silent: all samples are equal; expected a voice")
         if SAFE_PEAKS[0] < peak < SAFE_PEAKS[1]:
             return relative_to_voice(self.mel)
-        whole = _Clip(self.samples / np.float32(peak), self.spec, self._bands)
-        return relative_to_voice(whole.mel)
+        scaled = _Clip(self.samples / np.float32(peak), self.spec, self._bands)
+        return relative_to_voice(scaled.mel)
 
 
-# Of each feature, shape (n_frames,) or (n_frames, n_columns).
+# The function of each feature; its result has shape (n_frames,) or (n_frames, n_columns).
 _MEASURES: Mapping[str, Callable[[_Clip], Array]] = {
     "rms": lambda clip: frames.rms(clip.padded, clip.spec.n_fft, clip.spec.hop_length),
     "zero_crossing_rate": _Clip.zero_crossing_rate,
@@ -219,7 +220,7 @@ class Extractor:
     """Compute the features of a `FeatureSpec` from the samples of a recording.
 
     The signal is framed and transformed once, and all features are derived from that spectrum; the
-    numbers are those of the functions of `emotionrecog.features`.
+    values equal those of the functions of `emotionrecog.features`.
 
     Parameters
     ----------
@@ -231,8 +232,8 @@ class Extractor:
     Raises
     ------
     ValueError
-        If mel bands of `spec` are so narrow that some lie between two frequencies of the transform
-        and are empty; if `statistics` do not fit the spec.
+        If some mel bands of `spec` lie between two frequencies of the transform and are empty; if
+        `statistics` do not fit the spec.
 
     Examples
     --------
@@ -256,12 +257,11 @@ class Extractor:
         n_features = len(spec.feature_names)
         if statistics is not None and spec.normalization != "corpus":
             raise ValueError(
-                "`statistics` are used where spec.normalization is 'corpus', but it is "
-                f"{spec.normalization!r}"
+                f"`statistics` need spec.normalization to be 'corpus', got {spec.normalization!r}"
             )
         if statistics is not None and statistics.mean.shape != (n_features,):
             raise ValueError(
-                f"`statistics` must be those of the {n_features} features of `spec`, got "
+                f"`statistics` must be of the {n_features} features of `spec`, got "
                 f"{len(statistics.mean)}"
             )
         self._bands = None
@@ -279,14 +279,14 @@ class Extractor:
         Returns
         -------
         ndarray of float32, shape (n_frames, n_features)
-            Columns in the order of ``spec.feature_names``. ``n_frames`` is ``1 + n_samples //
-            spec.hop_length``, for frames are centred and both ends padded with zeros, unless
-            ``spec.n_frames`` says otherwise. With ``spec.functionals``, shape (n_features,).
+            Columns in the order of ``spec.feature_names``. ``n_frames`` is ``spec.n_frames`` or, by
+            default, ``1 + n_samples // spec.hop_length``, because frames are centred and both ends
+            are padded with zeros. With ``spec.functionals``, shape (n_features,).
 
         Raises
         ------
         AudioError
-            If the samples are not one-dimensional, floating-point and finite, or none at all; for
+            If the samples are not one-dimensional, floating-point and finite, or empty; for
             ``log_mel``, if all are equal.
         ValueError
             If ``spec.normalization`` is ``"corpus"`` and there are no statistics.
@@ -294,7 +294,7 @@ class Extractor:
         return self.finish(self.measure(samples))
 
     def measure(self, samples: ArrayLike) -> Array:
-        """Return the features before they are normalised, cut or padded; otherwise as a call."""
+        """Return the features as a call does, but neither normalised nor cut or padded."""
         spec = self.spec
         clip = self._clip(samples)
         parts = [_MEASURES[name](clip) for name in spec.features]
@@ -311,7 +311,7 @@ class Extractor:
         return features.astype(np.float32, copy=False)
 
     def finish(self, features: Array) -> Array:
-        """Normalise, cut and pad what `measure` returned."""
+        """Normalise, cut and pad features from `measure`."""
         spec = self.spec
         if spec.normalization in ("utterance", "spectrogram"):
             axis = 0 if spec.normalization == "utterance" else None
@@ -325,8 +325,8 @@ class Extractor:
                 )
             features = (features - self.statistics.mean) / self.statistics.deviation
         if spec.n_frames is not None:
-            spare = max(0, len(features) - spec.n_frames)
-            features = features[spare // 2 : spare // 2 + spec.n_frames]
+            excess = max(0, len(features) - spec.n_frames)
+            features = features[excess // 2 : excess // 2 + spec.n_frames]
             features = np.pad(features, ((0, spec.n_frames - len(features)), (0, 0)))
         return features.astype(np.float32, copy=False)
 
@@ -359,7 +359,7 @@ class Extractor:
                 f"samples must have one dimension and at least one sample, got shape {y.shape}"
             )
         if not np.isfinite(y).all():
-            raise AudioError("samples must be finite, got NaN or infinite ones")
+            raise AudioError("samples must be finite, got NaN or infinite samples")
         if self.spec.remove_offset:
             y = y - y.mean(dtype=np.float64).astype(np.float32)
         return _Clip(y, self.spec, self._bands)

@@ -1,4 +1,4 @@
-"""Frames, their spectra and one value for each: the building blocks of every spectral feature.
+"""Compute frames, their spectra and one value per frame, from which spectral features are built.
 
 Arrays have frames first, shape (n_frames, ...), and are float32. Except for `as_signal`, the
 functions do not check their arguments; their callers do. `emotionrecog.features.descriptors` gives
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
+import scipy  # loads scipy.fft when it is first used, which takes 0.3 s
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-# `band_energy_ratio` takes the energy above the split as at least this share of the one below.
+# Lower bound of the energy above the split in `band_energy_ratio`, as a share of that below it.
 SMALLEST_SHARE = 1e-10
 
-# Neighbouring bands that are summed in one product.
-_BANDS_TOGETHER = 8
+# Number of neighbouring bands that one matrix product sums.
+_BANDS_PER_BLOCK = 8
 
 
 def as_signal(y: ArrayLike, shortest: int) -> NDArray[np.float32]:
@@ -54,7 +54,7 @@ def hann(win_length: int, n_fft: int) -> Array:
     """Return a periodic Hann window, padded on both sides to the size of the transform."""
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(win_length) / win_length)
     if win_length == 1:
-        window[:] = 1.0  # as in librosa; the formula has nothing but its zero left
+        window[:] = 1.0  # as in librosa; the formula gives 0
     before = (n_fft - win_length) // 2
     result = np.pad(window, (before, n_fft - win_length - before)).astype(np.float32)
     result.setflags(write=False)
@@ -84,12 +84,11 @@ def power_spectrogram(
 
 
 class Bands:
-    """A filterbank without most of its zeros.
+    """A filterbank stored as blocks, without most of its zeros.
 
-    Triangles next to each other share a narrow range of bins, so that a tenth of the products of
-    the whole matrix is left in blocks of neighbours; and blocks are so small that BLAS does not
-    wake its threads for them, which would cost more than the products where many recordings are
-    worked on side by side.
+    Neighbouring triangles share a narrow range of bins, so blocks need a tenth of the products of
+    the whole matrix. They are too small for BLAS to start its threads, which would cost more than
+    the products when many recordings are processed in parallel.
 
     Parameters
     ----------
@@ -100,8 +99,8 @@ class Bands:
     def __init__(self, weights: Array) -> None:
         self.n_bands = len(weights)
         self._blocks = []
-        for first in range(0, self.n_bands, _BANDS_TOGETHER):
-            bands = slice(first, first + _BANDS_TOGETHER)
+        for start in range(0, self.n_bands, _BANDS_PER_BLOCK):
+            bands = slice(start, start + _BANDS_PER_BLOCK)
             used = np.flatnonzero(weights[bands].any(axis=0))
             bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
             self._blocks.append((bins, bands, np.ascontiguousarray(weights[bands, bins].T)))
@@ -114,18 +113,18 @@ class Bands:
         return result
 
 
-def _count_of_frames(y: NDArray[Any], frame_length: int, hop_length: int) -> int:
+def _n_frames(y: NDArray[Any], frame_length: int, hop_length: int) -> int:
     return 1 + (len(y) - frame_length) // hop_length
 
 
 def rms(y: Array, frame_length: int, hop_length: int) -> Array:
-    """Return the root mean square of each frame of a signal that is padded already."""
+    """Return the root mean square of each frame of a padded signal."""
     squares = np.square(y)
     if frame_length % hop_length:
         frames = np.lib.stride_tricks.sliding_window_view(squares, frame_length)[::hop_length]
         return np.asarray(np.sqrt(frames.mean(axis=1)))
-    # Frames are made of whole steps, each of which is summed once.
-    n_frames, per_frame = _count_of_frames(y, frame_length, hop_length), frame_length // hop_length
+    # A frame consists of whole steps, and each step is summed once.
+    n_frames, per_frame = _n_frames(y, frame_length, hop_length), frame_length // hop_length
     steps = squares[: (n_frames - 1 + per_frame) * hop_length].reshape(-1, hop_length).sum(axis=1)
     energy = np.lib.stride_tricks.sliding_window_view(steps, per_frame).sum(axis=1)
     return np.asarray(np.sqrt(energy / np.float32(frame_length)))
@@ -134,22 +133,22 @@ def rms(y: Array, frame_length: int, hop_length: int) -> Array:
 def zero_crossings(
     y: Array, frame_length: int, hop_length: int, *, threshold: float, zero_pos: bool
 ) -> NDArray[np.intp]:
-    """Count the changes of sign in each frame of a signal that is padded already."""
+    """Count the changes of sign in each frame of a padded signal."""
     negative = y < -threshold
     crossing = negative[1:] != negative[:-1]
     if not zero_pos:
         positive = y > threshold
         crossing |= positive[1:] != positive[:-1]
-    # Crossings before each sample. The first of a frame is compared with none before the frame.
+    # Crossings before each sample. A frame's first sample is not compared with the one before it.
     before = np.zeros(len(y) + 1, dtype=np.int32)
     np.cumsum(crossing, out=before[2:])
-    first = np.arange(_count_of_frames(y, frame_length, hop_length)) * hop_length
-    counts: NDArray[np.intp] = before[first + frame_length] - before[first + 1]
+    starts = np.arange(_n_frames(y, frame_length, hop_length)) * hop_length
+    counts: NDArray[np.intp] = before[starts + frame_length] - before[starts + 1]
     return counts
 
 
 def total(spectrum: Array) -> Array:
-    """Return the sum of each frame, and 1 for silent ones."""
+    """Return the sum of each frame; 1 for silent frames."""
     result: Array = spectrum.sum(axis=1)
     result[result < np.finfo(np.float32).tiny] = 1.0
     return result
@@ -178,7 +177,7 @@ def bandwidth(
 
 
 def rolloff(spectrum: Array, frequencies: NDArray[np.float64], share: float) -> Array:
-    """Return the frequency below which a share of each frame lies."""
+    """Return the frequency below which a share of the magnitude of each frame lies."""
     summed = np.cumsum(spectrum, axis=1)
     reached = np.count_nonzero(summed < share * summed[:, -1:], axis=1)
     result: Array = frequencies[reached].astype(np.float32)
@@ -186,13 +185,13 @@ def rolloff(spectrum: Array, frequencies: NDArray[np.float64], share: float) -> 
 
 
 def flatness(power: Array, amin: float) -> Array:
-    """Return the geometric mean of each frame over its arithmetic mean."""
+    """Divide the geometric mean of each frame by its arithmetic mean."""
     power = np.maximum(power, np.float32(amin))
     return np.asarray(np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1))
 
 
 def band_energy_ratio(power: Array, split: int) -> Array:
-    """Return the energy of each frame in the bins before `split` over that in the others."""
+    """Divide the energy of each frame in the bins before `split` by that in the other bins."""
     below = power[:, :split].sum(axis=1).astype(np.float64)
     above = power[:, split:].sum(axis=1).astype(np.float64)
     floor = np.maximum(SMALLEST_SHARE * below, np.finfo(np.float64).tiny)
@@ -201,7 +200,7 @@ def band_energy_ratio(power: Array, split: int) -> Array:
 
 
 def decibels(power: Array, *, zero_db: float, amin: float, top_db: float | None) -> Array:
-    """Turn powers into decibels, cut `top_db` below the largest."""
+    """Convert powers to decibels, at least `top_db` below the largest."""
     result: Array = np.log10(np.maximum(power, np.float32(amin)))
     result *= np.float32(10.0)
     if zero_db:

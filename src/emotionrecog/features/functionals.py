@@ -52,9 +52,9 @@ FUNCTIONALS: Mapping[str, Callable[[Array, float], Array]] = MappingProxyType(
 )
 """Statistics by name; each takes frames, shape (n_frames, n_features), and the step in s.
 
-``std`` is the deviation, ``range`` the largest value minus the smallest, ``slope`` that of the
-straight line with the least squares, per s, and ``step_std`` the deviation of the differences
-between neighbouring frames. The others are what their names say.
+``std`` is the standard deviation, ``range`` the largest value minus the smallest, ``slope`` the
+slope of the least-squares line, per s, and ``step_std`` the standard deviation of the differences
+between neighbouring frames.
 """
 
 

@@ -1,8 +1,8 @@
-"""Mel spectra: the same numbers as librosa's, without the cost of importing librosa.
+"""Compute mel spectra with the same values as librosa, without the cost of importing it.
 
 `melspectrogram` and `mel_filterbank` are drop-in for ``librosa.feature.melspectrogram`` and
 ``librosa.filters.mel`` (same keyword arguments, same orientation ``(n_mels, n_frames)``, same
-numbers within float32 rounding).
+values within float32 rounding).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from emotionrecog.features.spec import require_fitting_window
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["mel_filterbank", "melspectrogram"]
+__all__ = ["active_power", "mel_filterbank", "melspectrogram", "relative_to_voice", "voice_level"]
 
 # Frames more than this far below the loudest one do not count as voice when the level is measured.
 ACTIVE_RANGE_DB = 30.0
@@ -58,23 +58,23 @@ def _mel_to_hz(mels: NDArray[np.float64], htk: bool) -> NDArray[np.float64]:
 
 
 def _band_edges(n_mels: int, fmin: float, fmax: float, htk: bool) -> NDArray[np.float64]:
-    """Return where bands begin and end, shape (n_mels + 2,): band i from edge i to edge i + 2."""
+    """Return the edges of the bands, shape (n_mels + 2,): band i is from edge i to edge i + 2."""
     return _mel_to_hz(np.linspace(_hz_to_mel(fmin, htk), _hz_to_mel(fmax, htk), n_mels + 2), htk)
 
 
 def _count_empty(edges: NDArray[np.float64], bins: NDArray[np.float64]) -> int:
-    """Count the bands that no bin lies inside of; one on an edge has no weight but rounding's."""
+    """Count the bands without a bin inside; a bin on an edge has no weight except for rounding."""
     first = np.searchsorted(bins, edges[:-2] + _ON_EDGE, side="right")
     end = np.searchsorted(bins, edges[2:] - _ON_EDGE, side="left")
     return int(np.count_nonzero(end <= first))
 
 
 def _largest_n_mels(bins: NDArray[np.float64], fmin: float, fmax: float, htk: bool) -> int:
-    """Return the largest number of bands of which none is empty; 0 if there is none.
+    """Return the largest number of bands without an empty one; 0 if there is no such number.
 
     A bin lies inside two bands at most, so the first k bins, and the range up to the next one,
-    cannot fill more than 2 k bands. That bounds the number from above closely enough for trying.
-    Emptiness does not simply grow with the number of bands, so nothing can be halved.
+    cannot fill more than 2 k bands. That upper bound is close enough to try all numbers below it.
+    The count of empty bands is not monotonic, so bisection is not possible.
     """
     inside = bins[(bins > fmin + _ON_EDGE) & (bins < fmax - _ON_EDGE)]
     bottom, top = _hz_to_mel(fmin, htk), _hz_to_mel(fmax, htk)
@@ -129,7 +129,7 @@ def mel_filterbank(
     ValueError
         If a size is not a positive int, `norm` is neither of the two, or the frequencies do not
         satisfy ``0 <= fmin < fmax <= sr / 2``; if there are so many bands that some lie between
-        two bins and are empty. The message names the largest `n_mels` that leaves none empty.
+        two bins and are empty. The message names the largest `n_mels` without empty bands.
 
     Examples
     --------
@@ -300,7 +300,7 @@ def active_power(
     sampling_rate
         In Hz.
     frame_duration
-        In s. A recording that is shorter is one frame.
+        In s. A shorter recording is one frame.
 
     Examples
     --------

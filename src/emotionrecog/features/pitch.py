@@ -1,7 +1,7 @@
-"""Estimate the fundamental frequency of a voice, and whether there is one, by YIN.
+"""Estimate the fundamental frequency of a voice, and detect voiced frames, by YIN.
 
 `yin` is drop-in for ``librosa.yin`` and needs neither librosa nor numba; `f0` and `voicing` show in
-which frames its answer is meaningful. `pyin` calls librosa's, which is slower and smoother in time.
+which frames its result is meaningful. `pyin` calls librosa's, which is slower and smoother in time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy  # which loads scipy.fft when it is first used: that takes 0.3 s
+import scipy  # loads scipy.fft when it is first used, which takes 0.3 s
 
 from emotionrecog.errors import require_number, require_whole
 from emotionrecog.features.frames import as_signal
@@ -18,13 +18,13 @@ from emotionrecog.features.frames import as_signal
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["f0", "pyin", "voicing", "yin"]
+__all__ = ["f0", "pitch_of_frames", "pyin", "voicing", "yin"]
 
 # Frames with less voicing than this have no fundamental frequency.
 VOICED = 0.5
 
-# Samples of frames that are transformed together: as many as stay in a processor's cache.
-_SAMPLES_TOGETHER = 1 << 16
+# Number of samples that are transformed together; this many fit into a processor's cache.
+_SAMPLES_PER_BLOCK = 1 << 16
 
 
 def _require_pitch_range(sr: float, fmin: float, fmax: float, frame_length: int) -> None:
@@ -52,20 +52,20 @@ def _yin(
     center: bool,
     trough_threshold: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return frequency and voicing of each frame, shape (n_frames,) each, whatever the voicing."""
+    """Return frequency and voicing of each frame, voiced or not; shape (n_frames,) each."""
     if center:
         samples = np.pad(samples, frame_length // 2)
-    # A power of two changes no digit, and brings what is absurdly quiet or loud to full scale.
+    # Scaling by a power of two is exact, and brings extremely quiet or loud signals to full scale.
     samples = np.ldexp(samples, -np.frexp(np.abs(samples).max())[1])
     frames = np.lib.stride_tricks.sliding_window_view(samples, frame_length)[::hop_length]
     shortest, longest = math.floor(sr / fmax), min(math.ceil(sr / fmin), frame_length - 1)
-    # So many zeros that no lag wraps around.
+    # Padded with zeros so that no lag wraps around.
     n_fft = scipy.fft.next_fast_len(frame_length + longest, real=True)
     periods = np.empty(len(frames))
     voiced = np.empty(len(frames), dtype=np.float32)
-    together = max(1, _SAMPLES_TOGETHER // n_fft)
-    for first in range(0, len(frames), together):
-        block = slice(first, first + together)
+    block_size = max(1, _SAMPLES_PER_BLOCK // n_fft)
+    for start in range(0, len(frames), block_size):
+        block = slice(start, start + block_size)
         difference, energy = _difference(frames[block], longest, n_fft)
         lag, shift, dip = _first_trough(difference[:, shortest - 1 :], trough_threshold)
         periods[block] = shortest + lag + shift
@@ -76,16 +76,16 @@ def _yin(
 def _difference(
     frames: NDArray[np.float32], longest: int, n_fft: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the cumulative mean normalised difference at lags from 1 on, and the energies."""
-    # Beside a hum or an offset, differences are so small that float32 would lose their digits.
+    """Return the cumulative mean normalised difference at lags from 1, and the energies."""
+    # With a hum or an offset, differences are small and lose precision in float32.
     frames = frames.astype(np.float64)
     spectrum = scipy.fft.rfft(frames, n_fft, axis=1)
     power = np.square(spectrum.real)
     power += np.square(spectrum.imag)
     correlation = scipy.fft.irfft(power, n_fft, axis=1)[:, : longest + 1]
     energy = correlation[:, 0]
-    # Squared differences of the frame and itself after a lag, zeros following its end. As in
-    # librosa, at a lag of 1 the first sample counts once more.
+    # Squared differences between the frame and its delayed copy, padded with zeros. As in librosa,
+    # the first sample counts twice at a lag of 1.
     difference = 2.0 * (energy[:, np.newaxis] - correlation[:, 1:])
     difference[:, 1:] -= np.cumsum(np.square(frames[:, :longest]), axis=1)[:, 1:]
     mean = np.cumsum(difference, axis=1)
@@ -97,9 +97,9 @@ def _difference(
 def _first_trough(
     curve: NDArray[np.float64], threshold: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Return where the first trough below the threshold is, between which lags, and how deep.
+    """Return lag, fractional shift and depth of the first trough below the threshold.
 
-    Where no trough is that deep, the lowest point of the curve stands for it.
+    If no trough is that deep, the lowest point of the curve is used.
     """
     falls = curve[:, 1:] < curve[:, :-1]
     trough = np.empty(curve.shape, dtype=bool)
@@ -108,7 +108,7 @@ def _first_trough(
     trough[:, 1:-1] &= curve[:, 1:-1] <= curve[:, 2:]
     trough &= curve < threshold
     lag = np.where(trough.any(axis=1), trough.argmax(axis=1), curve.argmin(axis=1))
-    # The bottom of the parabola through the point and its neighbours, if it lies between them.
+    # The minimum of the parabola through the point and its neighbours, if it lies between them.
     row, last = np.arange(len(curve)), curve.shape[1] - 1
     dip = curve[row, lag]
     before, after = curve[row, np.maximum(lag - 1, 0)], curve[row, np.minimum(lag + 1, last)]
@@ -130,7 +130,7 @@ def pitch_of_frames(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the fundamental frequency in Hz, 0 where unvoiced, and the voicing of each frame.
 
-    Shape (n_frames,) each. The arguments were checked before.
+    Shape (n_frames,) each. The arguments are not checked.
     """
     frequency, voiced = _yin(
         samples, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold
@@ -151,17 +151,17 @@ def yin(
     center: bool = True,
     pad_mode: str = "constant",
 ) -> NDArray[np.float32]:
-    """Estimate the fundamental frequency of each frame: how high a voice speaks.
+    """Estimate the fundamental frequency of each frame: the pitch of a voice.
 
-    Drop-in for ``librosa.yin``: the method of de Cheveigné and Kawahara [1]_. There is an answer
-    for every frame, also where there is no voice; `f0` tells them apart.
+    Drop-in for ``librosa.yin``: the method of de Cheveigné and Kawahara [1]_. Every frame gets a
+    value, even without a voice; `f0` is 0 for unvoiced frames.
 
     Parameters
     ----------
     y
         Samples, shape (n_samples,), taken as float32.
     fmin, fmax
-        Lowest and highest frequency looked for, in Hz; 65 and 500 hold most of what is spoken.
+        Lowest and highest frequency to detect, in Hz; 65 to 500 covers most speech.
     sr
         Sampling rate in Hz.
     frame_length
@@ -169,8 +169,8 @@ def yin(
     hop_length
         Step in samples; ``frame_length // 4`` if not given.
     trough_threshold
-        The shortest period is taken at which the normalised difference has a trough deeper than
-        this; where there is none, that at which the difference is smallest.
+        Threshold of the normalised difference. The shortest period with a trough below it is
+        chosen; if there is none, the period with the smallest difference.
     center
         Pad both ends with ``frame_length // 2`` zeros.
     pad_mode
@@ -179,7 +179,7 @@ def yin(
     Returns
     -------
     ndarray of float32, shape (n_frames,)
-        In Hz. Of a silent frame, about `fmax`.
+        In Hz; about `fmax` in silent frames.
 
     Raises
     ------
@@ -203,11 +203,11 @@ def yin(
     if pad_mode != "constant":
         raise ValueError(f"`pad_mode` must be 'constant', the only one supported, got {pad_mode!r}")
     hop_length = max(1, frame_length // 4) if hop_length is None else hop_length
-    samples = _checked(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
+    samples = _validated(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
     return _yin(samples, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)[0]
 
 
-def _checked(
+def _validated(
     y: ArrayLike,
     sr: float,
     fmin: float,
@@ -217,7 +217,7 @@ def _checked(
     center: bool,
     trough_threshold: float,
 ) -> NDArray[np.float32]:
-    """Return `y` as float32, or say which argument is wrong."""
+    """Return `y` as float32; raise `ValueError` that names an invalid argument."""
     _require_pitch_range(sr, fmin, fmax, frame_length)
     require_whole("hop_length", hop_length, 1)
     require_number("trough_threshold", trough_threshold, 0, open_low=True)
@@ -235,10 +235,10 @@ def f0(
     trough_threshold: float = 0.1,
     center: bool = True,
 ) -> NDArray[np.float32]:
-    """Estimate the fundamental frequency of each frame that is voiced.
+    """Estimate the fundamental frequency of each voiced frame.
 
-    What `yin` finds, and 0 where the frame is silent or `voicing` is below 0.5. librosa has no
-    such function.
+    The result of `yin`, with 0 in frames that are silent or have `voicing` below 0.5. librosa has
+    no such function.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def f0(
     >>> f0(y=sound, sr=16000, hop_length=2048, center=False).round(-1)
     array([[220., 220.,   0.,   0.]], dtype=float32)
     """
-    samples = _checked(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
+    samples = _validated(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
     frequency, _ = pitch_of_frames(
         samples, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold
     )
@@ -284,8 +284,8 @@ def voicing(
     """Measure how periodic each frame is: near 1 for a vowel, low for a hiss.
 
     One minus the normalised difference of YIN [1]_ at the period that `yin` chooses. That
-    difference measures how much of the power is not periodic: it is 0 for a sound that repeats
-    itself exactly, and about 1 for noise. librosa has no such function.
+    difference is the share of the power that is not periodic: 0 for an exactly periodic sound,
+    and about 1 for noise. librosa has no such function.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def voicing(
     >>> voicing(y=sound, sr=16000, hop_length=4096, frame_length=4096, center=False).round(1)
     array([[1. , 0.1]], dtype=float32)
     """
-    samples = _checked(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
+    samples = _validated(y, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
     _, voiced = _yin(samples, sr, fmin, fmax, frame_length, hop_length, center, trough_threshold)
     return voiced[np.newaxis]
 
@@ -335,16 +335,16 @@ def pyin(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
     """Track the fundamental frequency through a recording, by librosa's probabilistic YIN.
 
-    ``librosa.pyin`` itself [1]_, imported at the first call. It weighs several candidates of each
-    frame and chooses the likeliest path through them. That makes fewer jumps between octaves, and
-    takes sixty times as long as `yin`.
+    Calls ``librosa.pyin`` [1]_, imported at the first call. It weighs several candidates for each
+    frame and chooses the likeliest path through them. It jumps between octaves less often than
+    `yin`, and takes sixty times as long.
 
     Parameters
     ----------
     y, fmin, fmax, sr, frame_length, hop_length, center
         As in `yin`.
     fill_na
-        Frequency of unvoiced frames; `None` leaves the best guess there.
+        Frequency of unvoiced frames; `None` keeps the best guess.
     **kwargs
         Further arguments of ``librosa.pyin``.
 
@@ -355,7 +355,7 @@ def pyin(
     voiced_flag : ndarray of bool, shape (n_frames,)
         Whether a frame is voiced.
     voiced_prob : ndarray of float32, shape (n_frames,)
-        How probable that is.
+        Probability that a frame is voiced.
 
     Raises
     ------
@@ -376,7 +376,7 @@ def pyin(
     array([220., 220., 220., 220., 220., 220., 220., 220., 220.], dtype=float32)
     """
     hop_length = max(1, frame_length // 4) if hop_length is None else hop_length
-    samples = _checked(y, sr, fmin, fmax, frame_length, hop_length, center, 0.1)
+    samples = _validated(y, sr, fmin, fmax, frame_length, hop_length, center, 0.1)
     import librosa
 
     frequency, voiced_flag, voiced_prob = librosa.pyin(

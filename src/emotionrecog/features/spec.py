@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from emotionrecog.errors import require_number, require_one_of, require_share, require_whole
 from emotionrecog.features.functionals import FUNCTIONALS
 
-__all__ = ["PRESETS", "FeatureSpec", "PresetName", "as_spec"]
+__all__ = ["PRESETS", "SAVED_AS", "FeatureSpec", "PresetName", "as_spec", "require_fitting_window"]
 
 NORMALIZATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")
@@ -65,7 +65,7 @@ SAVED_AS = MappingProxyType({"normalization": "normalisation"})
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """Every parameter of the features of a recording.
+    """All parameters of the features of a recording.
 
     The defaults are the input of the bundled recogniser. They keep the time and frequency
     resolution of the AudioSet networks of Schmid et al. [1]_ (frames of 25 ms every 10 ms; mel
@@ -79,8 +79,8 @@ class FeatureSpec:
         ``spectral_rolloff``, ``spectral_flatness``, ``spectral_contrast``, ``chroma``, ``f0``,
         ``voicing``, ``mfcc``, ``mel`` (power), ``mel_db`` (the same in dB, at most 80 below the
         loudest), ``log_mel`` (the natural logarithm of mel power relative to the level of the
-        voice) and ``magnitude``. Except for ``log_mel``, the numbers are those of the functions of
-        `emotionrecog.features`.
+        voice) and ``magnitude``. Except for ``log_mel``, the values equal those of the functions
+        of `emotionrecog.features`.
     sampling_rate
         In Hz; recordings are resampled to it.
     n_fft, win_length, hop_length
@@ -92,7 +92,7 @@ class FeatureSpec:
         Lower edge of the first and upper edge of the last mel band, in Hz.
     mel_scale
         ``"htk"``: HTK's scale, triangles of equal height; ``"slaney"``: Slaney's scale, triangles
-        of equal area, as is librosa's default.
+        of equal area, librosa's default.
     preemphasis
         Coefficient c of the first difference ``y[n] - c y[n-1]``, applied to the power that mel
         bands sum.
@@ -105,19 +105,19 @@ class FeatureSpec:
     n_mfcc
         Number of coefficients of ``mfcc``.
     split_frequency
-        The frequency that divides ``band_energy_ratio``, in Hz.
+        Frequency in Hz that separates the two bands of ``band_energy_ratio``.
     f0_range
         Lowest and highest fundamental frequency to detect, in Hz.
     deltas
-        1 adds the change of each column over time (`delta` over nine frames, the ends repeated), 2
-        the change of the change too.
+        1 adds the first derivative of each column over time (`delta` over nine frames, the ends
+        repeated), 2 also the second.
     functionals
-        Names of statistics over time, out of `emotionrecog.features.FUNCTIONALS`. With any, a
-        recording becomes one vector instead of frames. Those of ``f0`` are taken over voiced
+        Names of statistics over time, among `emotionrecog.features.FUNCTIONALS`. If there are
+        any, a recording becomes one vector instead of frames. ``f0`` is summarised over voiced
         frames only.
     normalization
-        ``"utterance"`` brings each column to mean 0 and deviation 1 over the recording;
-        ``"spectrogram"`` does so with all columns together, which keeps the shape of a spectrum and
+        ``"utterance"`` normalises each column to mean 0 and deviation 1 over the recording;
+        ``"spectrogram"`` normalises all columns together, which keeps the shape of a spectrum and
         removes its level, for features of one unit; ``"corpus"`` uses the mean and deviation of
         each column in training data (`Statistics`).
     n_frames
@@ -182,20 +182,20 @@ class FeatureSpec:
         require_one_of("normalization", self.normalization, NORMALIZATIONS)
         if "mfcc" in self.features and self.n_mfcc > self.n_mels:
             raise ValueError(
-                f"`n_mfcc` must be at most n_mels = {self.n_mels}, the number of bands that are "
-                f"transformed, got {self.n_mfcc}"
+                f"`n_mfcc` must be at most n_mels = {self.n_mels}, the number of bands, "
+                f"got {self.n_mfcc}"
             )
         object.__setattr__(self, "deltas", require_whole("deltas", self.deltas, 0, 2))
         if self.n_frames is not None:
             object.__setattr__(self, "n_frames", require_whole("n_frames", self.n_frames, 1))
         if self.functionals and self.n_frames is not None:
             raise ValueError(
-                "`functionals` leave no frames to cut or pad: `n_frames` must be None beside them"
+                "`functionals` leave no frames to cut or pad: `n_frames` must be None with them"
             )
         if self.functionals and self.normalization in ("utterance", "spectrogram"):
             raise ValueError(
-                f"`functionals` are not normalised by {self.normalization}, for they are one row a "
-                "recording; use normalization 'corpus' or 'none'"
+                f"`functionals` cannot be normalised by {self.normalization}, because they are one "
+                "row per recording; use normalization 'corpus' or 'none'"
             )
 
     def _check_frequencies(self) -> None:
@@ -239,7 +239,7 @@ class FeatureSpec:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """A name for each column: the feature, its number, ``delta``, the functional."""
+        """Name of each column: the feature, its number, ``delta``, the functional."""
         plain: list[str] = []
         for feature in self.features:
             entry = N_COLUMNS[feature]
@@ -361,14 +361,14 @@ PRESETS: Mapping[str, FeatureSpec] = MappingProxyType(
 ``log-mel``
     The input of the bundled recogniser.
 ``log-mel-functionals``
-    Six statistics of 40 log-mel bands, one vector a recording, for classical models.
+    Six statistics of 40 log-mel bands, one vector per recording, for classical models.
 ``mel-128x87``
-    128 mel bands in dB of 2 s at 22,050 Hz, brought to mean 0 and deviation 1 together, cut or
-    padded to 87 frames: a picture for convolutional networks.
+    128 mel bands in dB of 2 s at 22,050 Hz, normalised together to mean 0 and deviation 1, cut or
+    padded to 87 frames: an image for convolutional networks.
 ``mfcc``
     40 MFCCs with librosa's frames.
 ``descriptors``
-    RMS, zero-crossing rate, band energy ratio, spectral centroid, bandwidth and rolloff beside 13
+    RMS, zero-crossing rate, band energy ratio, spectral centroid, bandwidth and rolloff, and 13
     MFCCs (``dataclasses.replace(..., n_mfcc=40)`` for more).
 """
 
@@ -377,7 +377,7 @@ PresetName = Literal["log-mel", "log-mel-functionals", "mel-128x87", "mfcc", "de
 
 
 def as_spec(spec: FeatureSpec | str) -> FeatureSpec:
-    """Return the preset of a name; a `FeatureSpec` is returned as it is.
+    """Return the preset of a name; a `FeatureSpec` is returned unchanged.
 
     Raises
     ------

@@ -257,7 +257,7 @@ class Engine:
         )
 
     def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Check the arguments of `predict` of these names, and raise what it raises.
+        """Validate these arguments of `predict`, whose errors this has.
 
         Examples
         --------

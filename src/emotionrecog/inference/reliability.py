@@ -1,4 +1,4 @@
-"""Decide whether the answer to a recording is reliable, and which emotions are possible.
+"""Decide whether an answer is reliable, and which emotions are possible.
 
 `AcousticProfile` measures what distinguishes a recording of speech from other sounds, at little
 cost beside the prediction; `Reference` summarises the recordings of training; `warnings_for` says
@@ -36,7 +36,7 @@ __all__ = ["AcousticProfile", "LabelSets", "Reference", "Sound", "warnings_for"]
 # Quieter voices, in dB of full scale, use few of the steps of 16 bits.
 QUIET_DB = -65.0
 # Share of the samples above half of the peak that are within 5 % of it. It grows with clipping, and
-# a third of the answers change where it is as large as this.
+# a third of the answers change if it is as large as this.
 FLAT = 0.35
 # Standard deviation of the level in dB, over frames of 20 ms within 30 dB of the loudest.
 MODULATION_DB = 2.0
@@ -48,7 +48,8 @@ PITCH_SPREAD = 0.1
 SHORTEST = 1.0
 
 _LEVEL_FRAME = 0.02  # s
-# The pitch is estimated in so many of the loudest frames of so many s, at a lower sampling rate.
+# The pitch is estimated in the loudest frames, at a lower sampling rate: length of a frame in s,
+# number of frames, and sampling rate in Hz.
 _PITCH_FRAME, _PITCH_FRAMES, _PITCH_RATE = 0.05, 16, 8000
 _PITCH_HZ = (60.0, 500.0)
 _FEWEST_PITCHES = 8  # frames

@@ -1,4 +1,4 @@
-"""Divide utterances by speaker, by recording, in turn or evenly, from a seed.
+"""Divide utterances by speaker or recording, and draw balanced samples of them.
 
 Published divisions with names are in `emotionrecog.splits.protocols`; every other division that
 training, calibration, search and evaluation make is here. Equal arguments give equal divisions on
@@ -43,8 +43,8 @@ def hold_out_speakers(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Divide utterances in two so that no speaker is on both sides.
 
-    About `share` of the speakers of each corpus are held out, but none of a corpus of one or two.
-    If all corpora are that small, one speaker of all is held out.
+    About `share` of the speakers of each corpus are held out, but none of corpora with one or two
+    speakers. If all corpora are that small, one speaker is held out in total.
 
     Parameters
     ----------
@@ -91,15 +91,15 @@ def hold_out_speakers(
         if len(names) > 2:
             n_held_out = max(1, round(share * len(names)))
             held_out |= {names[i] for i in rng.permutation(len(names))[:n_held_out]}
-    everybody = [name for names in speakers.values() for name in names]
-    if len(everybody) < 2:
+    all_names = [name for names in speakers.values() for name in names]
+    if len(all_names) < 2:
         raise DatasetError(
-            f"all utterances are of one speaker ({everybody[0] if everybody else 'none'}), so that "
-            "nobody is left to validate on; give a `validation_set` of other speakers, or a recipe "
-            "with patience None"
+            f"all utterances are of one speaker ({all_names[0] if all_names else 'none'}), so "
+            "no speaker is left for validation; pass a `validation_set` of other speakers, or a "
+            "recipe with patience None"
         )
     if not held_out:
-        held_out = {everybody[rng.integers(len(everybody))]}
+        held_out = {all_names[rng.integers(len(all_names))]}
     train = [utterance for utterance in utterances if utterance.speaker not in held_out]
     return train, [utterance for utterance in utterances if utterance.speaker in held_out]
 
@@ -109,7 +109,7 @@ def hold_out_recordings(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Divide utterances in two so that no recording is on both sides; speakers may be.
 
-    Of each emotion, `share` of the recordings are held out, rounded. Utterances with the same
+    In each emotion, `share` of the recordings are held out, rounded. Utterances with the same
     ``recording``, such as a clip and its augmented copies, stay together.
 
     Parameters
@@ -154,8 +154,8 @@ def hold_out_recordings(
         held_out |= {names[i] for i in rng.permutation(len(names))[:n_held_out]}
     if not held_out:
         raise DatasetError(
-            f"{len(utterances)} clips are too few to train on some and to test on others; "
-            "give two or more of each emotion, or `held_out`"
+            f"{len(utterances)} clips are too few to divide into training and test; "
+            "pass two or more of each emotion, or `held_out`"
         )
     return (
         [utterance for utterance in utterances if _recording(utterance) not in held_out],
@@ -170,17 +170,17 @@ def _recording(utterance: Utterance) -> str:
 def sample_clips(
     utterances: Sequence[Utterance], n_clips: int, *, seed: int = 0
 ) -> list[Utterance]:
-    """Draw clips so that all speakers and emotions have about equally many.
+    """Draw about the same number of clips for every speaker and emotion.
 
-    Each speaker gives one clip in turn, of the emotion of which it has given the fewest, until
-    there are enough; the clips of a speaker and an emotion are drawn at random.
+    One clip of each speaker is drawn in turn, of the speaker's least drawn emotion, until there are
+    enough; the clips of a speaker and an emotion are drawn at random.
 
     Parameters
     ----------
     utterances
         Utterances to draw from.
     n_clips
-        Number of clips, at least 1; if there are no more than that, all are returned.
+        Number of clips, at least 1; all utterances are returned if there are no more.
     seed
         Random seed.
 
@@ -209,15 +209,15 @@ def sample_clips(
     """
     require_whole("n_clips", n_clips, 1)
     rng = np.random.default_rng(seed)
-    piles: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    clips_of: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index in rng.permutation(len(utterances)).tolist():
-        piles[utterances[index].speaker][utterances[index].emotion].append(index)
+        clips_of[utterances[index].speaker][utterances[index].emotion].append(index)
     emotions = sorted({utterance.emotion for utterance in utterances})
     turns = []
-    for number, speaker in enumerate(sorted(piles)):
-        # Each speaker begins with another emotion, so that an incomplete round has some of all.
+    for number, speaker in enumerate(sorted(clips_of)):
+        # Each speaker starts with another emotion, so that an incomplete round is balanced too.
         order = [*emotions[number % len(emotions) :], *emotions[: number % len(emotions)]]
-        rounds = itertools.zip_longest(*(piles[speaker][emotion] for emotion in order))
+        rounds = itertools.zip_longest(*(clips_of[speaker][emotion] for emotion in order))
         turns.append([index for row in rounds for index in row if index is not None])
     by_turn = itertools.chain.from_iterable(itertools.zip_longest(*turns))
     drawn = itertools.islice((index for index in by_turn if index is not None), n_clips)
@@ -225,19 +225,19 @@ def sample_clips(
 
 
 def sample_each_speaker(utterances: Sequence[Utterance], n_each: int) -> list[Utterance]:
-    """Take clips of each speaker, evenly spaced among all that the speaker has.
+    """Take clips of each speaker, evenly spaced among all clips of the speaker.
 
     Parameters
     ----------
     utterances
         Utterances to take from.
     n_each
-        Number of clips of each speaker, at least 1; all of a speaker who has no more.
+        Number of clips of each speaker, at least 1; speakers with fewer clips give all of them.
 
     Returns
     -------
     list of Utterance
-        Speaker after speaker, as they first occur; each one's clips in the order of `utterances`.
+        Speaker by speaker, in order of first occurrence; clips in the order of `utterances`.
 
     Raises
     ------
@@ -305,9 +305,9 @@ def speaker_parts(
 def fold_indices(
     utterances: Sequence[Utterance], folds: int | Protocol
 ) -> list[tuple[list[int], list[int]]]:
-    """Return the positions of each fold's training and test utterances.
+    """Return the positions of the training and test utterances of each fold.
 
-    Validation utterances are trained on, for where nothing is chosen on them.
+    Validation utterances are used for training, because nothing is selected on them.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def fold_indices(
     Returns
     -------
     list of (list of int, list of int)
-        Training and test positions of each fold, rising.
+        Training and test positions of each fold, in ascending order.
 
     Raises
     ------
@@ -343,7 +343,7 @@ def fold_indices(
     if not protocol.speaker_disjoint:
         raise ValueError(
             f"`folds` must keep speakers apart, which protocol {protocol.name!r} does not; "
-            "values would be chosen that suit known voices"
+            "otherwise values are selected that suit known speakers"
         )
     indices = []
     for fold in protocol.folds(utterances):
@@ -369,7 +369,7 @@ def fold_by_number(
     protocol
         One of `emotionrecog.splits.protocols.FIXED`.
     number
-        Number of the fold in its name, counted from 1; None for the only one.
+        Number of the fold in its name, counted from 1; None for the only fold.
 
     Returns
     -------
@@ -395,29 +395,29 @@ def fold_by_number(
     >>> fold.name, [clip.speaker for clip in fold.test]
     ('savee/emobox4/2', ['savee/KL'])
     """
-    tested = protocols.get(protocol).held_out
-    if not tested:
+    test_speakers = protocols.get(protocol).held_out
+    if not test_speakers:
         raise ValueError(f"protocol {protocol!r} does not fix its test speakers")
-    numbers = range(1, len(tested) + 1) if len(tested) > 1 else (None, 1)
+    numbers = range(1, len(test_speakers) + 1) if len(test_speakers) > 1 else (None, 1)
     if number not in numbers:
         raise ValueError(
             f"protocol {protocol!r} needs the number of a fold (--fold on the command line) "
-            f"from 1 to {len(tested)}, got {number or 'none'}"
+            f"from 1 to {len(test_speakers)}, got {number or 'none'}"
         )
-    name = protocol if len(tested) == 1 else f"{protocol}/{number}"
+    name = protocol if len(test_speakers) == 1 else f"{protocol}/{number}"
     for fold in protocols.get(protocol).folds(utterances):
         if fold.name == name:
             return fold
-    speakers = ", ".join(sorted(tested[name]))
+    speakers = ", ".join(sorted(test_speakers[name]))
     raise DatasetError(
-        f"fold {name!r} tests {speakers}, of whom there is no recording here; choose another fold"
+        f"fold {name!r} tests {speakers}, who have no recordings here; choose another fold"
     )
 
 
 def without_validation(fold: Fold, utterances: Sequence[Utterance]) -> Fold:
     """Return a fold that trains on its validation utterances as well.
 
-    For training that chooses nothing, such as with a fixed number of epochs.
+    This suits training without selection, such as with a fixed number of epochs.
 
     Parameters
     ----------

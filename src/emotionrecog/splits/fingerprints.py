@@ -1,12 +1,12 @@
-"""Fingerprints of recordings, by which copies are recognised although they were changed.
+"""Compute fingerprints of recordings, which identify copies even after changes.
 
 A `Fingerprint` holds a recording at 4 kHz, and a word of 32 bits for each 12 ms of it: the signs of
-how the energy changes from band to band and from moment to moment, after Haitsma and Kalker
-(ISMIR 2002). The words of a test recording, also with their least certain bits flipped, are looked
-up among those of all training recordings, which gives candidates and their offsets. If enough bits
-of a candidate agree, the two waveforms are correlated, which decides: two recordings of a speaker
-who says the same sentence in the same way have similar words, but their waveforms agree only
-briefly, while those of copies agree from beginning to end.
+the energy changes over frequency and time, after Haitsma and Kalker (ISMIR 2002). The words of a
+test recording, also with their least certain bits flipped, are looked up among those of all
+training recordings, which gives candidates and their offsets. If enough bits of a candidate agree,
+the correlation of the two waveforms decides: if a speaker says a sentence twice in the same way,
+the words are similar, but the waveforms agree only briefly, while those of copies agree from
+beginning to end.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ SMOOTHING = 31
 # Edges of the bands in Hz, equally wide on a logarithmic scale. Each pair of bands gives a bit.
 BANDS = np.geomspace(200.0, 1800.0, 34)
 
-# Moments this far below the loudest, in dB, are not compared: room and codec mask the voice.
+# Frames this far below the loudest, in dB, are not compared: room and codec mask the voice.
 QUIET_DB = 30.0
 
-# Number of bits of each word that are tried both ways.
+# Number of bits of each word for which both values are tried.
 N_UNCERTAIN = 4
 
 # Words that occur more often, such as those of a steady hum, are not looked up.
 MOST_OCCURRENCES = 1000
 
-# Candidates with a larger share of different bits are dropped. Chance is 0.5.
+# Candidates with a larger share of different bits are dropped. Unrelated recordings have 0.5.
 MOST_BIT_ERRORS = 0.35
 
 SAME = 0.7
-"""Correlation from which two recordings are the same. docs/background/leakage.md says how it was
-chosen."""
+"""Correlation from which two recordings are the same. docs/background/leakage.md explains the
+choice."""
 
 SHORTEST_OVERLAP, SMALLEST_SHARE = 2000, 0.5
 """The part that two recordings share must have this many samples (0.5 s), this share of the length
@@ -74,16 +74,16 @@ of the shorter one, and this share of the energy of one of them."""
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What is stored of a recording to find copies of it.
+    """Data of a recording by which copies of it are found.
 
     Parameters
     ----------
     samples : ndarray of int8, shape (n_samples,)
         The recording from 150 to 2000 Hz, at 4000 Hz, with a peak of 127.
     words : ndarray of uint32, shape (n_words,)
-        For each 12 ms, the signs of the changes of energy along time and frequency.
+        Signs of the energy changes along time and frequency, for each 12 ms.
     is_loud : ndarray of bool, shape (n_words,)
-        Whether the moment is loud enough to be compared.
+        Whether the 12 ms are loud enough to compare.
     uncertain : ndarray of uint32, shape (n_words, 4)
         The bits of each word that change most easily, as masks.
     """
@@ -101,7 +101,7 @@ class Fingerprint:
         other
             Fingerprint of the recording to compare with.
         offset
-            Where that recording begins in this one, in steps of 12 ms, if known.
+            Position at which that recording begins in this one, in steps of 12 ms, if known.
 
         Returns
         -------
@@ -119,8 +119,8 @@ class Fingerprint:
         else:  # near the offset only
             lags, margin = np.arange(HOP * (offset - 3), HOP * (offset + 3)), HOP
         products = fft.irfft(spectrum, n)[lags % n]
-        # At quarters of samples, since the samples of a copy lie between those of the other. The
-        # margin holds the artefacts of this interpolation at the ends of the range.
+        # At quarter-sample lags, because the samples of a copy may lie between those of the other.
+        # The margin holds the artefacts of this interpolation at the ends of the range.
         finer = np.abs(fft.irfft(fft.rfft(products), 4 * len(lags)) * 4)
         best = 4 * margin + int(finer[4 * margin : 4 * (len(lags) - margin)].argmax())
         peak, lag = float(finer[best]), int(lags[0]) + round(best / 4)
@@ -208,7 +208,7 @@ def _words(
 
 def _band_energies(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the energy of a power spectrum, (n_frames, n_bins), in each band."""
-    # From cumulated sums at the edges. A product of matrices would start threads within threads.
+    # From cumulative sums at the edges. A matrix product would start threads within threads.
     below = np.cumsum(power, axis=1, dtype=np.float64)
     floors, fractions = np.divmod(BANDS * WINDOW / SAMPLING_RATE - 0.5, 1.0)
     bins = floors.astype(np.intp)

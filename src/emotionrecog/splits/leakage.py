@@ -41,19 +41,19 @@ KINDS: Mapping[str, str] = {
     "name": "the same name in the corpus",
     "sound": "the same sound, changed",
 }
-"""The ways in which two recordings are the same, from the plainest on, with their descriptions."""
+"""The ways in which two recordings are the same, the most obvious first, with descriptions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A recording of the training data and one of the test data that are the same.
+    """A recording in the training data and the same recording in the test data.
 
     Parameters
     ----------
     train, test : Path
         The two files.
     kind : str
-        Why they are the same: the first of `KINDS` that applies.
+        Criterion by which they are the same: the first of `KINDS` that applies.
     similarity : float or None
         Correlation of the two, from 0 to 1; None if it was not measured.
     """
@@ -66,7 +66,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class LeakageReport:
-    """What training and test data share.
+    """The speakers, sentences and recordings that training and test data share.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ class LeakageReport:
     pairs : tuple of Pair
         Shared recordings.
     unreadable : mapping of Path to str
-        Files that could not be compared in every way, with the reason: those that cannot be read
-        or decoded, and those that are too short to compare their sound.
+        Files that could not be compared completely, with the reason: they cannot be read or
+        decoded, or are too short to compare their sound.
     """
 
     n_train: int
@@ -96,7 +96,7 @@ class LeakageReport:
 
     @property
     def leaky(self) -> bool:
-        """Whether speakers or recordings are shared, so that results are too good.
+        """Whether speakers or recordings are shared, which makes results optimistic.
 
         Sentences do not count: in the corpora, all speakers say the same few.
         """
@@ -110,7 +110,7 @@ class LeakageReport:
 
     @property
     def summary(self) -> str:
-        """What leaks, in a sentence; empty if nothing does."""
+        """The leaks in one sentence; empty if there are none."""
         parts = []
         if self.speakers:
             names = [name.partition("/") for name in self.speakers]
@@ -132,7 +132,7 @@ class LeakageReport:
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything ready for JSON."""
+        """Return the report ready for JSON."""
         return {
             "n_train": self.n_train,
             "n_test": self.n_test,
@@ -154,7 +154,7 @@ class LeakageReport:
         }
 
     def __str__(self) -> str:
-        """Return a text for people, with ten pairs at most."""
+        """Return a readable text with at most ten pairs."""
         how = "names, bytes and sound" if self.compared_audio else "names and bytes"
         nothing = "no speaker and no recording is shared"
         if self.unreadable:
@@ -195,9 +195,9 @@ def audit(
     compare_audio: bool = True,
     n_jobs: int = -1,
 ) -> LeakageReport:
-    """Find what training and test data share.
+    """Find the speakers, sentences and recordings that training and test data share.
 
-    Copies are found although they were resampled to 8 kHz or more, coded as MP3, Opus or Vorbis,
+    Copies are found even if they were resampled to 8 kHz or more, coded as MP3, Opus or Vorbis,
     made louder or quieter, inverted, cut at either end, padded with silence or mixed with noise, or
     several of these. Copies with another tempo, pitch or room are not found, nor recordings that
     share less than 0.5 s or less than half of the shorter one.
@@ -205,7 +205,7 @@ def audit(
     Parameters
     ----------
     train, test
-        Utterances of any corpora.
+        Utterances from any corpora.
     compare_audio
         Whether to compare sound as well. Comparing only names and bytes takes a fraction of the
         time.
@@ -275,12 +275,12 @@ def raise_if_leaky(
     train, test, compare_audio, n_jobs
         As for `audit`.
     allow_leakage
-        Whether to return what leaks instead of raising.
+        Whether to return a description of the leaks instead of raising.
 
     Returns
     -------
     str or None
-        What leaks, in words; None if nothing does.
+        Description of the leaks; None if there are none.
 
     Raises
     ------
@@ -298,10 +298,10 @@ def raise_if_leaky(
     report = audit(train, test, compare_audio=compare_audio, n_jobs=n_jobs)
     if report.leaky and not allow_leakage:
         raise LeakageError(
-            f"{report.summary}, so that results do not show the performance on new speakers. "
+            f"{report.summary}, so results do not hold for new speakers. "
             "Divide the utterances with one of `emotionrecog.splits.protocols`, or leave these out "
             "of training; `allow_leakage=True`, or --allow-leakage on the command line, continues "
-            "anyway, and the results say so"
+            "anyway, and the results state the leakage"
         )
     return report.summary or None
 
@@ -377,7 +377,7 @@ def _alike(
 def _distinct_sounds(
     utterances: Sequence[Utterance], contents: Mapping[Path, _Content]
 ) -> tuple[list[list[int]], list[Fingerprint]]:
-    """Return the positions of utterances with equal samples, and the fingerprint of each group."""
+    """Return the positions of utterances with equal samples, and a fingerprint for each group."""
     numbers: dict[bytes, list[int]] = defaultdict(list)
     prints: dict[bytes, Fingerprint] = {}
     for i, utterance in enumerate(utterances):

@@ -1,8 +1,8 @@
 """Divide utterances into training, validation and test data under published protocols.
 
 A result holds for new speakers only if no test speaker was seen in training. Each protocol states
-whether it is speaker-disjoint, so that no speaker is in two parts of a fold, and whether it is
-text-disjoint, so that no sentence is. `get` returns a protocol by name, and `Protocol.folds`
+whether it is speaker-disjoint (no speaker is in two parts of a fold) and whether it is
+text-disjoint (no sentence is). `get` returns a protocol by name, and `Protocol.folds`
 divides utterances.
 
 All protocols follow these rules:
@@ -69,7 +69,7 @@ _logger = logging.getLogger("emotionrecog")
 
 
 class LeakyProtocolWarning(UserWarning):
-    """A protocol puts the same speakers into training and test."""
+    """Warn that a protocol puts the same speakers into training and test."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Fold:
     train : list of Utterance
         Utterances to train on.
     validation : list of Utterance
-        Utterances to choose on; may be empty. If nothing is chosen, they may be trained on, which
-        is why song is among them.
+        Utterances for selection; may be empty. Without selection they may be used for training,
+        which is why they include song.
     test : list of Utterance
         Utterances to test on, once.
     """
@@ -106,7 +106,7 @@ class Protocol:
     name : str
         One of `NAMES`, or the name of your own protocol.
     title : str
-        Short description of what is held out.
+        Short description of the held-out data.
     speaker_disjoint : bool
         Whether no speaker is in two parts of a fold.
     text_disjoint : bool
@@ -184,7 +184,7 @@ class Protocol:
 
 
 class _Plan(NamedTuple):
-    """The keys, such as speakers, of each part of a fold; all others are trained on."""
+    """The keys, such as speakers, of each part of a fold; all others are for training."""
 
     name: str
     test: frozenset[str]
@@ -193,7 +193,7 @@ class _Plan(NamedTuple):
 
 
 def _plans(name: str, tests: Sequence[frozenset[str]], labels: Iterable[str] = ()) -> list[_Plan]:
-    """Validate on the test keys of the next fold, if a third group is left to train on."""
+    """Validate on the test keys of the next fold, if a third group remains for training."""
     nothing: frozenset[str] = frozenset()
     nexts = [*tests[1:], tests[0]] if len(tests) > 2 else [nothing] * len(tests)
     endings = list(labels) or [str(number + 1) for number in range(len(tests))]
@@ -219,7 +219,7 @@ def _divide(utterances: list[Utterance], keys: Sequence[str], plans: Iterable[_P
 
 def _plans_with_tests(plans: Sequence[_Plan], present: Collection[str]) -> list[_Plan]:
     """Leave out plans whose test keys are absent, and skip them for validation."""
-    # With song alone, there is nothing of the actor who does not sing.
+    # With song alone, the actor who does not sing is absent.
     nexts = {plan.test: plan.validation for plan in plans}
     return [
         plan._replace(validation=nexts[plan.validation])
@@ -231,7 +231,7 @@ def _plans_with_tests(plans: Sequence[_Plan], present: Collection[str]) -> list[
 
 
 def may_be_tested(utterances: Sequence[Utterance]) -> list[bool]:
-    """Return whether each utterance may be tested: song is not if its corpus has speech.
+    """Return whether each utterance may be tested; song may not if its corpus has speech.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ _JOINT_VALIDATION = (
 
 
 def _joint_plans() -> list[_Plan]:
-    """Hold out fold k of all corpora together; a corpus without a fold k is trained on."""
+    """Hold out fold k of all corpora together; corpora without a fold k are for training."""
     corpora = [
         _plans("joint", tests)
         for tests in (
@@ -322,11 +322,11 @@ def _fixed(name: str, title: str, plans: Sequence[_Plan], only: str | None = Non
 
 def _require_speakers(name: str, speakers: frozenset[str], utterances: list[Utterance]) -> None:
     styles = {utterance.style for utterance in utterances if utterance.corpus == "ravdess"}
-    silent = actors(18) if styles == {"song"} else frozenset()  # the one who does not sing
-    missing = speakers - silent - set(_testable(utterances, [u.speaker for u in utterances]))
+    absent = actors(18) if styles == {"song"} else frozenset()  # actor 18 does not sing
+    missing = speakers - absent - set(_testable(utterances, [u.speaker for u in utterances]))
     if missing:
         raise DatasetError(
-            f"`utterances` must hold all speakers of protocol {name!r}; missing are "
+            f"`utterances` must hold all speakers of protocol {name!r}; missing: "
             f"{listing(sorted(missing), n_shown=30)}. Pass the complete corpora, or use 'loso' or "
             "'grouped_kfold'"
         )
@@ -478,7 +478,7 @@ def _random(k: int = 5, seed: int = 0) -> Protocol:
         text_disjoint=False,
         split=split,
         warning=(
-            "a random split has the same speakers in training and test, so that results do not "
+            "a random split has the same speakers in training and test, so results do not "
             "hold for new speakers; use 'loso' or 'grouped_kfold' for those"
         ),
     )
@@ -504,7 +504,7 @@ def _require_known_speakers(name: str, utterances: list[Utterance]) -> None:
 
 
 def _require_known_sentences(utterances: list[Utterance]) -> None:
-    # SAVEE numbers its sentences within each emotion, and some numbers stand for one sentence.
+    # SAVEE numbers its sentences within each emotion, and some numbers mean the same sentence.
     unknown = {u.corpus for u in utterances if not _normalised(u.sentence) or u.corpus == "savee"}
     if unknown:
         raise DatasetError(
@@ -533,10 +533,10 @@ NAMES = (*FIXED, *_MADE)
 """Names of all protocols."""
 
 NOT_SPEAKER_DISJOINT = "SPEAKERS ARE IN TRAINING AND TEST: these are not results on new speakers"
-"""What reports say about a protocol that is not speaker-disjoint."""
+"""The note in reports on a protocol that is not speaker-disjoint."""
 
 NOT_TEXT_DISJOINT = "test sentences may occur in training, spoken by others"
-"""What reports say about a protocol that is not text-disjoint."""
+"""The note in reports on a protocol that is not text-disjoint."""
 
 
 def get(name: str, **options: int) -> Protocol:
@@ -548,7 +548,7 @@ def get(name: str, **options: int) -> Protocol:
         One of `NAMES`.
     **options
         ``k``, the number of folds: for ``"grouped_kfold"`` and ``"random"`` (default: 5) and
-        ``"sentence-disjoint"`` (default: 5, or as many as there are sentences); ``seed``, for
+        ``"sentence-disjoint"`` (default: 5, or the number of sentences if smaller); ``seed``, for
         ``"random"`` (default: 0).
 
     Returns
