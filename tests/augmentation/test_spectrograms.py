@@ -258,7 +258,7 @@ def test_mix_accepts_inputs_of_any_rank() -> None:
     np.testing.assert_allclose(inputs, np.einsum("ij,jkl->ikl", mixed, values), rtol=1e-6)
 
 
-def test_mix_is_off_at_zero() -> None:
+def test_mix_with_zero_changes_nothing() -> None:
     own = np.eye(5, dtype=np.float32)
     inputs, targets = only().mix(own, own, np.zeros(5, dtype=int), rng())
     np.testing.assert_array_equal(inputs, own)

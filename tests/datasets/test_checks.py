@@ -117,7 +117,7 @@ def test_the_number_of_threads_changes_nothing(mine):
     assert check(mine, MINE, n_jobs=1) == check(mine, MINE, n_jobs=2)
 
 
-def test_a_corpus_without_facts_is_checked_all_the_same(mine):
+def test_a_corpus_without_facts_is_checked(mine):
     own = Corpus(name="mine", parse=parse, emotion_codes=CODES, file_names="bob_joy_1.wav")
     shutil.copy(mine / "bob" / "bob_joy_1.wav", mine / "bob" / "bob_joy_10.wav")
     checked = check(mine, own)
@@ -227,7 +227,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("damage", "expected"), DAMAGES.values(), ids=DAMAGES)
-def test_what_is_wrong_is_found_and_nothing_else(mine, damage, expected):
+def test_only_the_actual_problem_is_found(mine, damage, expected):
     damage(mine)
     checked = check(mine, MINE)
     assert findings(checked) == expected
@@ -237,7 +237,7 @@ def test_what_is_wrong_is_found_and_nothing_else(mine, damage, expected):
     assert len(corpus.utterances) == corpus.counts["speech"].recordings.found - n_unusable
 
 
-def test_one_bad_file_does_not_stop_the_rest(mine):
+def test_one_bad_file_does_not_stop_the_check(mine):
     (mine / "bob" / "bob_joy_1.wav").write_bytes(b"")
     truncate(mine / "bob" / "bob_joy_2.wav")
     link(mine / "bob" / "bob_joy_3.wav", mine / "bob" / "bob_joy_3.wav")
@@ -252,7 +252,7 @@ def test_one_bad_file_does_not_stop_the_rest(mine):
     assert len(checked.corpora[0].utterances) == 32
 
 
-def test_a_file_that_may_not_be_read_is_listed_with_the_reason(mine, monkeypatch):
+def test_an_unreadable_file_is_listed_with_the_reason(mine, monkeypatch):
     read_bytes = Path.read_bytes
 
     def refuse(path):
@@ -269,7 +269,7 @@ def test_a_file_that_may_not_be_read_is_listed_with_the_reason(mine, monkeypatch
     )
 
 
-def test_a_folder_that_may_not_be_listed_is_listed(mine, monkeypatch):
+def test_an_unreadable_folder_is_listed(mine, monkeypatch):
     scandir = os.scandir
 
     def refuse(path):
@@ -284,13 +284,13 @@ def test_a_folder_that_may_not_be_listed_is_listed(mine, monkeypatch):
     assert "  folders that cannot be read: 1\n    eve: Permission denied\n" in str(checked)
 
 
-def test_reasons_name_no_invented_file(mine):
+def test_reasons_do_not_name_invented_files(mine):
     a(mine).write_bytes(b"")
     (found,) = check(mine, MINE).corpora[0].findings
     assert found.detail == "empty, 0 bytes; record or copy it again"
 
 
-def test_equal_bytes_are_told_from_equal_samples(mine):
+def test_equal_bytes_differ_from_equal_samples(mine):
     shutil.copy(a(mine), mine / "bob" / "bob_joy_2.wav")
     (found,) = check(mine, MINE).corpora[0].findings
     assert found.detail == "happy; equal bytes"
@@ -318,7 +318,7 @@ def test_cut_or_padded_to_one_length(mine, cut, n_equal):
     assert [(f.kind, len(f.names)) for f in found] == ([("one_length", n_equal)] if n_equal else [])
 
 
-def test_what_pads_is_told_from_what_cuts(mine):
+def test_padding_differs_from_cutting(mine):
     for path in mine.rglob("*.wav"):
         rewrite(path, lambda x: np.pad(x[:2400], (0, max(0, 2400 - len(x)))))
     (found,) = check(mine, MINE).corpora[0].findings
@@ -326,7 +326,7 @@ def test_what_pads_is_told_from_what_cuts(mine):
 
 
 @pytest.mark.parametrize(("n", "ok"), [(9, True), (10, False)])
-def test_few_of_one_length_are_no_finding(mine, n, ok):
+def test_few_recordings_of_one_length_are_no_finding(mine, n, ok):
     for seed, path in enumerate(sorted(mine.rglob("*.wav"))[:n]):
         write(path, voice(100 + seed, 4000))
     assert check(mine, MINE).ok is ok
@@ -378,7 +378,7 @@ def test_copies_that_differ_are_a_problem(mine, make, differs):
         assert "other/bob_joy_1.flac: samples differ from bob/bob_joy_1.wav" in str(checked)
 
 
-def test_a_copy_that_is_better_than_what_was_kept_is_named(mine):
+def test_a_better_copy_than_the_kept_one_is_named(mine):
     (mine / "other").mkdir()
     a(mine).rename(mine / "other" / JOY_1)
     a(mine).write_bytes(b"garbage")
@@ -390,7 +390,7 @@ def test_a_copy_that_is_better_than_what_was_kept_is_named(mine):
     assert "other/bob_joy_1.wav: can be used, unlike bob/bob_joy_1.wav" in str(checked)
 
 
-def test_copies_of_what_is_silent_or_damaged_are_no_other_problem(mine):
+def test_copies_of_silent_or_damaged_recordings_are_no_further_problem(mine):
     write(a(mine), np.zeros(RATE))
     (mine / "bob" / "bob_joy_2.wav").write_bytes(b"garbage")
     (mine / "again").mkdir()
@@ -403,7 +403,7 @@ def test_copies_of_what_is_silent_or_damaged_are_no_other_problem(mine):
 # What is worth knowing ---------------------------------------------------------------------------
 
 
-def test_what_is_no_problem_is_listed_as_such(mine):
+def test_harmless_findings_are_listed_as_harmless(mine):
     shutil.copytree(mine / "bob", mine / "again" / "bob")
     write(mine / "bob" / "bob_boredom_1.wav")
     outside = mine.parent / "outside.wav"
@@ -423,7 +423,7 @@ def test_what_is_no_problem_is_listed_as_such(mine):
     assert "    and 13 more\n" in str(checked)
 
 
-def test_a_style_of_which_there_is_nothing_is_not_missing(tmp_path):
+def test_an_absent_style_is_not_missing(tmp_path):
     for name in CORPORA["ravdess"].names("speech"):
         (tmp_path / f"03-{name}.wav").write_bytes(b"")
     (corpus,) = check(tmp_path).corpora
@@ -437,7 +437,7 @@ def test_a_style_of_which_there_is_nothing_is_not_missing(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in CORPORA if CORPORA[name].names])
-def test_of_every_corpus_the_owners_numbers_are_known(tmp_path, name):
+def test_the_owners_numbers_of_every_corpus_are_known(tmp_path, name):
     corpus = CORPORA[name]
     names = corpus.names("speech")
     (wanted, *_) = sorted(names)
@@ -454,14 +454,14 @@ def test_of_every_corpus_the_owners_numbers_are_known(tmp_path, name):
     ]
 
 
-def test_a_corpus_whose_names_are_not_listed_is_counted(tmp_path):
+def test_a_corpus_without_a_list_of_names_is_counted(tmp_path):
     write(tmp_path / "wav" / "03a01Fa.wav")
     (checked,) = check(tmp_path).corpora
     (found,) = checked.findings
     assert (found.kind, found.detail) == ("number", "speech: expected 454, found 1")
 
 
-def test_speakers_who_are_not_all_there_are_named(mine):
+def test_incomplete_speakers_are_named(mine):
     for path in (mine / "eve").iterdir():
         path.unlink()
     assert "\n  speech is incomplete for mine/eve (0 of 18)\n" in str(check(mine, MINE))
@@ -470,7 +470,7 @@ def test_speakers_who_are_not_all_there_are_named(mine):
 # What the owners' own files have -----------------------------------------------------------------
 
 
-def test_known_quirks_are_of_recordings_that_the_corpora_have():
+def test_known_quirks_name_recordings_of_the_corpora():
     for corpus, quirks in KNOWN_QUIRKS.items():
         names = {n for style in CORPORA[corpus].n_utterances for n in CORPORA[corpus].names(style)}
         assert set(quirks) <= set(KINDS)
@@ -508,7 +508,7 @@ def test_a_third_copy_of_a_known_pair_is_unexpected(tmp_path):
 # Which corpora a folder holds --------------------------------------------------------------------
 
 
-def test_a_mixture_is_told_apart(tmp_path):
+def test_mixed_corpora_are_separated(tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav", seed=1)
     write(tmp_path / "OAF_back_angry.wav", seed=2)
     write(tmp_path / "OAF_back_sad.wav", seed=3)
@@ -543,7 +543,7 @@ def test_one_recording_in_two_corpora_is_found(tmp_path):
     assert own == [("1001_IEO_HAP_HI.wav", "1001_IEO_HAP_LO.wav")]
 
 
-def test_one_corpus_in_several_folders_is_one(tmp_path):
+def test_several_folders_may_hold_one_corpus(tmp_path):
     write(tmp_path / "ravdess" / "Actor_01" / "03-01-01-01-01-01-01.wav", seed=1)
     write(tmp_path / "ravdess_song" / "Actor_01" / "03-02-01-01-01-01-01.wav", seed=2)
     (corpus,) = check(tmp_path).corpora
@@ -553,7 +553,7 @@ def test_one_corpus_in_several_folders_is_one(tmp_path):
     }
 
 
-def test_a_named_corpus_has_what_is_of_others_for_unexpected_files(tmp_path):
+def test_a_named_corpus_lists_files_of_others_as_unexpected(tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav", seed=1)
     write(tmp_path / "OAF_back_angry.wav", seed=2)
     checked = check(tmp_path, "tess")
@@ -579,7 +579,7 @@ def test_a_damaged_table_of_the_owners_is_listed(tmp_path):
     assert "line 2: expected Age to be in years, got 'old'" in found.detail
 
 
-def test_a_folder_of_unknown_names_says_what_was_expected(tmp_path):
+def test_error_for_unknown_names_lists_the_expected_ones(tmp_path):
     write(tmp_path / "deeper" / "a.wav")
     write(tmp_path / "b.wav")
     with pytest.raises(DatasetError) as error:
@@ -597,7 +597,7 @@ def test_an_empty_folder_is_an_error(tmp_path, corpus):
         check(tmp_path, corpus)
 
 
-def test_no_folder_is_an_error(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         check(tmp_path / "nowhere")
     with pytest.raises(NotADirectoryError, match="expected a folder to check, got a file"):
@@ -616,7 +616,7 @@ def test_unknown_corpus_raises_with_a_suggestion(mine):
 
 @settings(max_examples=25, deadline=None)
 @given(contents=st.lists(st.integers(0, 3), min_size=1, max_size=6))
-def test_recordings_are_grouped_as_they_were_made(tmp_path_factory, contents):
+def test_identical_recordings_are_grouped(tmp_path_factory, contents):
     folder = tmp_path_factory.mktemp("mine")
     for number, content in enumerate(contents, start=1):
         suffix = ("wav", "flac")[number % 2]  # equal samples, whatever the container
@@ -656,7 +656,7 @@ def test_the_command_writes_the_table(tmp_path, run):
     assert err == ""
 
 
-def test_the_command_is_content_with_a_complete_corpus(mine, run, monkeypatch):
+def test_the_command_succeeds_for_a_complete_corpus(mine, run, monkeypatch):
     monkeypatch.setattr(checks, "CORPORA", {"mine": MINE})
     assert run("check", mine)[0] == 0
     a(mine).unlink()
@@ -684,13 +684,13 @@ def test_the_command_writes_json_with_complete_lists(mine, run, monkeypatch):
     assert corpus["duration_s"]["shortest"] <= corpus["duration_s"]["median"]
 
 
-def test_the_command_draws(mine, run, monkeypatch, tmp_path):
+def test_the_command_saves_figures(mine, run, monkeypatch, tmp_path):
     monkeypatch.setattr(checks, "CORPORA", {"mine": MINE})
     assert run("check", mine, "--plot", tmp_path / "mine.png")[0] == 0
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, monkeypatch, capsys):
+def test_an_invalid_figure_path_fails_early(mine, run, monkeypatch, capsys):
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", mine / "nowhere" / "mine.png")
     assert (status, out) == (2, "")
@@ -700,7 +700,7 @@ def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, mo
     assert "expected a file with one of .png, .svg, .pdf, got" in capsys.readouterr().err
 
 
-def test_without_a_usable_recording_nothing_is_drawn(tmp_path, run):
+def test_no_figure_is_drawn_without_a_usable_recording(tmp_path, run):
     (tmp_path / "1001_IEO_ANG_HI.wav").write_bytes(b"garbage")
     status, out, err = run("check", tmp_path, "--plot", tmp_path / "mine.png")
     assert status == 1
@@ -709,7 +709,7 @@ def test_without_a_usable_recording_nothing_is_drawn(tmp_path, run):
     assert not (tmp_path / "mine.png").exists()
 
 
-def test_without_matplotlib_no_work_is_begun(mine, run, monkeypatch):
+def test_missing_matplotlib_fails_early(mine, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", "mine.png")
@@ -733,13 +733,13 @@ def test_the_command_lists_the_corpora(run):
 @pytest.mark.parametrize(
     "arguments", [["check"], ["check", ""], ["check", ".", "--jobs", "0"], ["chk", "."]]
 )
-def test_wrong_calls(run, arguments):
+def test_invalid_calls_fail(run, arguments):
     with pytest.raises(SystemExit) as exit_:
         run(*arguments)
     assert exit_.value.code == 2
 
 
-def test_a_named_corpus_is_what_is_checked(run, tmp_path):
+def test_only_the_named_corpus_is_checked(run, tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav")
     assert "CREMA-D" in run("check", tmp_path, "--corpus", "crema_d")[1]
     status, out, err = run("check", tmp_path, "--corpus", "mine")
@@ -755,7 +755,7 @@ def test_unknown_folder_fails_with_one_line(run, tmp_path):
         assert len(err.splitlines()) == 1
 
 
-def test_nothing_heavy_is_loaded(mine):
+def test_heavy_modules_are_not_imported(mine):
     heavy = {"tensorflow", "keras", "librosa", "pandas", "sklearn", "matplotlib", "scipy.signal"}
     write(mine / "1001_IEO_ANG_HI.wav")
     code = f"""

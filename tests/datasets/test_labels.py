@@ -35,7 +35,7 @@ BECOMES = {
 }
 
 
-def test_the_sets_are_these():
+def test_the_label_sets():
     assert {
         name: " ".join(label_set.mapping[emotion] or "-" for emotion in EMOTIONS)
         for name, label_set in LABEL_SETS.items()
@@ -46,7 +46,7 @@ def test_the_sets_are_these():
 @pytest.mark.parametrize(
     ("name", "corpus"), [("ravdess8", "ravdess"), ("tess7", "tess"), ("six", "crema_d")]
 )
-def test_a_set_called_after_a_corpus_has_its_emotions(name, corpus):
+def test_a_set_named_after_a_corpus_has_its_emotions(name, corpus):
     assert LABEL_SETS[name].emotions == CORPORA[corpus].emotions
 
 
@@ -60,7 +60,7 @@ def test_sets_are_read_only():
 
 
 @each_set
-def test_a_set_travels_and_serves_as_a_key(label_set):
+def test_a_set_can_be_pickled_and_hashed(label_set):
     for other in (pickle.loads(pickle.dumps(label_set)), copy.deepcopy(label_set)):
         assert other == label_set
         assert {label_set: 1}[other] == 1
@@ -70,7 +70,7 @@ def test_a_set_travels_and_serves_as_a_key(label_set):
 # One's own sets.
 
 
-def test_ones_own_set_is_copied_and_put_in_order():
+def test_a_custom_set_is_copied_and_ordered():
     mapping = {emotion: "sad" if emotion == "sad" else None for emotion in reversed(EMOTIONS)}
     mine = LabelSet("mine", mapping)
     mapping["sad"] = None
@@ -91,7 +91,7 @@ def test_ones_own_set_is_copied_and_put_in_order():
         (dict.fromkeys(EMOTIONS), "must keep at least one emotion"),
     ],
 )
-def test_a_mapping_that_leaves_a_question_open_is_refused(mapping, complaint):
+def test_an_incomplete_or_ambiguous_mapping_raises(mapping, complaint):
     with pytest.raises(DatasetError, match=f"`mapping` of label set 'mine' .*{complaint}"):
         LabelSet("mine", mapping)
 
@@ -120,7 +120,7 @@ def test_six_of_all_eight():
     )
 
 
-def test_a_set_of_all_changes_nothing_and_says_so():
+def test_a_set_of_all_emotions_changes_nothing():
     utterances = [said(emotion, votes=tuple(range(8))) for emotion in EMOTIONS]
     relabelled = LABEL_SETS["ravdess8"].apply(utterances)
     assert relabelled.utterances == utterances
@@ -139,7 +139,7 @@ def test_votes_follow_the_emotions():
     assert str(relabelled).endswith("votes left out, for emotions not in the set: 21")
 
 
-def test_everything_but_emotion_and_votes_stays():
+def test_only_emotion_and_votes_change():
     utterance = Utterance(
         Path("a.wav"),
         "calm",
@@ -157,7 +157,7 @@ def test_everything_but_emotion_and_votes_stays():
     assert relabelled == replace(utterance, emotion="neutral")
 
 
-def test_no_utterances_stay_none():
+def test_an_empty_list_stays_empty():
     assert LABEL_SETS["four"].apply([]).utterances == []
 
 
@@ -174,7 +174,7 @@ def label_sets(draw):
 
 
 @given(label_set=label_sets(), utterances=utterance_lists)
-def test_nothing_is_lost_unsaid(label_set, utterances):
+def test_all_changes_are_counted(label_set, utterances):
     relabelled = label_set.apply(utterances)
     before = Counter(utterance.emotion for utterance in utterances)
     after = Counter(utterance.emotion for utterance in relabelled.utterances)
@@ -191,7 +191,7 @@ def test_nothing_is_lost_unsaid(label_set, utterances):
 
 
 @given(label_set=label_sets(), utterances=utterance_lists)
-def test_applying_twice_is_applying_once(label_set, utterances):
+def test_applying_twice_changes_nothing_more(label_set, utterances):
     once = label_set.apply(utterances)
     twice = label_set.apply(once.utterances)
     assert twice.utterances == once.utterances
@@ -201,7 +201,7 @@ def test_applying_twice_is_applying_once(label_set, utterances):
 # Words.
 
 
-def test_the_spellings_are_these():
+def test_the_spellings():
     assert set(SPELLINGS.values()) == set(EMOTIONS)
     assert all(SPELLINGS[emotion] == emotion for emotion in EMOTIONS)
     assert {word: e for word, e in SPELLINGS.items() if word != e} == {
@@ -215,7 +215,7 @@ def test_the_spellings_are_these():
     }
 
 
-def test_words_are_read_in_any_case_and_as_explained():
+def test_words_are_read_in_any_case_and_as_mapped():
     explained = {"ps": "surprised", "Calm": "neutral", "N": "neutral", "n": None}
     words = ["PS", " Joy ", "ANGER", "calm", "N", "n", "bored", "", "happyish"]
     assert read_words(words, explained) == {
@@ -228,11 +228,11 @@ def test_words_are_read_in_any_case_and_as_explained():
     }
 
 
-def test_words_explained_in_two_ways_are_not_guessed():
+def test_words_mapped_in_two_ways_are_not_guessed():
     assert read_words(["joy"], {"Joy": "happy", "JOY": "surprised"}) == {}
 
 
-def test_an_explanation_that_explains_nothing_is_refused():
+def test_a_mapping_to_an_unknown_emotion_raises():
     with pytest.raises(DatasetError, match=r"`emotions` must map to neutral.*got 'wut': 'wrath'"):
         read_words([], {"wut": "wrath", "bored": None})
 
@@ -261,7 +261,7 @@ def test_the_nearest_emotion_is_suggested(word, nearest):
     assert message.endswith(f"emotions={ {word: nearest} }")
 
 
-def test_a_column_of_something_else_is_not_listed_in_full():
+def test_unknown_words_are_not_listed_in_full():
     message = unknown_words(Counter({f"x{number}": 2 for number in range(500)}))
     assert "and 490 more" in message
     assert len(message) < 1000

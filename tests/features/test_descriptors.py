@@ -309,7 +309,7 @@ def test_chroma_of_a_note_out_of_tune_is_that_note(cents: int) -> None:
     assert _tuning(S.T, sr, 12) == pytest.approx(cents / 100, abs=0.04)
 
 
-def test_contrast_tells_harmonics_from_noise() -> None:
+def test_contrast_distinguishes_harmonics_from_noise() -> None:
     sr = 16_000
     pulses = (np.arange(sr) % 80 == 0).astype(float)  # 200 Hz and all its multiples
     hiss = 0.1 * np.random.default_rng(0).normal(size=sr)
@@ -374,9 +374,7 @@ def test_cepstra_of_a_mel_spectrogram_are_librosas(
         {"win_length": 700, "n_mels": 64},
     ],
 )
-def test_arguments_of_the_mel_bands_reach_them(
-    librosa: ModuleType, options: dict[str, Any]
-) -> None:
+def test_mel_arguments_are_passed_on(librosa: ModuleType, options: dict[str, Any]) -> None:
     y = noise(16_000)
     expected = librosa.feature.mfcc(y=y, sr=16_000, **options)
     found = features.mfcc(y=y, sr=16_000, **options)
@@ -408,7 +406,7 @@ def test_deltas_are_librosas(
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
-def test_whatever_becomes_float32_is_taken(name: str) -> None:
+def test_array_likes_of_floats_are_accepted(name: str) -> None:
     y = np.linspace(-1.0, 1.0, 1_201)[::7].astype(np.float16).astype(np.float32)
     expected = OF_A_SIGNAL[name](y=y)
     for same in (y.astype(np.float64), y.astype(np.float16), y.tolist()):
@@ -416,14 +414,14 @@ def test_whatever_becomes_float32_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPECTRAL)
-def test_spectrogram_stands_for_its_signal(name: str) -> None:
+def test_spectrogram_gives_the_result_of_its_signal(name: str) -> None:
     y = noise(5_000)
     describe = getattr(features, name)
     S = features.magnitude_spectrum(y=y, n_fft=512) ** (2 if name == "chroma" else 1)
     np.testing.assert_allclose(describe(S=S), describe(y=y, n_fft=512), rtol=1e-5)
 
 
-def test_tone_is_where_it_is() -> None:
+def test_descriptors_of_a_tone_have_its_frequency() -> None:
     sr, frequency = 16_000, 1_000.0  # of a bin
     y = 0.5 * np.sin(2 * np.pi * frequency / sr * np.arange(sr))
     options: dict[str, Any] = {"y": y, "n_fft": 512, "hop_length": 160, "center": False}
@@ -450,7 +448,7 @@ def test_bin_at_the_split_counts_as_above() -> None:
 
 @pytest.mark.parametrize("sr", [16_000, 22_050, 44_100])
 @pytest.mark.parametrize("n_fft", [400, 600, 990, 2_048])
-def test_rounding_moves_no_bin_over_the_split(sr: int, n_fft: int) -> None:
+def test_rounding_does_not_move_bins_over_the_split(sr: int, n_fft: int) -> None:
     S = np.ones((1 + n_fft // 2, 1))
     for split in range(1, 1 + n_fft // 2):
         found = features.band_energy_ratio(
@@ -459,7 +457,7 @@ def test_rounding_moves_no_bin_over_the_split(sr: int, n_fft: int) -> None:
         np.testing.assert_allclose(found, [[split / (len(S) - split)]], rtol=1e-6)
 
 
-def test_ratio_stays_finite_with_nothing_above() -> None:
+def test_ratio_is_finite_without_energy_above() -> None:
     S = np.array([[1.0, 1e-20, 1e15], [1.0, 1e-20, 1e15], [0.0, 0.0, 0.0]])
     found = features.band_energy_ratio(S=S, sr=16_000, split_frequency=8_000)
     np.testing.assert_allclose(found[0, [0, 2]], 1e10, rtol=1e-6)
@@ -486,7 +484,7 @@ SILENCE = {
 
 
 @pytest.mark.parametrize("name", sorted(SILENCE))
-def test_silence_is_as_librosa_has_it(librosa: ModuleType, name: str) -> None:
+def test_descriptors_of_silence_are_librosas(librosa: ModuleType, name: str) -> None:
     y = np.zeros(5_000, dtype=np.float32)
     found = OF_A_SIGNAL[name](y=y)
     np.testing.assert_allclose(found, SILENCE[name], rtol=1e-6)
@@ -515,7 +513,7 @@ def test_cepstra_of_silence_are_librosas(librosa: ModuleType) -> None:
         pytest.param(noise(100), id="shorter than a frame"),
     ],
 )
-def test_odd_signals_give_finite_numbers(name: str, y: Any) -> None:
+def test_extreme_signals_give_finite_values(name: str, y: Any) -> None:
     found = OF_A_SIGNAL[name](y=y)
     assert found.dtype == np.float32
     assert found.shape[1] == 1 + len(y) // 512
@@ -539,13 +537,13 @@ def test_odd_signals_give_finite_numbers(name: str, y: Any) -> None:
         ("clip.wav", "`y` must be floating-point, .* got <U8"),
     ],
 )
-def test_what_is_no_signal_raises(name: str, y: Any, message: str) -> None:
+def test_invalid_signals_raise(name: str, y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OF_A_SIGNAL[name](y=y)
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
-def test_frames_are_checked(name: str) -> None:
+def test_frame_arguments_are_validated(name: str) -> None:
     describe, frame, y = (
         partial(OF_A_SIGNAL[name], **SHORT.get(name, {})),
         FRAME[name],
@@ -568,7 +566,7 @@ def test_window_must_fit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rms", "mfcc", *SPECTRAL])
-def test_signal_or_spectrogram(name: str) -> None:
+def test_exactly_one_of_signal_and_spectrogram_is_required(name: str) -> None:
     with pytest.raises(ValueError, match="exactly one of `y` and `S`"):
         OF_A_SIGNAL[name]()
     with pytest.raises(ValueError, match="exactly one of `y` and `S`"):
@@ -587,7 +585,7 @@ def test_signal_or_spectrogram(name: str) -> None:
         (np.full((1_025, 2), -1.0), "`S` must not be negative"),
     ],
 )
-def test_what_is_no_spectrogram_raises(name: str, S: np.ndarray, message: str) -> None:
+def test_invalid_spectrograms_raise(name: str, S: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OF_A_SIGNAL[name](S=S)
 

@@ -110,7 +110,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_it_is_the_extractor_called_one_by_one(corpus: list[Utterance], n_jobs: int) -> None:
+def test_features_equal_the_extractor(corpus: list[Utterance], n_jobs: int) -> None:
     found = extract_corpus(corpus, SPEC, n_jobs=n_jobs)
     assert found.utterances == tuple(corpus)
     assert found.failed == ()
@@ -135,7 +135,7 @@ def test_presets(corpus: list[Utterance], preset: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(features, extract(samples), strict=True)
 
 
-def test_bad_recordings_are_listed_and_do_not_stop_the_rest(
+def test_unusable_recordings_are_listed_and_do_not_stop_the_others(
     corpus: list[Utterance], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = [of(tmp_path / name) for name in ("missing.wav", "empty.wav", "silent.wav", "torn.wav")]
@@ -156,7 +156,7 @@ def test_bad_recordings_are_listed_and_do_not_stop_the_rest(
         assert logged == [f"left out {u.path}: {reason}" for u, reason in found.failed]
 
 
-def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+def test_no_usable_recording_is_an_error(tmp_path: Path) -> None:
     bad = [of(tmp_path / "a.wav"), of(tmp_path / "b.wav")]
     with pytest.raises(DatasetError, match=r"none of the 2 recordings .*a\.wav: No such file"):
         extract_corpus(bad, SPEC)
@@ -200,7 +200,7 @@ def test_result_can_be_pickled(corpus: list[Utterance], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("functionals", [(), ("mean", "std")])
 @pytest.mark.parametrize("cached", [False, True])
-def test_statistics_are_those_of_training_and_serve_the_test(
+def test_statistics_of_training_normalise_test_data(
     corpus: list[Utterance], tmp_path: Path, functionals: tuple[str, ...], cached: bool
 ) -> None:
     cache = tmp_path if cached else None
@@ -233,7 +233,7 @@ def test_padding_does_not_count_for_statistics(corpus: list[Utterance]) -> None:
     assert long.stack().shape[1] == 90
 
 
-def test_statistics_that_do_not_fit_raise_before_the_work(
+def test_statistics_that_do_not_fit_raise_early(
     corpus: list[Utterance], measured: list[str]
 ) -> None:
     two = Statistics(np.zeros(2, np.float32), np.ones(2, np.float32))
@@ -317,7 +317,7 @@ def test_read_recordings_shares_the_cache_under_an_equal_description(
 # The cache --------------------------------------------------------------------------------------
 
 
-def test_second_time_nothing_is_measured(
+def test_cached_features_are_not_measured_again(
     corpus: list[Utterance], tmp_path: Path, measured: list[str]
 ) -> None:
     first = extract_corpus(corpus, SPEC, cache=tmp_path / "new" / "cache")
@@ -331,7 +331,7 @@ def test_second_time_nothing_is_measured(
     assert not isinstance(second.arrays[0], np.memmap)
 
 
-def test_contents_and_spec_are_what_counts(
+def test_cache_depends_on_contents_and_spec(
     corpus: list[Utterance], tmp_path: Path, measured: list[str]
 ) -> None:
     cache = tmp_path / "cache"
@@ -370,7 +370,7 @@ def test_contents_and_spec_are_what_counts(
         measured.clear()
 
 
-def test_another_version_of_the_features_is_measured_anew(
+def test_another_version_of_the_features_is_measured_again(
     corpus: list[Utterance],
     tmp_path: Path,
     measured: list[str],
@@ -382,7 +382,7 @@ def test_another_version_of_the_features_is_measured_anew(
     assert len(measured) == len(entries(tmp_path)) == 2
 
 
-def test_what_is_made_of_the_measured_needs_no_new_measuring(
+def test_normalisation_and_length_reuse_the_cache(
     corpus: list[Utterance], tmp_path: Path, measured: list[str]
 ) -> None:
     extract_corpus(corpus, SPEC, cache=tmp_path)
@@ -422,7 +422,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("feature", N_COLUMNS)
-def test_version_is_raised_when_numbers_change(feature: str) -> None:
+def test_version_is_raised_when_values_change(feature: str) -> None:
     """Caches that people have would give them the old numbers otherwise."""
     time = np.arange(8_000) / RATE
     y = 0.3 * np.sin(2 * np.pi * 200 * time * (1 + 0.1 * time))
@@ -441,7 +441,7 @@ def test_version_is_raised_when_numbers_change(feature: str) -> None:
     features=st.permutations(["rms", "mfcc"]),
     deltas=st.integers(0, 2),
 )
-def test_equal_specs_have_one_key_and_others_another(
+def test_only_equal_specs_share_a_key(
     n_mels: int, fmax: float, features: list[str], deltas: int
 ) -> None:
     spec = FeatureSpec(n_mels=n_mels, fmax=fmax, features=tuple(features), deltas=deltas)
@@ -459,7 +459,7 @@ def test_equal_specs_have_one_key_and_others_another(
     assert len({key, *map(described, others)}) == 5
 
 
-def test_cache_says_what_it_holds(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_cache_describes_its_contents(corpus: list[Utterance], tmp_path: Path) -> None:
     extract_corpus(corpus[:2], dataclasses.replace(SPEC, n_frames=7), cache=tmp_path)
     (description,) = tmp_path.glob("*/spec.json")
     held = json.loads(description.read_text())
@@ -509,7 +509,7 @@ def test_cache_that_is_a_file_raises(corpus: list[Utterance], tmp_path: Path) ->
         extract_corpus(corpus, SPEC, cache=file)
 
 
-def test_cache_that_cannot_be_written_loses_nothing(
+def test_unwritable_cache_loses_no_features(
     corpus: list[Utterance], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
@@ -522,7 +522,7 @@ def test_cache_that_cannot_be_written_loses_nothing(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_full_disk_loses_nothing(
+def test_full_disk_loses_no_features(
     corpus: list[Utterance],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -544,9 +544,7 @@ def test_full_disk_loses_nothing(
     assert not unfinished(tmp_path)
 
 
-def test_what_killed_programs_left_is_removed_once_it_is_old(
-    corpus: list[Utterance], tmp_path: Path
-) -> None:
+def test_old_unfinished_entries_are_removed(corpus: list[Utterance], tmp_path: Path) -> None:
     extract_corpus(corpus[:1], SPEC, cache=tmp_path)
     old, young = (entries(tmp_path)[0].parent / name for name in (".old", ".young"))
     for left in (old, young):
@@ -558,7 +556,7 @@ def test_what_killed_programs_left_is_removed_once_it_is_old(
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_entry_that_went_away_is_told(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_removed_entry_is_reported(corpus: list[Utterance], tmp_path: Path) -> None:
     found = extract_corpus(corpus[:1], SPEC, cache=tmp_path)
     entries(tmp_path)[0].unlink()
     with pytest.raises(FileNotFoundError, match="gone from the cache; extract them again"):
@@ -591,7 +589,9 @@ def start(folder: Path, cache: Path, backend: str = "threading") -> subprocess.P
     )
 
 
-def test_programs_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_concurrent_programs_write_the_same_entries(
+    corpus: list[Utterance], tmp_path: Path
+) -> None:
     programs = [start(corpus[0].path.parent, tmp_path) for _ in range(2)]
     answers = [program.communicate(timeout=60)[0] for program in programs]
     assert [program.returncode for program in programs] == [0, 0]
@@ -602,7 +602,7 @@ def test_programs_that_write_the_same_at_once(corpus: list[Utterance], tmp_path:
     assert all(extraction._look_up(entry) == (True, None) for entry in entries(tmp_path))
 
 
-def test_threads_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_concurrent_threads_write_the_same_entries(corpus: list[Utterance], tmp_path: Path) -> None:
     barrier = threading.Barrier(4)
 
     def extract(_: int) -> CorpusFeatures:
@@ -617,7 +617,9 @@ def test_threads_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: 
 
 
 @pytest.mark.slow
-def test_kill_at_any_moment(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_program_may_be_killed_at_any_moment(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder, cache = tmp_path / "corpus", tmp_path / "cache"
     folder.mkdir()
     utterances = [of(write(folder / f"{i:03d}.wav", i, duration=6.0)) for i in range(120)]
@@ -640,7 +642,7 @@ def test_kill_at_any_moment(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
 # Elsewhere --------------------------------------------------------------------------------------
 
 
-def test_processes_need_no_change_of_code(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_processes_may_replace_threads(corpus: list[Utterance], tmp_path: Path) -> None:
     expected = extract_corpus(corpus, SPEC)
     with joblib.parallel_config(backend="loky", n_jobs=2):
         assert_same(extract_corpus(corpus, SPEC), expected)
@@ -648,7 +650,7 @@ def test_processes_need_no_change_of_code(corpus: list[Utterance], tmp_path: Pat
     assert len(entries(tmp_path)) == 40
 
 
-def test_backend_that_has_no_generators(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_backend_without_generators(corpus: list[Utterance], tmp_path: Path) -> None:
     """Ray's derives from this one. In a program of its own, for it forks."""
     program = start(corpus[0].path.parent, tmp_path, "multiprocessing")
     answer, _ = program.communicate(timeout=60)
@@ -658,7 +660,7 @@ def test_backend_that_has_no_generators(corpus: list[Utterance], tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
-def test_dask_cluster_that_loses_a_worker(tmp_path: Path, cached: bool) -> None:
+def test_dask_cluster_may_lose_a_worker(tmp_path: Path, cached: bool) -> None:
     from distributed import Client, LocalCluster
 
     folder = tmp_path / "corpus"

@@ -116,14 +116,14 @@ def test_every_feature_is_compared() -> None:
 
 
 @pytest.mark.parametrize("feature", N_COLUMNS)
-def test_features_do_not_depend_on_their_company(feature: str) -> None:
+def test_features_do_not_depend_on_other_features(feature: str) -> None:
     y = noise(22_050)
     alone = Extractor(dataclasses.replace(EVERYTHING, features=(feature,)))(y)
     together = columns(EVERYTHING, Extractor(EVERYTHING)(y), feature)
     np.testing.assert_array_equal(alone.T, together)
 
 
-def test_one_transform_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_transform_is_computed_for_all_features(monkeypatch: pytest.MonkeyPatch) -> None:
     from emotionrecog.features import frames
 
     calls = []
@@ -134,7 +134,7 @@ def test_one_transform_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calls) == 1
 
 
-def test_preemphasis_is_that_of_the_signal() -> None:
+def test_preemphasis_equals_that_of_the_signal() -> None:
     """A first difference before the transform, but for frames at the ends."""
     spec = dataclasses.replace(SPEC, features=("mel",), preemphasis=0.97)
     y = noise(22_050)
@@ -146,7 +146,7 @@ def test_preemphasis_is_that_of_the_signal() -> None:
     np.testing.assert_allclose(ratio, 1.0, rtol=0.02)
 
 
-def test_offset_is_removed_where_asked() -> None:
+def test_offset_is_removed_if_requested() -> None:
     y = noise(9_000)
     spec = dataclasses.replace(SPEC, remove_offset=True)
     extract = Extractor(spec)
@@ -167,7 +167,7 @@ def test_presets_name_their_columns(name: str) -> None:
     assert np.isfinite(found).all()
 
 
-def test_preset_of_a_picture_is_128_by_87() -> None:
+def test_image_preset_is_128_by_87() -> None:
     spec = PRESETS["mel-128x87"]
     assert len(spec.feature_names) == 128
     # 2 s of sound are just as many frames.
@@ -186,7 +186,7 @@ def test_names_of_deltas_and_functionals() -> None:
     )
 
 
-def test_deltas_are_those_of_the_function() -> None:
+def test_deltas_equal_the_function() -> None:
     y = noise(22_050)
     plain = Extractor(SPEC)(y)
     found = Extractor(dataclasses.replace(SPEC, deltas=2))(y)
@@ -224,12 +224,12 @@ def test_spectrogram_normalisation_keeps_the_shape_of_the_spectrum() -> None:
 
 
 @pytest.mark.parametrize("normalization", ["utterance", "spectrogram"])
-def test_what_does_not_vary_becomes_zero(normalization: str) -> None:
+def test_constant_features_become_zero(normalization: str) -> None:
     spec = dataclasses.replace(SPEC, features=("rms", "mel"), normalization=normalization)
     np.testing.assert_array_equal(Extractor(spec)(np.zeros(9_000, np.float32)), 0.0)
 
 
-def test_corpus_normalisation_uses_training_data_alone() -> None:
+def test_corpus_normalisation_uses_only_training_data() -> None:
     spec = dataclasses.replace(SPEC, normalization="corpus")
     plain = Extractor(SPEC)
     training = [plain(noise(30_000, seed)) for seed in range(3)]
@@ -248,7 +248,7 @@ def test_corpus_normalisation_uses_training_data_alone() -> None:
     offset=st.sampled_from([0.0, 1.0, -4e3, 1e5]),
     seed=st.integers(0, 99),
 )
-def test_statistics_are_those_of_all_frames(lengths: list[int], offset: float, seed: int) -> None:
+def test_statistics_cover_all_frames(lengths: list[int], offset: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     recordings = [rng.normal(offset, 1.0, (n, 3)) for n in lengths]
     found = Statistics.of(recordings)
@@ -307,7 +307,7 @@ def test_frames_are_cut_in_the_middle_and_padded_at_the_end() -> None:
 # Functionals -------------------------------------------------------------------------------------
 
 
-def test_functionals_are_what_their_names_say() -> None:
+def test_functionals_match_their_definitions() -> None:
     frames = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     times = 0.25 * np.arange(30)
     expected = {
@@ -343,7 +343,7 @@ def test_functionals_make_one_vector() -> None:
     assert len(expected) == len(spec.feature_names)
 
 
-def test_functionals_of_f0_are_those_of_voiced_frames() -> None:
+def test_functionals_of_f0_use_voiced_frames() -> None:
     spec = dataclasses.replace(
         SPEC, features=("rms", "f0"), functionals=("mean", "min", "slope"), sampling_rate=16_000,
         fmax=8_000.0,
@@ -388,7 +388,7 @@ SOUNDS = {
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_any_sound_has_finite_features(name: str) -> None:
+def test_features_of_extreme_signals_are_finite(name: str) -> None:
     y = SOUNDS[name]
     spec = dataclasses.replace(EVERYTHING, features=tuple(set(N_COLUMNS) - {"log_mel"}), deltas=1)
     with warnings.catch_warnings():
@@ -410,7 +410,7 @@ def test_any_sound_has_finite_features(name: str) -> None:
         (np.zeros(900, np.complex64), "floating-point, .* got complex64"),
     ],
 )
-def test_what_is_no_signal_raises(samples: np.ndarray, message: str) -> None:
+def test_invalid_samples_raise(samples: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         Extractor(SPEC)(samples)
 

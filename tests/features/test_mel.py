@@ -141,7 +141,7 @@ def test_mel_defaults_are_librosas(librosa: ModuleType) -> None:
     np.testing.assert_allclose(melspectrogram(y=y), expected, rtol=1e-4)
 
 
-def test_mel_takes_whatever_becomes_float32() -> None:
+def test_mel_accepts_array_likes_of_floats() -> None:
     y = np.arange(-1.0, 1.0, 0.125, dtype=np.float32)
     for same in (y.astype(np.float64), y.astype(np.float16), y.tolist()):
         np.testing.assert_array_equal(melspectrogram(y=same), melspectrogram(y=y))
@@ -195,7 +195,7 @@ def test_log_mel_is_librosas(librosa: ModuleType, spec: FeatureSpec) -> None:
     "recordings",
     ["ravdess/Actor_01", "ravdess_song/Actor_05", "crema_d", "savee/KL", "tess"],
 )
-def test_corpora_are_heard_as_by_librosa(
+def test_log_mel_of_corpora_is_librosas(
     librosa: ModuleType, corpora_root: Path, recordings: str
 ) -> None:
     paths = sorted(path for path in (corpora_root / recordings).rglob("*") if path.is_file())[::40]
@@ -239,13 +239,13 @@ def test_features_do_not_depend_on_a_constant_offset(offset: float, seed: int) -
 
 
 @pytest.mark.parametrize("gain", [1e-20, 1e-6, 1e6, 1e20])
-def test_real_speech_may_be_absurdly_quiet_or_loud(gain: float) -> None:
+def test_real_speech_may_be_extremely_quiet_or_loud(gain: float) -> None:
     y = load(CLIP, sampling_rate=16_000).samples
     extract = Extractor(SPEC)
     np.testing.assert_allclose(extract(y * np.float32(gain)), extract(y), rtol=0, atol=1e-3)
 
 
-def test_level_is_that_of_the_voice_and_not_of_the_pauses() -> None:
+def test_level_ignores_pauses() -> None:
     y = noise(16_000)
     y /= np.abs(y).max()
     pause = 1e-5 * np.random.default_rng(1).normal(size=64_000)
@@ -271,7 +271,7 @@ def test_features_are_the_logarithm_of_power() -> None:
     )
 
 
-def test_samples_are_left_as_they_were() -> None:
+def test_samples_are_not_changed() -> None:
     y = noise(4_000)
     before = y.copy()
     y.flags.writeable = False
@@ -284,7 +284,7 @@ def test_two_samples_are_enough() -> None:
         assert Extractor(SPEC)(noise(n_samples)).shape == (1 + n_samples // 160, 104)
 
 
-def test_each_clip_of_a_batch_has_its_own_level() -> None:
+def test_level_is_measured_for_each_clip_of_a_batch() -> None:
     power = np.stack([Extractor(SPEC).relative_mel(noise(4_000, seed)) for seed in range(3)])
     scaled = relative_to_voice(power * np.float32([[[1e-5]], [[1.0]], [[1e5]]]))
     assert scaled.dtype == np.float32
@@ -353,7 +353,7 @@ def test_samples_without_sound_raise(samples: np.ndarray, message: str) -> None:
         ),
     ],
 )
-def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         melspectrogram(**{"y": np.ones(4_000), **arguments})
 
@@ -368,7 +368,7 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> Non
     htk=st.booleans(),
 )
 @example(sr=8_000, n_fft=320, fmin=50.0, width=None, htk=True)  # a bin on the lowest edge
-def test_refusal_names_the_largest_number_of_bands(
+def test_error_names_the_largest_number_of_bands(
     sr: int, n_fft: int, fmin: float, width: float | None, htk: bool
 ) -> None:
     fmax = sr / 2 if width is None else min(fmin + width, sr / 2)
@@ -392,7 +392,7 @@ def test_refusal_names_the_largest_number_of_bands(
         assert "no `n_mels` leaves none empty" in str(refusal.value)
 
 
-def test_what_raises_has_an_empty_band(librosa: ModuleType) -> None:
+def test_filterbanks_that_raise_have_an_empty_band(librosa: ModuleType) -> None:
     largest = 0
     for n_mels in range(1, 80):
         options: dict[str, Any] = {"sr": 16_000, "n_fft": 256, "n_mels": n_mels, "htk": True}
@@ -408,7 +408,7 @@ def test_what_raises_has_an_empty_band(librosa: ModuleType) -> None:
     assert 1 < largest < n_mels
 
 
-def test_what_is_shared_between_calls_cannot_be_changed() -> None:
+def test_shared_arrays_are_read_only() -> None:
     bands = mel_filterbank(sr=16_000, n_fft=512)
     assert bands is mel_filterbank(sr=16_000, n_fft=512, n_mels=128, fmin=0.0)
     for shared in (bands, hann(400, 512)):
@@ -483,6 +483,6 @@ def test_invalid_spec_raises(name: str, value: object, message: str) -> None:
         pytest.param(None, id="none"),
     ],
 )
-def test_spec_needs_its_entries_and_no_others(values: Any) -> None:
+def test_spec_needs_exactly_its_entries(values: Any) -> None:
     with pytest.raises(ValueError, match=r"must have the entries .*'fmin'.* got"):
         FeatureSpec.from_dict(values)

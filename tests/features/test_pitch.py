@@ -186,7 +186,7 @@ def test_pitch_does_not_depend_on_the_level(gain: float) -> None:
     np.testing.assert_allclose(f0(y=scaled, sr=16_000), f0(y=y, sr=16_000), rtol=rtol)
 
 
-def test_frames_do_not_depend_on_those_beside_them() -> None:
+def test_frames_do_not_depend_on_neighbours() -> None:
     y = sawtooth(150.0, 200_000, 16_000) + 0.3 * noise(200_000)  # more than are worked on at once
     options: dict[str, Any] = {"sr": 16_000, "frame_length": 1_024, "hop_length": 512}
     whole = yin(y, center=False, **SPEECH, **options)
@@ -209,7 +209,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", sorted(ODD))
-def test_what_holds_no_voice_is_unvoiced(name: str) -> None:
+def test_signals_without_voice_are_unvoiced(name: str) -> None:
     y = ODD[name]
     for center in (True, False) if len(y) > 2_048 else (True,):
         options: dict[str, Any] = {"y": y, "sr": 16_000, "hop_length": 100, "center": center}
@@ -219,7 +219,7 @@ def test_what_holds_no_voice_is_unvoiced(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence", "one silent sample", "one sample"])
-def test_pyin_of_what_holds_no_voice_is_not_a_number(name: str) -> None:
+def test_pyin_of_signals_without_voice_is_not_a_number(name: str) -> None:
     found, voiced, probability = pyin(ODD[name], sr=16_000, **SPEECH)
     assert np.isnan(found).all()
     assert not voiced.any()

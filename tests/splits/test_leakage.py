@@ -148,7 +148,7 @@ def test_unknown_speakers_count_as_shared(tmp_path: Path) -> None:
     assert "the speakers of mine are unknown" in report.summary
 
 
-def test_same_file_is_found_even_if_unreadable(tmp_path: Path) -> None:
+def test_an_unreadable_shared_file_is_found(tmp_path: Path) -> None:
     missing = said(tmp_path / "no.wav", "x")
     beside = replace(missing, path=tmp_path / "sub" / ".." / "no.wav", speaker="mine/y")
     report = leakage.audit([missing], [beside])
@@ -244,7 +244,7 @@ def test_report_as_text_and_json(recordings: list[Utterance], tmp_path: Path) ->
     assert pair["similarity"] == report.pairs[0].similarity
 
 
-def test_only_the_text_cuts_long_lists(tmp_path: Path) -> None:
+def test_only_the_text_shortens_long_lists(tmp_path: Path) -> None:
     many = [said(tmp_path / f"{i}.wav", str(i)) for i in range(14)]
     report = leakage.audit(many, many, compare_audio=False)
     assert "share 14 speakers (mine/0, mine/1, mine/10 and 11 more)" in report.summary
@@ -256,7 +256,7 @@ def test_only_the_text_cuts_long_lists(tmp_path: Path) -> None:
     assert len(report.to_dict()["pairs"]) == 14
 
 
-def test_leaks_are_an_error_unless_allowed(recordings: list[Utterance]) -> None:
+def test_leaks_raise_unless_allowed(recordings: list[Utterance]) -> None:
     with pytest.raises(LeakageError, match=r"share 1 speaker \(mine/ann\).*6 of 6 test recordings"):
         leakage.raise_if_leaky(recordings, recordings, compare_audio=False)
     told = leakage.raise_if_leaky(recordings, recordings, compare_audio=False, allow_leakage=True)

@@ -186,7 +186,7 @@ def test_joint_test_and_validation_have_their_speakers() -> None:
         assert protocols.held_out(fold.name) == speakers_of(fold.test)
 
 
-def test_held_out_speakers_are_given_if_fixed() -> None:
+def test_held_out_speakers_are_stated_if_fixed() -> None:
     for name in protocols.FIXED:
         folds = protocols.get(name).folds(everybody())
         expected = {fold.name: speakers_of(fold.test) for fold in folds}
@@ -316,7 +316,7 @@ def test_folds_of_any_utterances(
         assert bool(fold.validation) == (len(folds) > 2)
 
 
-def test_folds_of_loso_and_cross_corpus_are_named_by_what_they_test() -> None:
+def test_folds_of_loso_and_cross_corpus_are_named_after_their_test_data() -> None:
     given_clips = [clip(name, i) for name in ("b/2", "a/1", "a/2", "c/x") for i in range(2)]
     for name, key in (("loso", "speaker"), ("cross-corpus", "corpus")):
         folds = protocols.get(name).folds(given_clips)
