@@ -1,4 +1,4 @@
-"""The corpora: one contract for all, then what is particular to each."""
+"""Test the corpora: one contract for all, then the specifics of each."""
 
 import contextlib
 import csv
@@ -22,7 +22,7 @@ from emotionrecog.datasets.ravdess import RavdessName
 from emotionrecog.errors import DatasetError
 from tests.conftest import messages
 
-# What a path says, written by hand; what it does not say is None.
+# Facts that a path states, written by hand; others are None.
 EXAMPLES = {
     "ravdess": {
         "Actor_12/03-01-06-01-02-01-12.wav": {
@@ -153,7 +153,7 @@ LANGUAGES = dict.fromkeys(EXAMPLES, "en") | {
     "urdu": "ur",
 }
 
-# Names beside the corpus' own, and the word for the part that is wrong.
+# Invalid names, and the word for the wrong part.
 UNEXPECTED = {
     "ravdess": {
         "readme.wav": "expected",
@@ -265,7 +265,7 @@ def pairs(table):
 
 
 def lay_out(root, *names):
-    """Make empty files: a corpus is read by its names alone."""
+    """Make empty files: a corpus is read from its names alone."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -317,11 +317,11 @@ def test_facts_are_stated(corpus):
 def test_the_file_name_code_is_tabulated(corpus):
     assert corpus.name_parts["emotion"] is corpus.emotion_codes
     assert all(corpus.name_parts.values())
-    # Whatever part can be wrong is in the table.
+    # Every part that can be wrong is in the table.
     assert set(UNEXPECTED[corpus.name].values()) - {"expected"} <= corpus.name_parts.keys()
 
 
-# How a file is called whose recording has this name.
+# Name of the file of a recording.
 LAYOUTS = {"ravdess": "03-{}.wav"}
 
 each_list = pytest.mark.parametrize(
@@ -419,8 +419,8 @@ def test_a_name_with_a_changed_character_is_read_exactly_or_raises(corpus, data)
     except DatasetError:
         return
     if isinstance(utterance, Utterance):
-        again = Path(LAYOUTS.get(corpus.name, "{}.wav").format(utterance.recording))
-        assert replace(utterance, path=again) == corpus.parse(again)
+        rebuilt = Path(LAYOUTS.get(corpus.name, "{}.wav").format(utterance.recording))
+        assert replace(utterance, path=rebuilt) == corpus.parse(rebuilt)
 
 
 @each_corpus
@@ -520,7 +520,7 @@ def test_the_lossless_copy_is_kept(corpus, tmp_path):
     assert utterance.path == tmp_path / "deeper" / path.with_suffix(".wav")
 
 
-# Reading folders, whatever the corpus.
+# Reading folders of any corpus.
 
 
 def test_the_shallower_of_equal_copies_is_kept(tmp_path):
@@ -576,7 +576,7 @@ def test_a_relative_root_may_be_the_speakers_folder(tmp_path, monkeypatch):
     assert utterance.speaker == "savee/DC"
 
 
-# One's own corpus, and the utterance.
+# Custom corpora, and the utterance.
 
 
 def parse_mine(path):
@@ -590,7 +590,7 @@ def test_a_custom_corpus_is_one_object(tmp_path):
         name="mine", parse=parse_mine, emotion_codes={"joy": "happy"}, file_names="bob_joy_1.wav"
     )
     utterances = mine.utterances(tmp_path)
-    # Its parser names no recordings, so nothing is taken for a copy.
+    # Its parser names no recordings, so no file counts as a copy.
     assert names_below(tmp_path, utterances) == [
         *("bob_joy_1.wav", "copy/bob_joy_1.wav", "eve_joy_1.wav"),
     ]
@@ -655,7 +655,7 @@ def test_utterances_are_hashable_and_frozen():
         UTTERANCE.emotion = "sad"
 
 
-# RAVDESS: the whole of its file-name code.
+# RAVDESS: its complete file-name code.
 
 
 def codes(n):
@@ -727,8 +727,8 @@ def test_a_ravdess_name_may_have_folder_and_extension(given_name):
     value=st.text() | st.integers(max_value=0) | st.integers(min_value=25) | st.none(),
 )
 def test_ravdess_raises_for_any_other_value_and_names_the_field(field, value):
-    known = {"audio-video", "video-only", "audio-only", "speech", "song", *EMOTIONS}
-    assume(value not in known | {"normal", "strong", "kids", "dogs"})
+    known_words = {"audio-video", "video-only", "audio-only", "speech", "song", *EMOTIONS}
+    assume(value not in known_words | {"normal", "strong", "kids", "dogs"})
     with pytest.raises(DatasetError, match=f"^`{field}` must be one of .*, got"):
         replace(RAVDESS_NAME, **{field: value})
 
@@ -828,7 +828,7 @@ VOTES = """"","A","D","F","H","N","S","fileName","numResponses","emoVote"
 "300001",8,1,0,0,0,0,"1001_IEO_ANG_HI",9,"A"
 "100002",0,2,0,7,0,0,"1003_IEO_HAP_LO",9,"H"
 """
-HEARD = {  # neutral, calm, happy, sad, angry, fearful, disgust, surprised
+VOTES_BY_CLIP = {  # neutral, calm, happy, sad, angry, fearful, disgust, surprised
     "1001_IEO_ANG_HI": (3, 0, 0, 1, 5, 1, 0, 0),
     "1003_IEO_HAP_LO": (0, 0, 7, 0, 0, 0, 2, 0),
 }
@@ -873,7 +873,9 @@ def test_sex_age_and_votes_of_crema_d_are_joined(folder, demographics, votes, tm
     assert [(utterance.sex, utterance.age) for utterance in utterances] == [
         *[("male", 51), ("female", 21), (None, None)],
     ]
-    assert [utterance.votes for utterance in utterances] == [HEARD.get(clip) for clip in CLIPS]
+    assert [utterance.votes for utterance in utterances] == [
+        VOTES_BY_CLIP.get(clip) for clip in CLIPS
+    ]
 
 
 def test_crema_d_is_read_without_its_tables(tmp_path):
@@ -889,7 +891,7 @@ def test_tables_beside_a_link_to_crema_d_are_found(tmp_path):
     except OSError:
         pytest.skip("this system makes no symbolic links")
     utterance = CORPORA["crema_d"].utterances(tmp_path / "here" / "crema_d")[0]
-    assert (utterance.sex, utterance.votes) == ("male", HEARD["1001_IEO_ANG_HI"])
+    assert (utterance.sex, utterance.votes) == ("male", VOTES_BY_CLIP["1001_IEO_ANG_HI"])
 
 
 @pytest.mark.parametrize(
@@ -1058,7 +1060,7 @@ def test_real_crema_d_has_sex_age_and_the_votes_of_listeners(above, corpora_root
     n_as_acted = sum(utterance.votes[EMOTIONS.index(utterance.emotion)] for utterance in utterances)
     assert n_votes == 68568
     assert round(n_as_acted / n_votes, 3) == 0.4
-    # What most listeners heard is what the owners' other table says of the voice.
+    # The most frequent votes equal those on the voice in the owners' other table.
     with (corpora_root / "crema_d_meta" / "summaryTable.csv").open(newline="") as file:
         summary = {
             row["FileName"]: set(row["VoiceVote"].split(":")) for row in csv.DictReader(file)
@@ -1066,8 +1068,8 @@ def test_real_crema_d_has_sex_age_and_the_votes_of_listeners(above, corpora_root
     initials = ("N", "-", "H", "S", "A", "F", "D", "-")
     for utterance in utterances:
         most = max(utterance.votes)
-        heard = {i for i, n in zip(initials, utterance.votes, strict=True) if n == most}
-        assert heard == summary[utterance.recording]
+        most_chosen = {i for i, n in zip(initials, utterance.votes, strict=True) if n == most}
+        assert most_chosen == summary[utterance.recording]
 
 
 @pytest.mark.corpora

@@ -1,4 +1,4 @@
-"""Label sets: what becomes of each emotion, and that nothing is dropped unsaid."""
+"""Test label sets: the mapping of each emotion, and the counts of all changes."""
 
 import copy
 import pickle
@@ -17,7 +17,7 @@ from emotionrecog.errors import DatasetError
 SAME = {emotion: emotion for emotion in EMOTIONS}
 
 
-def said(emotion, number=0, votes=None):
+def labelled(emotion, number=0, votes=None):
     return Utterance(Path(f"{number}.wav"), emotion, corpus="mine", speaker="mine/bob", votes=votes)
 
 
@@ -26,7 +26,7 @@ each_set = pytest.mark.parametrize("label_set", LABEL_SETS.values(), ids=LABEL_S
 
 # The sets by name.
 
-# What each emotion becomes, written by hand in the order of EMOTIONS.
+# The label of each emotion, written by hand in the order of EMOTIONS.
 BECOMES = {
     "ravdess8": "neutral calm happy sad angry fearful disgust surprised",
     "tess7": "neutral neutral happy sad angry fearful disgust surprised",
@@ -67,7 +67,7 @@ def test_a_set_can_be_pickled_and_hashed(label_set):
     assert label_set != LabelSet("mine", label_set.mapping)
 
 
-# One's own sets.
+# Custom sets.
 
 
 def test_a_custom_set_is_copied_and_ordered():
@@ -96,12 +96,12 @@ def test_an_incomplete_or_ambiguous_mapping_raises(mapping, complaint):
         LabelSet("mine", mapping)
 
 
-# What applying does.
+# Applying a set.
 
 
 def test_six_of_all_eight():
-    utterances = [said(emotion, number) for number, emotion in enumerate(EMOTIONS * 3)]
-    utterances.append(said("calm", 24))
+    utterances = [labelled(emotion, number) for number, emotion in enumerate(EMOTIONS * 3)]
+    utterances.append(labelled("calm", 24))
     relabelled = LABEL_SETS["six"].apply(iter(utterances))
     assert [utterance.emotion for utterance in relabelled.utterances] == [
         *("neutral", "neutral", "happy", "sad", "angry", "fearful", "disgust") * 3,
@@ -121,7 +121,7 @@ def test_six_of_all_eight():
 
 
 def test_a_set_of_all_emotions_changes_nothing():
-    utterances = [said(emotion, votes=tuple(range(8))) for emotion in EMOTIONS]
+    utterances = [labelled(emotion, votes=tuple(range(8))) for emotion in EMOTIONS]
     relabelled = LABEL_SETS["ravdess8"].apply(utterances)
     assert relabelled.utterances == utterances
     assert (relabelled.mapped, relabelled.left_out, relabelled.votes_left_out) == ({}, {}, 0)
@@ -131,10 +131,10 @@ def test_a_set_of_all_emotions_changes_nothing():
 def test_votes_follow_the_emotions():
     #                         neutral calm happy sad angry fearful disgust surprised
     votes_before, votes_after = (1, 2, 3, 4, 5, 6, 7, 8), (3, 0, 3, 4, 5, 0, 0, 0)
-    utterances = [said("calm", votes=votes_before), said("disgust", votes=votes_before)]
+    utterances = [labelled("calm", votes=votes_before), labelled("disgust", votes=votes_before)]
     relabelled = LABEL_SETS["four"].apply(utterances)
-    assert relabelled.utterances == [said("neutral", votes=votes_after)]
-    # Of the utterance kept: 6 fearful, 7 disgust, 8 surprised.
+    assert relabelled.utterances == [labelled("neutral", votes=votes_after)]
+    # Votes on the kept utterance: 6 fearful, 7 disgust, 8 surprised.
     assert relabelled.votes_left_out == 21
     assert str(relabelled).endswith("votes left out, for emotions not in the set: 21")
 
@@ -163,7 +163,7 @@ def test_an_empty_list_stays_empty():
 
 emotions = st.sampled_from(EMOTIONS)
 votes = st.none() | st.tuples(*[st.integers(0, 50)] * len(EMOTIONS))
-utterance_lists = st.lists(st.builds(said, emotions, st.integers(0, 9), votes), max_size=12)
+utterance_lists = st.lists(st.builds(labelled, emotions, st.integers(0, 9), votes), max_size=12)
 
 
 @st.composite
@@ -192,10 +192,14 @@ def test_all_changes_are_counted(label_set, utterances):
 
 @given(label_set=label_sets(), utterances=utterance_lists)
 def test_applying_twice_changes_nothing_more(label_set, utterances):
-    once = label_set.apply(utterances)
-    twice = label_set.apply(once.utterances)
-    assert twice.utterances == once.utterances
-    assert (twice.mapped, twice.left_out, twice.votes_left_out) == ({}, {}, 0)
+    applied_once = label_set.apply(utterances)
+    applied_twice = label_set.apply(applied_once.utterances)
+    assert applied_twice.utterances == applied_once.utterances
+    assert (applied_twice.mapped, applied_twice.left_out, applied_twice.votes_left_out) == (
+        {},
+        {},
+        0,
+    )
 
 
 # Words.

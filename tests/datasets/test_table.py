@@ -1,4 +1,4 @@
-"""Tables of utterances, and recordings of one's own: what is read, refused, counted."""
+"""Test tables of utterances and folders of recordings: reading, errors and counts."""
 
 import csv
 import logging
@@ -61,13 +61,13 @@ def write(path, *lines, encoding="utf-8"):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with recordings a.wav to d.wav, which is the current one."""
+    """Return a folder with recordings a.wav to d.wav, as the current folder."""
     touch(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-# The table as pandas has it.
+# Pandas tables.
 
 
 def test_a_column_for_each_field_and_the_votes_of_each_emotion():
@@ -130,9 +130,9 @@ def test_csv_needs_no_pandas(here):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# There and back.
+# Round trips.
 
-# What a file name may hold on every system in use, odd characters among it.
+# Characters that file names may have on all supported systems.
 name_characters = st.characters(
     codec="utf-8", exclude_categories=["C", "Z"], exclude_characters='/\\:*?"<>|.'
 )
@@ -148,7 +148,7 @@ NO_SPEAKER = ["unknown", "na", "n/a", "nan", "<na>", "none", "null", "-", "?"]
 @st.composite
 def utterances_in(draw, names):
     corpus = draw(odd_texts)
-    # Speakers whom a table takes for none; see the tests of speakers.
+    # Names that mean a missing speaker; see the tests of speakers.
     speaker = draw(odd_texts.filter(lambda text: text.casefold() not in NO_SPEAKER))
     return Utterance(
         Path("odd") / f"{draw(names)}.wav",
@@ -170,7 +170,7 @@ lists = st.lists(
     utterances_in(st.text(name_characters, min_size=1, max_size=20)),
     min_size=1,
     max_size=5,
-    # No two of a name, on systems that hold upper and lower case or accents for the same either.
+    # Names differ even on systems that ignore case or accents.
     unique_by=lambda utterance: normalize("NFKD", utterance.path.stem.casefold()),
 )
 each_example_anew = settings(
@@ -188,7 +188,7 @@ def test_utterances_round_trip(utterances, here, caplog):
     assert from_table(to_frame(utterances)) == utterances
     write_csv(utterances, "table.csv")
     assert from_table("table.csv") == utterances
-    # The whole way through pandas' own CSV, which keeps less apart, is not promised.
+    # A round trip through pandas' CSV, which distinguishes less, is not guaranteed.
     absolute = [replace(utterance, path=here / utterance.path) for utterance in utterances]
     write_csv(absolute, here / "deep" / "table.csv")
     assert from_table(here / "deep" / "table.csv") == absolute
@@ -206,7 +206,7 @@ def test_real_corpora_round_trip(corpora_root, tmp_path, caplog):
 
 
 def test_utterances_round_trip_through_the_csv_of_pandas(here):
-    """Missing ages make whole numbers 33.0 there, and missing texts NaN."""
+    """With missing values, pandas writes whole numbers as 33.0 and texts as NaN."""
     touch(here, "wav/a.wav")
     to_frame([FULL, BARE]).to_csv("t.csv", index=False)
     assert from_table(pandas.read_csv("t.csv")) == [FULL, BARE]
@@ -286,7 +286,7 @@ def test_an_empty_list_makes_a_table_of_columns_only(here):
             from_table(empty)
 
 
-# People's own tables.
+# Tables by other people.
 
 TABLE = ("path;emotion;speaker", "a.wav;Anger;bob", "b.wav; JOY ;eve")
 EXPECTED = [
@@ -480,7 +480,7 @@ def test_speakers_that_differ_only_in_case_raise(here):
     touch(here, "folders/joy/Bob.wav", "folders/sad/bob.wav")
     with pytest.raises(DatasetError, match="'mine/Bob' and 'mine/bob'"):
         from_folders(here / "folders", speaker=lambda path: path.stem)
-    # Of two corpora, they are two people in any case.
+    # Speakers of two corpora are always different people.
     write(here / "t.csv", "path,emotion,speaker,corpus", "a.wav,joy,Bob,x", "b.wav,joy,bob,y")
     assert [utterance.speaker for utterance in from_table("t.csv")] == ["x/Bob", "y/bob"]
 
@@ -504,7 +504,7 @@ def test_the_named_corpus_applies_to_all_rows(here):
     ]
 
 
-# What is refused.
+# Errors.
 
 
 def test_missing_and_existing_columns_are_named(here):
@@ -619,7 +619,7 @@ def test_unknown_emotions_are_counted_and_the_nearest_suggested(here):
     assert "'hapy' (2 times; nearest is happy), 'ps' (once; nearest is surprised), " in message
     suggestion = re.search(r"emotions=(\{.*\})$", message)[1]
     assert suggestion == "{'hapy': 'happy', 'ps': 'surprised', 'bored': None}"
-    # What is suggested works.
+    # The suggestion works.
     explained = {"hapy": "happy", "ps": "surprised", "bored": None}
     assert len(from_table("t.csv", emotions=explained)) == 4
 
@@ -672,7 +672,7 @@ def test_two_descriptions_of_one_recording_raise(column, cells, here):
         from_table("t.csv")
 
 
-# What is left out, counted and listed.
+# Omitted rows are counted and listed.
 
 
 def test_unusable_rows_do_not_stop_the_others(here, caplog):
@@ -714,7 +714,7 @@ def test_unusable_rows_do_not_stop_the_others(here, caplog):
     assert messages(caplog, logging.INFO) == [
         "'t.csv': left out 1 row (such as line 12: 'c.wav') of emotions to leave out"
     ]
-    # Every one of them is named, the fourth and those behind it too.
+    # All of them are named at level DEBUG, not only the first three.
     assert len(messages(caplog, logging.DEBUG)) == 10
 
 

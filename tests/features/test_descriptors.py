@@ -1,4 +1,4 @@
-"""The descriptors: librosa's numbers without librosa, and a plain word where none can be had."""
+"""Test descriptors: values equal librosa's, and invalid arguments raise clear errors."""
 
 import warnings
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.conftest import CLIP
 
 # librosa transforms in float64, this project in float32, whose rounding is 6e-8 of the loudest bin
 # of a frame. Relative differences, for broad-band signals:
-RMS_RTOL = 1e-5  # librosa adds squares one by one, which costs it some digits
+RMS_RTOL = 1e-5  # librosa adds squares one by one, which is less precise
 MAGNITUDE_RTOL = 1e-6  # of the largest of its frame
 FREQUENCY_RTOL = 1e-5  # centroid and bandwidth
 FLATNESS_RTOL = 1e-4  # logarithms of the faintest bins weigh as much as those of the loudest
@@ -28,7 +28,7 @@ RATIO_RTOL = 1e-5  # of energies
 MFCC_ATOL = 5e-3
 DELTA_RTOL = 1e-5  # of the largest
 CONTRAST_RTOL = 2e-6  # of the largest magnitude in a frame; twice that of one magnitude
-CONTRAST_ATOL = 1e-4  # dB, of one and the same spectrum
+CONTRAST_ATOL = 1e-4  # dB, of the same spectrum
 CHROMA_ATOL = 2e-6  # of a note that is at most 1
 
 SPECTRAL = (
@@ -46,11 +46,11 @@ OF_A_SIGNAL: dict[str, Callable[..., np.ndarray]] = {
     name: getattr(features, name)
     for name in ("magnitude_spectrum", "rms", "zero_crossing_rate", *OF_MEL, *OF_PITCH, *SPECTRAL)
 }
-# What the same argument is called by the functions that do not transform.
+# Name of the same argument in functions that do not transform.
 FRAME = dict.fromkeys(OF_A_SIGNAL, "n_fft") | dict.fromkeys(
     ("rms", "zero_crossing_rate", *OF_PITCH), "frame_length"
 )
-# What else it takes for a frame to be short.
+# Further arguments for short frames.
 SHORT: dict[str, dict[str, Any]] = {
     **{name: {"n_mels": 4} for name in OF_MEL},
     **{name: {"fmin": 500.0, "fmax": 2_000.0} for name in OF_PITCH},
@@ -59,7 +59,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
-    """Noise that swells and fades over about 60 dB, as speech does."""
+    """Return noise whose level varies over about 60 dB, like speech."""
     rng = np.random.default_rng(seed)
     envelope = np.exp(np.cumsum(rng.normal(0.0, 0.3, n_samples // 100 + 1)))
     return (rng.normal(size=n_samples) * np.repeat(envelope, 100)[:n_samples]).astype(np.float32)
@@ -68,17 +68,17 @@ def noise(n_samples: int, seed: int = 0) -> np.ndarray:
 def ratio_from_librosa(
     librosa: ModuleType, y: np.ndarray, sr: float, split: float, **frames: Any
 ) -> np.ndarray:
-    """The ratio as it is defined, from librosa's spectrum."""
+    """Compute the ratio by its definition, from librosa's spectrum."""
     power = np.abs(librosa.stft(y.astype(np.float64), **frames)) ** 2
     low = librosa.fft_frequencies(sr=sr, n_fft=frames["n_fft"]) < split
     above = power[~low].sum(axis=0, keepdims=True)
     return power[low].sum(axis=0, keepdims=True) / np.where(above > 0, above, 1.0)
 
 
-def assert_same(found: np.ndarray, expected: np.ndarray, rtol: float, atol: float = 0.0) -> None:
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+def assert_same(actual: np.ndarray, expected: np.ndarray, rtol: float, atol: float = 0.0) -> None:
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
 def assert_all_are_librosas(
@@ -102,9 +102,9 @@ def assert_all_are_librosas(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_fft=.* is too large")
         magnitude = np.abs(librosa.stft(y, **transformed))
-        found = features.magnitude_spectrum(y=y, **transformed)
-        assert found.shape == magnitude.shape
-        assert (np.abs(found - magnitude) <= MAGNITUDE_RTOL * magnitude.max(axis=0)).all()
+        actual = features.magnitude_spectrum(y=y, **transformed)
+        assert actual.shape == magnitude.shape
+        assert (np.abs(actual - magnitude) <= MAGNITUDE_RTOL * magnitude.max(axis=0)).all()
 
         assert_same(features.rms(y=y, **framed), theirs.rms(y=y, **framed), RMS_RTOL)
         assert_same(
@@ -117,7 +117,7 @@ def assert_all_are_librosas(
                 FREQUENCY_RTOL,
                 atol=FREQUENCY_RTOL * sr / n_fft,
             )
-        # Where the sum just reaches the share, rounding decides between two bins.
+        # If the sum barely reaches the share, rounding decides between two bins.
         assert_same(
             features.spectral_rolloff(y=y, sr=sr, **transformed),
             theirs.spectral_rolloff(y=y, sr=sr, **transformed),
@@ -137,9 +137,9 @@ def assert_all_are_librosas(
         )
         bands = {"fmin": 2.4 * sr / n_fft, "n_bands": 3, "linear": True}
         contrast = theirs.spectral_contrast(y=y, sr=sr, **transformed, **bands)
-        found = features.spectral_contrast(y=y, sr=sr, **transformed, **bands)
-        assert found.shape == contrast.shape
-        assert (np.abs(found - contrast) <= CONTRAST_RTOL * magnitude.max(axis=0)).all()
+        actual = features.spectral_contrast(y=y, sr=sr, **transformed, **bands)
+        assert actual.shape == contrast.shape
+        assert (np.abs(actual - contrast) <= CONTRAST_RTOL * magnitude.max(axis=0)).all()
         assert_same(
             features.chroma(y=y, sr=sr, tuning=0.1, **transformed),
             theirs.chroma_stft(y=y, sr=sr, tuning=0.1, **transformed),
@@ -151,7 +151,7 @@ def assert_all_are_librosas(
         assert_same(features.mfcc(y=y, sr=sr, **mel), coefficients, rtol=0, atol=MFCC_ATOL)
 
 
-# As librosa computes it --------------------------------------------------------------------------
+# Comparison with librosa -------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ def test_descriptors_of_corpora_are_librosas(
 
 
 def assert_contrast_and_chroma_are_librosas(librosa: ModuleType, y: np.ndarray, sr: int) -> None:
-    """The defaults, on one and the same spectrum, of which librosa estimates the tuning too."""
+    """Compare the defaults on the same spectrum, from which librosa also estimates the tuning."""
     S = features.magnitude_spectrum(y=y)
     expected = librosa.feature.spectral_contrast(S=S, sr=sr)
     assert expected.max() > 10
@@ -348,7 +348,7 @@ def test_decibels_are_librosas(librosa: ModuleType, ref: Any, top_db: Any, amin:
     "options",
     [
         {"n_mfcc": 13},
-        {"n_mfcc": 60},  # more than there are bands
+        {"n_mfcc": 60},  # more than the number of bands
         {"dct_type": 1, "norm": None},
         {"dct_type": 3},
         {"norm": None},
@@ -361,8 +361,8 @@ def test_cepstra_of_a_mel_spectrogram_are_librosas(
 ) -> None:
     S = np.random.default_rng(0).normal(-30.0, 20.0, (40, 9)).astype(np.float32)
     expected = librosa.feature.mfcc(S=S, **options)
-    found = features.mfcc(S=S, **options)
-    assert_same(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    actual = features.mfcc(S=S, **options)
+    assert_same(actual, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -377,8 +377,8 @@ def test_cepstra_of_a_mel_spectrogram_are_librosas(
 def test_mel_arguments_are_passed_on(librosa: ModuleType, options: dict[str, Any]) -> None:
     y = noise(16_000)
     expected = librosa.feature.mfcc(y=y, sr=16_000, **options)
-    found = features.mfcc(y=y, sr=16_000, **options)
-    assert_same(found, expected, rtol=0, atol=MFCC_ATOL)
+    actual = features.mfcc(y=y, sr=16_000, **options)
+    assert_same(actual, expected, rtol=0, atol=MFCC_ATOL)
 
 
 @settings(deadline=None, max_examples=60)
@@ -402,7 +402,7 @@ def test_deltas_are_librosas(
     assert_same(features.delta(values, **options), expected, rtol=0, atol=atol)
 
 
-# What they mean ----------------------------------------------------------------------------------
+# Meaning -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
@@ -442,8 +442,8 @@ def test_descriptors_of_a_tone_have_its_frequency() -> None:
 def test_bin_at_the_split_counts_as_above() -> None:
     S = np.ones((5, 1))  # bins at 0, 2, 4, 6, 8 kHz
     for split, expected in ((4_000.0, 2 / 3), (4_000.1, 3 / 2), (8_000.0, 4.0), (0.1, 1 / 4)):
-        found = features.band_energy_ratio(S=S, sr=16_000, split_frequency=split)
-        np.testing.assert_allclose(found, [[expected]], rtol=1e-6)
+        actual = features.band_energy_ratio(S=S, sr=16_000, split_frequency=split)
+        np.testing.assert_allclose(actual, [[expected]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("sr", [16_000, 22_050, 44_100])
@@ -451,20 +451,20 @@ def test_bin_at_the_split_counts_as_above() -> None:
 def test_rounding_does_not_move_bins_over_the_split(sr: int, n_fft: int) -> None:
     S = np.ones((1 + n_fft // 2, 1))
     for split in range(1, 1 + n_fft // 2):
-        found = features.band_energy_ratio(
+        actual = features.band_energy_ratio(
             S=S, sr=sr, n_fft=n_fft, split_frequency=split * sr / n_fft
         )
-        np.testing.assert_allclose(found, [[split / (len(S) - split)]], rtol=1e-6)
+        np.testing.assert_allclose(actual, [[split / (len(S) - split)]], rtol=1e-6)
 
 
 def test_ratio_is_finite_without_energy_above() -> None:
     S = np.array([[1.0, 1e-20, 1e15], [1.0, 1e-20, 1e15], [0.0, 0.0, 0.0]])
-    found = features.band_energy_ratio(S=S, sr=16_000, split_frequency=8_000)
-    np.testing.assert_allclose(found[0, [0, 2]], 1e10, rtol=1e-6)
-    assert np.isfinite(found).all()
+    actual = features.band_energy_ratio(S=S, sr=16_000, split_frequency=8_000)
+    np.testing.assert_allclose(actual[0, [0, 2]], 1e10, rtol=1e-6)
+    assert np.isfinite(actual).all()
 
 
-# Bad input ---------------------------------------------------------------------------------------
+# Invalid input -----------------------------------------------------------------------------------
 
 SILENCE = {
     "rms": 0.0,
@@ -486,10 +486,10 @@ SILENCE = {
 @pytest.mark.parametrize("name", sorted(SILENCE))
 def test_descriptors_of_silence_are_librosas(librosa: ModuleType, name: str) -> None:
     y = np.zeros(5_000, dtype=np.float32)
-    found = OF_A_SIGNAL[name](y=y)
-    np.testing.assert_allclose(found, SILENCE[name], rtol=1e-6)
+    actual = OF_A_SIGNAL[name](y=y)
+    np.testing.assert_allclose(actual, SILENCE[name], rtol=1e-6)
     if hasattr(librosa.feature, name):
-        np.testing.assert_allclose(found, getattr(librosa.feature, name)(y=y), rtol=1e-6)
+        np.testing.assert_allclose(actual, getattr(librosa.feature, name)(y=y), rtol=1e-6)
 
 
 def test_cepstra_of_silence_are_librosas(librosa: ModuleType) -> None:
@@ -514,10 +514,10 @@ def test_cepstra_of_silence_are_librosas(librosa: ModuleType) -> None:
     ],
 )
 def test_extreme_signals_give_finite_values(name: str, y: Any) -> None:
-    found = OF_A_SIGNAL[name](y=y)
-    assert found.dtype == np.float32
-    assert found.shape[1] == 1 + len(y) // 512
-    assert np.isfinite(found).all()
+    actual = OF_A_SIGNAL[name](y=y)
+    assert actual.dtype == np.float32
+    assert actual.shape[1] == 1 + len(y) // 512
+    assert np.isfinite(actual).all()
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))

@@ -1,4 +1,4 @@
-"""The front end: librosa's numbers without librosa, and features that do not know the level."""
+"""Test mel spectra: values equal librosa's, and features do not depend on the level."""
 
 import json
 import re
@@ -22,8 +22,8 @@ from tests.conftest import CLIP
 
 SPEC = FeatureSpec()
 
-# Both sides compute triangles in float64 and round them once; near the feet of a triangle, float64
-# itself cancels a few bits.
+# Both compute triangles in float64 and round them once; near the ends of a triangle, float64 loses
+# a few bits to cancellation.
 FILTERBANK_RTOL = 1e-6
 # librosa transforms in float64, this project in float32. Relative to the largest value of a frame,
 # or what its largest bin would give where the bands leave that bin out.
@@ -34,13 +34,13 @@ LOG_ATOL = 1e-3
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
-    """Noise that swells and fades over about 60 dB, as speech does."""
+    """Return noise whose level varies over about 60 dB, like speech."""
     rng = np.random.default_rng(seed)
     envelope = np.exp(np.cumsum(rng.normal(0.0, 0.3, n_samples // 100 + 1)))
     return (rng.normal(size=n_samples) * np.repeat(envelope, 100)[:n_samples]).astype(np.float32)
 
 
-# As librosa computes it --------------------------------------------------------------------------
+# Comparison with librosa -------------------------------------------------------------------------
 
 SAMPLING_RATES = st.sampled_from([8_000, 16_000, 22_050, 44_100, 96_000])
 
@@ -61,13 +61,13 @@ def filterbanks(draw: st.DrawFn) -> dict[str, Any]:
     }
     try:
         mel_filterbank(**parameters)
-    except ValueError as error:  # some would be empty: the error says what to do
-        parameters["n_mels"] = named_in(error)
+    except ValueError as error:  # some bands would be empty
+        parameters["n_mels"] = recommended_bands(error)
     return parameters
 
 
-def named_in(error: ValueError) -> int:
-    """Return the number of bands that a refusal of too many recommends."""
+def recommended_bands(error: ValueError) -> int:
+    """Return the number of bands that the error for too many recommends."""
     named = re.search(r"the largest `n_mels` that leaves none empty is (\d+);", str(error))
     assert named, str(error)
     return int(named[1])
@@ -75,9 +75,9 @@ def named_in(error: ValueError) -> int:
 
 def assert_filterbank_is_librosas(librosa: ModuleType, parameters: dict[str, Any]) -> None:
     expected = librosa.filters.mel(**parameters)  # would warn of empty bands
-    found = mel_filterbank(**parameters)
-    assert found.dtype == expected.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=FILTERBANK_RTOL, atol=1e-7 * expected.max())
+    actual = mel_filterbank(**parameters)
+    assert actual.dtype == expected.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=FILTERBANK_RTOL, atol=1e-7 * expected.max())
 
 
 @pytest.mark.parametrize("htk", [True, False])
@@ -110,11 +110,11 @@ def assert_mel_is_librosas(librosa: ModuleType, y: np.ndarray, parameters: dict[
         expected = librosa.feature.melspectrogram(y=y, **parameters)
         spectrum = librosa.stft(y, **{k: v for k, v in parameters.items() if k in of_stft})
         bands = librosa.filters.mel(**{k: v for k, v in parameters.items() if k in of_filterbank})
-    found = melspectrogram(y=y, **parameters)
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
+    actual = melspectrogram(y=y, **parameters)
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
     scale = np.maximum(expected.max(axis=0), bands.max() * (np.abs(spectrum) ** 2).max(axis=0))
-    assert (np.abs(found - expected).max(axis=0) <= MEL_RTOL * scale).all()
+    assert (np.abs(actual - expected).max(axis=0) <= MEL_RTOL * scale).all()
 
 
 @settings(deadline=None, max_examples=100)
@@ -148,7 +148,7 @@ def test_mel_accepts_array_likes_of_floats() -> None:
 
 
 def log_mel_of_librosa(librosa: ModuleType, samples: np.ndarray, spec: FeatureSpec) -> np.ndarray:
-    """What `log_mel` promises, in float64 from librosa's parts."""
+    """Compute `log_mel` in float64 from librosa's parts."""
     y = samples.astype(np.float64)
     spectrum = librosa.stft(
         y - y.mean(), n_fft=spec.n_fft, hop_length=spec.hop_length, win_length=spec.win_length
@@ -210,7 +210,7 @@ def test_log_mel_of_corpora_is_librosas(
         )
 
 
-# What the features do not depend on --------------------------------------------------------------
+# Invariances -------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=50)
@@ -234,7 +234,7 @@ def test_features_do_not_depend_on_a_constant_offset(offset: float, seed: int) -
     y = noise(8_000, seed)
     y /= np.abs(y).max()
     extract = Extractor(SPEC)
-    # A float32 beside 1 is rounded to 6e-8, which is heard in the faintest frames.
+    # A float32 near 1 is rounded to 6e-8, which affects the quietest frames.
     np.testing.assert_allclose(extract(y + np.float32(offset)), extract(y), rtol=0, atol=5e-3)
 
 
@@ -297,7 +297,7 @@ def test_a_silent_clip_of_a_batch_raises() -> None:
         relative_to_voice(power)
 
 
-# What is refused ---------------------------------------------------------------------------------
+# Invalid input -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -382,14 +382,14 @@ def test_error_names_the_largest_number_of_bands(
         assert (weights.max(axis=1) > 0).all()
         return True
 
-    # No bin is in more than two bands, so beyond twice their number there is nothing to try.
+    # No bin is in more than two bands, so more than twice their number need not be tried.
     works = [n for n in range(1, n_fft + 3) if leaves_none_empty(n)]
-    with pytest.raises(ValueError, match="none empty") as refusal:
+    with pytest.raises(ValueError, match="none empty") as error:
         mel_filterbank(**options, n_mels=n_fft + 3)
     if works:
-        assert named_in(refusal.value) == max(works)
+        assert recommended_bands(error.value) == max(works)
     else:
-        assert "no `n_mels` leaves none empty" in str(refusal.value)
+        assert "no `n_mels` leaves none empty" in str(error.value)
 
 
 def test_filterbanks_that_raise_have_an_empty_band(librosa: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""Every way of dividing utterances: fixed divisions, and rules that hold for any utterances."""
+"""Test divisions of utterances: fixed results, and properties for any utterances."""
 
 import dataclasses
 from collections import Counter
@@ -147,7 +147,7 @@ def test_clips_are_drawn_evenly(speakers: list[tuple[int, int]], n_clips: int, s
     assert places == sorted(set(places))
     available = Counter(utterance.speaker for utterance in clips)
     taken = Counter(utterance.speaker for utterance in drawn)
-    # No speaker who has more to give gives two fewer than another.
+    # Speakers with clips left give at most one fewer than any other.
     most = max(taken.values())
     assert all(taken[s] == available[s] or taken[s] >= most - 1 for s in available)
     for speaker in available:
@@ -238,7 +238,7 @@ def test_parts_are_numpy_integers() -> None:
 
 
 def test_fold_is_chosen_by_its_name() -> None:
-    """Of song alone there is no fold of actor 18, and fold 19 stays fold 19."""
+    """With song alone, fold 18 is absent, and fold 19 keeps its number."""
     actors = [f"{number:02d}" for number in range(1, 25) if number != 18]
     song = [
         Utterance(Path(f"{actor}.wav"), "sad", "ravdess", f"ravdess/{actor}", style="song")
