@@ -33,7 +33,7 @@ from emotionrecog.files import sha256, to_json, writing_folder
 if TYPE_CHECKING:
     import os
 
-__all__ = ["FORMAT_VERSION", "MANIFEST", "Artifact", "read", "write"]
+__all__ = ["FORMAT_VERSION", "MANIFEST", "Artifact", "HasArtifact", "artifact_of", "read", "write"]
 
 FORMAT_VERSION = 2
 

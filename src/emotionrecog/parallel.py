@@ -35,7 +35,7 @@ _logger = logging.getLogger("emotionrecog")
 
 @dataclass(frozen=True, slots=True)
 class Results(Generic[Item, Result]):
-    """Items with the result of each, in their order, and what was left out.
+    """Items with the result of each, in their order, and the items left out.
 
     Parameters
     ----------
@@ -71,15 +71,15 @@ def stream(
     Parameters
     ----------
     function
-        What to call for each item.
+        Function to call for each item.
     items
-        What to call it with.
+        Its arguments.
     activity
         Label of the progress bar, which is shown on a terminal only; None for no bar.
     n_jobs
         Number of workers, as joblib counts them: -1 for one on each core.
     unit
-        What an item is, for the progress bar.
+        Name of one item, for the progress bar.
     prefer, require
         As for ``joblib.Parallel``.
     """
@@ -105,7 +105,7 @@ def read_ahead(
     n_together: int,
     n_jobs: int = -1,
 ) -> Generator[Result | EmotionRecogError | OSError]:
-    """Yield the result for each item, or its error, and read the items only as they are needed.
+    """Yield the result or the error of each item, and read the items only as they are needed.
 
     Parameters
     ----------
@@ -147,12 +147,12 @@ def over_recordings(
     prefer: Literal["threads", "processes"] | None = "threads",
     require: Literal["sharedmem"] | None = None,
 ) -> Results[Item, Result]:
-    """Call a function for each recording; log and collect what had to be left out.
+    """Call a function for each recording; collect the results, and log failed recordings.
 
     Parameters
     ----------
     function
-        What to call for each item. An item whose call raises `EmotionRecogError` or `OSError` is
+        Function to call for each item. If it raises `EmotionRecogError` or `OSError`, the item is
         left out with a warning; anything else stops the work.
     items
         Paths, or objects with a ``path`` such as `emotionrecog.datasets.Utterance`.

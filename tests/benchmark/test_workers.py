@@ -70,6 +70,21 @@ def test_tasks_run_in_processes_with_limited_threads(
 
 
 @pytest.mark.slow
+def test_idle_processes_of_earlier_work_are_not_reused(tmp_path: Path) -> None:
+    """They have the import paths and threads of that work."""
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        before = set(joblib.Parallel()(joblib.delayed(os.getpid)() for _ in range(8)))
+    tasks = [f"{tmp_path / str(number)}" for number in range(4)]
+    assert sorted(workers.in_processes(_write_process, tasks, 2)) == tasks
+    processes = {int(Path(task).read_text(encoding="utf-8")) for task in tasks}
+    assert not processes & before
+
+
+def _write_process(path: str) -> None:
+    Path(path).write_text(str(os.getpid()), encoding="utf-8")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "message"),
     [

@@ -33,7 +33,7 @@ def test_test_speakers_seen_in_training_are_an_error(
         "with the 2 speakers in the recogniser's training record; "
         "recordings were not compared; nothing is shared"
     )
-    assert allowed.audited.endswith("; what is shared is stated above")
+    assert allowed.audited.endswith("; shared items are listed above")
     assert allowed == dataclasses.replace(others, leakage=shared, audited=allowed.audited)
 
 

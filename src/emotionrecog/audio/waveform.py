@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from emotionrecog.audio.decoding import decode
 from emotionrecog.errors import AudioError
 
-__all__ = ["AudioSource", "Waveform", "is_one_recording", "load"]
+__all__ = [
+    "MAX_SAMPLING_RATE",
+    "MIN_SAMPLING_RATE",
+    "SILENT_RANGE",
+    "AudioSource",
+    "Waveform",
+    "is_one_recording",
+    "load",
+]
 
 # Sampling rates outside these bounds, in Hz, are mistakes (a swapped argument, a damaged header).
 # Below 4000 Hz the band ends under 2000 Hz and the second formant of speech is lost; the narrowest

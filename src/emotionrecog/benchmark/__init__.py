@@ -1,7 +1,7 @@
 """Run published protocols fold by fold, and compare the results with published ones.
 
 `run` trains and tests the folds, which may take hours, and keeps the predictions of every clip;
-`summary` computes the metrics of what is kept, and `published` returns the results of others.
+`summary` computes the metrics of stored folds, and `published` returns the results of others.
 """
 
 from emotionrecog.benchmark.folds import run

@@ -62,7 +62,7 @@ class _Task:
 
     @property
     def unfinished(self) -> Path:
-        """Folder of what is only needed until the fold is done."""
+        """Folder of files that are needed only until the fold is done."""
         return self.folder / "unfinished" / file_name(self.fold.name)
 
     @property

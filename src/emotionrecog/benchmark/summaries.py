@@ -99,7 +99,7 @@ class Summary:
     recipe, initial_weights
         How the networks were trained.
     notes
-        What limits the results.
+        Limits of the results.
     """
 
     protocol: str

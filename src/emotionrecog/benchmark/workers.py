@@ -84,7 +84,7 @@ def in_processes(
     function
         A function that processes can import; its result is dropped.
     tasks
-        What to call it with; ``str`` gives the name of a task.
+        Arguments of the calls; ``str`` gives the name of a task.
     n_jobs
         Number of processes, at least 2.
 
@@ -124,7 +124,7 @@ def in_processes(
             )
             for number, task in enumerate(tasks)
         )
-        with _idle_workers_ended(), contextlib.closing(parallel(calls)) as finished:
+        with _fresh_workers(), contextlib.closing(parallel(calls)) as finished:
             try:
                 for number in finished:
                     yield tasks[number]
@@ -137,14 +137,23 @@ def in_processes(
 
 
 @contextlib.contextmanager
-def _idle_workers_ended() -> Iterator[None]:
-    """End joblib's idle worker processes; they would keep their memory for minutes."""
-    from joblib.externals.loky import get_reusable_executor
+def _fresh_workers() -> Iterator[None]:
+    """End joblib's idle worker processes before and after.
 
+    Those of earlier work have its threads and import paths; those of this work would keep their
+    memory for minutes.
+    """
+    _end_idle_workers()
     try:
         yield
     finally:
-        get_reusable_executor(reuse=True).shutdown(wait=True)
+        _end_idle_workers()
+
+
+def _end_idle_workers() -> None:
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 @contextlib.contextmanager

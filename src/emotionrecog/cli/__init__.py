@@ -1,7 +1,7 @@
 """The command line ``emotionrecog``: one module for each family of commands.
 
 Answers go to standard output and everything else to standard error. The parser of a command is
-built, and what it needs is imported, only when the command is called, so that ``--help`` answers at
+built, and its modules are imported, only when the command is called, so that ``--help`` answers at
 once.
 """
 

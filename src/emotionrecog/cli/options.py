@@ -299,7 +299,7 @@ def add_seed(parser: argparse._ActionsContainer, *, default: int | None = 0) -> 
     )
 
 
-# --- what arguments name ------------------------------------------------------------------------
+# --- values of arguments ------------------------------------------------------------------------
 
 
 def find_recordings(paths: Iterable[str]) -> tuple[list[str], int]:

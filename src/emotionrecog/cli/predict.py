@@ -109,7 +109,7 @@ def _answers(
 
 
 def _reason(error: EmotionRecogError | OSError, path: str) -> str:
-    """Return what is wrong with a recording, without its name at the beginning."""
+    """Return the problem of a recording, without its name at the beginning."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     name = "the given bytes" if path == "-" else repr(str(Path(path)))

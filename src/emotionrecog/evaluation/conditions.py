@@ -125,10 +125,10 @@ class Condition:
     Parameters
     ----------
     family : str
-        What is done, such as ``"white noise"``. A test lists the conditions of a family from the
+        Kind of change, such as ``"white noise"``. A test lists the conditions of a family from the
         mildest to the hardest, and expects the harder ones to score no better.
     level : str
-        How much of it, such as ``"20 dB SNR"``.
+        Strength of the change, such as ``"20 dB SNR"``.
     change : callable, optional
         Called as ``change(samples, sampling_rate, rng)``: a transform of
         `emotionrecog.augmentation`, `AddSilence`, `Crop`, or your own. Samples are mono, float32.

@@ -56,7 +56,7 @@ class Score:
     protocol
         Name of the protocol.
     speaker_disjoint, text_disjoint
-        What the protocol keeps apart.
+        Whether the protocol keeps speakers, and sentences, apart.
     uar
         Unweighted average recall of each fold, from 0 to 1.
     """
@@ -241,7 +241,7 @@ def _row(corpus: str, clips: list[Utterance], features: Features, name: str | No
 
 
 def _score(protocol: protocols.Protocol, clips: list[Utterance], features: Features) -> Score:
-    with warnings.catch_warnings():  # the leakage of a random split is what is measured
+    with warnings.catch_warnings():  # this measures the leakage of a random split
         warnings.simplefilter("ignore", protocols.LeakyProtocolWarning)
         folds = protocol.folds(clips)
     title = f"training on {clips[0].corpus}, {protocol.name}"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from emotionrecog.evaluation.listeners import ListenersReport
     from emotionrecog.evaluation.reports import Mistake, Report
 
+__all__ = ["html"]
+
 # Resolution and sampling rate of the spectrograms of the worst mistakes.
 _PICTURE_DPI, _PICTURE_RATE = 110, 16_000
 
@@ -111,7 +113,7 @@ def html(report: Report, title: str | None) -> str:
 
 
 def _head(report: Report) -> str:
-    """State what was measured on which clips, and what limits the results."""
+    """State the recogniser, the clips and the limits of the results."""
     assert report.predictions is not None  # for the type checker
     speakers = {utterance.speaker for utterance in report.predictions.utterances}
     first, *others = report.notes or ("",)

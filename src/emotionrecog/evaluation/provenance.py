@@ -1,4 +1,4 @@
-"""State what is known about whether a recogniser was trained on the clips that test it."""
+"""Describe whether a recogniser was trained on the clips that test it, as far as is known."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shared_speakers(record: Mapping[str, Any], utterances: Iterable[Utterance]) 
 def known_leakage(
     training: Mapping[str, Any], test_set: Sequence[Utterance], allow_leakage: bool
 ) -> str | None:
-    """Return what a recogniser's own record says about leakage; None if it says nothing.
+    """Return the leakage that a recogniser's own record shows, in words; None if it shows none.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def describe_audit(
         parts.append("recordings were not compared")
     if not parts:
         return "leakage audit: none, because nothing is known about the training data"
-    outcome = "what is shared is stated above" if is_leaky else "nothing is shared"
+    outcome = "shared items are listed above" if is_leaky else "nothing is shared"
     return f"leakage audit: {'; '.join([*parts, outcome])}"
 
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation: metrics, their origin, and what limits them."""
+"""The report of an evaluation: metrics, their origin and their limits."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class Report:
     n_failed
         Number of clips that could not be judged. They are left out of the metrics.
     leakage
-        What of the test set was seen in training, if leakage was allowed; None if none is known.
+        The speakers and recordings of the test set that were seen in training, in words, if leakage
+        was allowed; None if none are known.
     name
         Name of the recogniser, function or network.
     protocol
@@ -82,7 +83,7 @@ class Report:
     listeners
         Comparison with the people who listened to the same clips, for each corpus with votes.
     notes
-        What limits the results.
+        Limits of the results.
     predictions
         The probabilities of each clip, from which everything was computed.
     """
@@ -137,7 +138,7 @@ class Report:
         return worst
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the metrics ready for JSON, what limits them first.
+        """Return the metrics ready for JSON, leakage and other limits first.
 
         The probabilities of each clip are left out; `predictions` writes them as a table.
         """
@@ -212,7 +213,7 @@ class Report:
 
     @property
     def heading(self) -> str:
-        """What was measured on which clips; empty without a name."""
+        """The recogniser, the protocol and the clips; empty without a name."""
         if not self.name:
             return ""
         n_clips = sum(row.n_clips for row in self.corpora)
@@ -284,7 +285,7 @@ def report(
 
 
 def _protocol_notes(fold: str | None) -> tuple[str, ...]:
-    """Return what the protocol of a fold keeps apart."""
+    """Return a note on the speakers and sentences that the protocol of a fold keeps apart."""
     names = [
         name for name in protocols.NAMES if fold == name or (fold or "").startswith(f"{name}/")
     ]

@@ -158,7 +158,8 @@ class StressReport:
     failed
         Clips that cannot be read or judged as they are, with the reason. They are left out.
     leakage
-        What of the clips was seen in training, if leakage was allowed; None if none is known.
+        The speakers of the clips that were seen in training, in words, if leakage was allowed; None
+        if none are known.
     """
 
     recognizer: str
@@ -540,7 +541,7 @@ def _interval(
 
 
 def _rises(answers: _AllAnswers, conditions: Sequence[Condition]) -> list[Rise]:
-    """Return where a harder condition scores better than a milder one, or than the original."""
+    """Return the harder conditions that score better than a milder one, or than the original."""
     families: dict[str, list[int]] = {}
     for number, condition in enumerate(conditions, start=1):
         families.setdefault(condition.family, [0]).append(number)

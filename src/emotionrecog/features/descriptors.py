@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = [
     "band_energy_ratio",
     "chroma",
+    "chroma_of_frames",
+    "contrast_of_frames",
     "delta",
     "magnitude_spectrum",
     "mfcc",

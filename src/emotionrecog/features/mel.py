@@ -20,7 +20,7 @@ from emotionrecog.features.spec import require_fitting_window
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["mel_filterbank", "melspectrogram"]
+__all__ = ["active_power", "mel_filterbank", "melspectrogram", "relative_to_voice", "voice_level"]
 
 # Frames more than this far below the loudest one do not count as voice when the level is measured.
 ACTIVE_RANGE_DB = 30.0

@@ -18,7 +18,7 @@ from emotionrecog.features.frames import as_signal
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["f0", "pyin", "voicing", "yin"]
+__all__ = ["f0", "pitch_of_frames", "pyin", "voicing", "yin"]
 
 # Frames with less voicing than this have no fundamental frequency.
 VOICED = 0.5

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from emotionrecog.errors import require_number, require_one_of, require_share, require_whole
 from emotionrecog.features.functionals import FUNCTIONALS
 
-__all__ = ["PRESETS", "FeatureSpec", "PresetName", "as_spec"]
+__all__ = ["PRESETS", "SAVED_AS", "FeatureSpec", "PresetName", "as_spec", "require_fitting_window"]
 
 NORMALIZATIONS = ("none", "utterance", "spectrogram", "corpus")
 MEL_SCALES = ("htk", "slaney")

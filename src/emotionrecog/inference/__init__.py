@@ -1,7 +1,7 @@
 """Predict emotions with a trained network: NumPy and ONNX Runtime, without TensorFlow.
 
 `Engine` runs a saved recogniser. The modules beside it say how far to trust an answer
-(`reliability`) and what it rests on (`attribution`, `acoustics`, `sanity`). Importing this package
+(`reliability`) and explain it (`attribution`, `acoustics`, `sanity`). Importing this package
 does not import ONNX Runtime; the first engine does.
 """
 

@@ -51,14 +51,16 @@ LEVEL_FRAME, PITCH_FRAME = 400, 1_024
 # The background is as loud as this percentile of the frames.
 BACKGROUND_PERCENTILE = 10.0
 
-# Frames within so many dB of the loudest are speech, if they are so many dB above the background.
+# Frames of speech, in dB: how far below the loudest they may be, and how far above the background
+# they must be.
 SPEECH_RANGE, ABOVE = 30.0, 6.0
 
 # In Hz.
 PITCH_RANGE = (65.0, 600.0)
 SLOPE_RANGE = (125.0, 5_000.0)
 
-# Syllables: peaks of the level, smoothed over so many frames, with dips of so many dB between them.
+# Syllables are peaks of the smoothed level: frames of the smoothing, and depth in dB of the dips
+# between the peaks.
 SMOOTHED, DIP = 5, 1.0
 
 # A recording with fewer voiced frames than this has no pitch.
@@ -245,7 +247,7 @@ def measure(source: AudioSource) -> dict[str, float | None]:
     Returns
     -------
     dict of str to float
-        By the names of `MEASURES`; None for what cannot be measured.
+        Values by the names of `MEASURES`; None for measures that cannot be taken.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Explain an answer: which parts of a recording it rests on, and how the voice sounds.
 
 `explain` turns parts of a recording down, one after the other, and observes how the answer changes.
-Beside that stand the measures of `emotionrecog.inference.acoustics`. Whether a map reflects what
-the network has learnt is checked in `emotionrecog.inference.sanity`.
+Beside that stand the measures of `emotionrecog.inference.acoustics`. Whether a map depends
+on the trained weights is checked in `emotionrecog.inference.sanity`.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def explain(
     See Also
     --------
     emotionrecog.plots.explanation : Draw the explanation.
-    emotionrecog.inference.sanity : Check that a map reflects what the network has learnt.
+    emotionrecog.inference.sanity : Check that a map depends on the trained weights.
 
     Examples
     --------

@@ -257,14 +257,14 @@ class Engine:
         )
 
     def validate_threshold(self, min_confidence: float | None, coverage: float | None) -> None:
-        """Check the arguments of `predict` of these names, and raise what it raises.
+        """Validate these arguments of `predict`, whose errors this has.
 
         Examples
         --------
         >>> from emotionrecog import EmotionRecognizer
         >>> EmotionRecognizer().engine.validate_threshold(0.5, 0.3)
         Traceback (most recent call last):
-        ValueError: `coverage` must be from 0.5 to 0.99, got 0.3
+        ValueError: `coverage` must be a number from 0.5 to 0.99, got 0.3
         """
         if min_confidence is not None:
             require_share("min_confidence", min_confidence)

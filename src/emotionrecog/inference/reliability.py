@@ -1,4 +1,4 @@
-"""Decide whether the answer to a recording is reliable, and which emotions are possible.
+"""Decide whether an answer is reliable, and which emotions are possible.
 
 `AcousticProfile` measures what distinguishes a recording of speech from other sounds, at little
 cost beside the prediction; `Reference` summarises the recordings of training; `warnings_for` says
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from emotionrecog.errors import require_share
+from emotionrecog.errors import require_number
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.features.frames import dct_matrix
 from emotionrecog.features.mel import active_power
@@ -36,7 +36,7 @@ __all__ = ["AcousticProfile", "LabelSets", "Reference", "Sound", "warnings_for"]
 # Quieter voices, in dB of full scale, use few of the steps of 16 bits.
 QUIET_DB = -65.0
 # Share of the samples above half of the peak that are within 5 % of it. It grows with clipping, and
-# a third of the answers change where it is as large as this.
+# a third of the answers change if it is as large as this.
 FLAT = 0.35
 # Standard deviation of the level in dB, over frames of 20 ms within 30 dB of the loudest.
 MODULATION_DB = 2.0
@@ -48,7 +48,8 @@ PITCH_SPREAD = 0.1
 SHORTEST = 1.0
 
 _LEVEL_FRAME = 0.02  # s
-# The pitch is estimated in so many of the loudest frames of so many s, at a lower sampling rate.
+# The pitch is estimated in the loudest frames, at a lower sampling rate: length of a frame in s,
+# number of frames, and sampling rate in Hz.
 _PITCH_FRAME, _PITCH_FRAMES, _PITCH_RATE = 0.05, 16, 8000
 _PITCH_HZ = (60.0, 500.0)
 _FEWEST_PITCHES = 8  # frames
@@ -504,7 +505,9 @@ class LabelSets:
             or not (np.diff(limits) >= 0).all()
             or not ((coverages > 0) & (coverages < 1) & (limits >= 0) & (limits <= 1)).all()
         ):
-            raise ValueError("`coverages` and `limits` must be equally many, increase, from 0 to 1")
+            raise ValueError(
+                "`coverages` and `limits` must be of one length, increase, and lie from 0 to 1"
+            )
 
     def limit(self, coverage: float) -> float:
         """Return the limit of a coverage, or of the next higher one that was calibrated.
@@ -514,12 +517,7 @@ class LabelSets:
         ValueError
             If `coverage` is not between the lowest and the highest one that were calibrated.
         """
-        require_share("coverage", coverage)
-        if not self.coverages[0] <= coverage <= self.coverages[-1]:
-            raise ValueError(
-                f"`coverage` must be from {self.coverages[0]:g} to {self.coverages[-1]:g}, "
-                f"got {coverage!r}"
-            )
+        require_number("coverage", coverage, self.coverages[0], self.coverages[-1])
         return self.limits[int(np.searchsorted(self.coverages, coverage - 1e-9))]
 
     def of(self, probabilities: NDArray[np.floating[Any]], coverage: float) -> list[int]:

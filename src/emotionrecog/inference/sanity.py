@@ -1,4 +1,4 @@
-"""Check that an explanation reflects what the network has learnt and what its answer rests on.
+"""Check that an explanation depends on the trained weights and names the parts that count.
 
 `randomised` shuffles the weights of a network and `similarity` compares two maps: a map that stays
 the same says nothing about the recogniser. `deletion` turns down the parts that contribute most and

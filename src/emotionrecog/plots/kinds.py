@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["KINDS", "Kind", "draw_waveform", "loudest"]
 
 # Durations of the frames, in s. The longer one spans two periods of a low voice.
 FRAME_DURATION = 0.032

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "BALANCES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "TABLES",
     "BalanceName",
     "OptimizerName",
     "Recipe",
