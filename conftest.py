@@ -14,9 +14,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     CACHE = ROOT / ".pytest_cache" / f"numba-{os.environ['PYTEST_XDIST_WORKER']}"
     os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
 
-# Modules that import TensorFlow, and pages whose examples do.
+# Modules that import TensorFlow, and files whose examples need what training installs.
 MODULES = ("src/emotionrecog/models/*.py", "src/emotionrecog/training/loop.py")
-PAGES = ("docs/reference/networks.md",)
+PAGES = ("docs/reference/networks.md", "src/emotionrecog/training/*.py")
 
 
 def needs_tensorflow(path: Path, patterns: tuple[str, ...] = MODULES + PAGES) -> bool:

@@ -124,8 +124,8 @@ def main() -> None:
         for architecture in arguments.only or models.ARCHITECTURES:
             path = arguments.output / f"{architecture}-{corpus}-{arguments.seed}.json"
             if not path.exists():
-                found = row(architecture, fold, epochs, arguments.seed, arguments.initial_weights)
-                files.write_json(path, found, indent=2)
+                results = row(architecture, fold, epochs, arguments.seed, arguments.initial_weights)
+                files.write_json(path, results, indent=2)
             rows.append(json.loads(path.read_text()))
             print(table(rows[-1:]).splitlines()[-1], flush=True)
     print(table(rows))

@@ -207,3 +207,30 @@ def test_text_that_is_not_unicode_can_be_kept(tmp_path: Path) -> None:
     files.write_text(tmp_path / "list.txt", name, errors="surrogateescape")
     assert (tmp_path / "list.txt").read_bytes() == b"caf\xe9.wav"
     assert json.loads(files.to_json({"ä": 1})) == {"ä": 1}
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.txt", tmp_path / "links" / "link.csv"
+    real.write_text("old")
+    link.parent.mkdir()
+    link.symlink_to(real)
+    with files.writing(link) as new:
+        assert new.name == "link.csv"
+        new.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert sorted(tmp_path.rglob("*")) == [link.parent, link, real]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_content_is_copied_to_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.write_text(pipe, "content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path
-        The file to write; an existing one is replaced.
+        The file to write; an existing one is replaced. A link stays a link, and its file is
+        replaced; the content is copied to a pipe or a device, which stays as well.
 
     Yields
     ------
@@ -66,12 +68,21 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; expected the name of a file")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}-", dir=target.parent) as beside:
+    if target.exists() and not target.is_file():  # a pipe or a device, such as /dev/stdout
+        with tempfile.TemporaryDirectory(prefix="emotionrecog-") as folder:
+            new = Path(folder, target.name)
+            yield new
+            if new.exists():
+                with new.open("rb") as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+        return
+    place = target.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name[:40]}-", dir=place.parent) as beside:
         new = Path(beside, target.name)
         yield new
         if new.exists():
-            new.replace(target)
+            new.replace(place)
 
 
 @contextlib.contextmanager

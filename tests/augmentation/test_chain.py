@@ -1,4 +1,4 @@
-"""Chains of transforms, of this package and from elsewhere."""
+"""Test chains of transforms of this package and of others."""
 
 import random
 from typing import Any
@@ -20,23 +20,23 @@ from tests.augmentation.conftest import (
 
 
 def test_chain_applies_transforms_in_order_with_their_probabilities() -> None:
-    one = np.ones(1, dtype=np.float32)
+    sample = np.ones(1, dtype=np.float32)
     chain = Chain((Gain(gain_db=20), lambda y, rate: y + 1, Clip(below_peak_db=6)))
-    assert chain(one, RATE, rng())[0] == pytest.approx(11 * 10**-0.3, rel=1e-6)
+    assert chain(sample, RATE, rng())[0] == pytest.approx(11 * 10**-0.3, rel=1e-6)
     rare = Chain((Gain(gain_db=20), lambda y, rate: y + 1), probability=(0.25, 0.75))
     generator = rng()
-    results = np.array([rare(one, RATE, generator)[0] for _ in range(2000)])
+    results = np.array([rare(sample, RATE, generator)[0] for _ in range(2000)])
     expected = {1: 0.75 * 0.25, 2: 0.75 * 0.75, 10: 0.25 * 0.25, 11: 0.25 * 0.75}
     for value, share in expected.items():
         assert np.isclose(results, value).mean() == pytest.approx(share, abs=0.03)
-    assert Chain((Gain(gain_db=20),), probability=0)(one, RATE, rng())[0] == 1.0
-    assert Chain((Chain((chain, chain)), Gain(gain_db=-20)))(one, RATE, rng())[0] == pytest.approx(
-        (10 * 11 * 10**-0.3 + 1) * 10**-0.3 / 10, rel=1e-6
-    )
+    assert Chain((Gain(gain_db=20),), probability=0)(sample, RATE, rng())[0] == 1.0
+    assert Chain((Chain((chain, chain)), Gain(gain_db=-20)))(sample, RATE, rng())[
+        0
+    ] == pytest.approx((10 * 11 * 10**-0.3 + 1) * 10**-0.3 / 10, rel=1e-6)
 
 
 class Foreign:
-    """A transform as of audiomentations, which draws from the two global generators."""
+    """A transform like those of audiomentations, which draws from both global generators."""
 
     def __call__(self, samples: np.ndarray, sample_rate: int) -> np.ndarray:
         assert sample_rate == RATE
@@ -46,7 +46,7 @@ class Foreign:
 
 def test_foreign_transforms_are_seeded_and_global_state_is_restored() -> None:
     samples = noise(100)
-    kept = samples.copy()
+    original = samples.copy()
     chain = Chain((Foreign(), Gain()))
     random.seed(1)
     np.random.seed(1)
@@ -54,7 +54,7 @@ def test_foreign_transforms_are_seeded_and_global_state_is_restored() -> None:
     results = [chain(samples, RATE, rng(seed)) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(results[0], results[1])
     assert not np.allclose(results[0], results[2])
-    np.testing.assert_array_equal(samples, kept)
+    np.testing.assert_array_equal(samples, original)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # type: ignore[index]
 
 

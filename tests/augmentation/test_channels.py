@@ -92,7 +92,7 @@ def test_band_limits(rate: int) -> None:
         (BandLimit.telephone(), 300, 150, 1000),
     ):
         result = transform(click, rate, rng())
-        response_db = 20 * np.log10(np.abs(np.fft.rfft(result)))  # one bin for each Hz
+        response_db = 20 * np.log10(np.abs(np.fft.rfft(result)))  # one bin per Hz
         assert response_db[edge] == pytest.approx(-3.01, abs=0.05)
         assert response_db[octave_off] == pytest.approx(-48.2, abs=0.3)
         assert response_db[inside] == pytest.approx(0.0, abs=0.05)
@@ -128,7 +128,7 @@ def test_lower_bit_rates_lose_more() -> None:
 
     def loss(**options: Any) -> float:
         result = Codec(**options)(samples, RATE, rng())
-        # LAME lowers the level a little, which is no loss.
+        # LAME lowers the level slightly, which does not count as loss.
         gain = (samples @ result) / (result @ result)
         return level_db(gain * result - samples)
 

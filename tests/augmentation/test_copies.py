@@ -106,19 +106,21 @@ def test_copies_do_not_depend_on_workers_order_or_other_recordings(
     recordings: list[Utterance], tmp_path: Path
 ) -> None:
     backwards = lambda samples, rate: samples[::-1] * np.random.uniform(0.5, 1.0)  # noqa: E731
-    chain = Chain((CHAIN, backwards))  # a function without a name goes to other processes, too
-    one = augment_corpus(recordings, tmp_path / "one", chain, copies=2, n_jobs=1)
-    two = augment_corpus(recordings[::-1], tmp_path / "two", chain, copies=2, n_jobs=2)
+    chain = Chain((CHAIN, backwards))  # lambdas reach other processes, too
+    first = augment_corpus(recordings, tmp_path / "one", chain, copies=2, n_jobs=1)
+    second = augment_corpus(recordings[::-1], tmp_path / "two", chain, copies=2, n_jobs=2)
     alone = augment_corpus(recordings[3:4], tmp_path / "alone", chain, copies=1, n_jobs=1)
     expected = files(tmp_path / "one")
     assert len(expected) == 16
     assert files(tmp_path / "two") == expected
     assert files(tmp_path / "alone").items() <= expected.items()
-    assert [u.recording for u in two.utterances[::-1]] == [u.recording for u in one.utterances]
-    assert alone.utterances[0] == one.utterances[9]
-    other = augment_corpus(recordings[3:4], tmp_path / "other", chain, seed=1, n_jobs=1)
+    assert [u.recording for u in second.utterances[::-1]] == [u.recording for u in first.utterances]
+    assert alone.utterances[0] == first.utterances[9]
+    other_seed = augment_corpus(recordings[3:4], tmp_path / "other", chain, seed=1, n_jobs=1)
     assert files(tmp_path / "other").keys() <= expected.keys()
-    assert expected[other.utterances[1].path.name] != other.utterances[1].path.read_bytes()
+    assert (
+        expected[other_seed.utterances[1].path.name] != other_seed.utterances[1].path.read_bytes()
+    )
 
 
 def test_copies_do_not_depend_on_the_folder(recordings: list[Utterance], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_range_within_bounds(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [0.4, (0.4, 1), (1, 2.1), (2, 1), (1,), (), True, "1", None])
-def test_range_out_of_bounds_is_reported_whole(value: Any) -> None:
+def test_range_out_of_bounds_is_reported_completely(value: Any) -> None:
     with pytest.raises(ValueError, match=r"`rate` must be a number from 0\.5 to 2, or a pair") as e:
         require_range("rate", value, 0.5, 2)
     assert str(e.value).endswith(f"got {value!r}")
@@ -52,6 +52,6 @@ def test_length_is_cut_or_padded() -> None:
     assert fit_samples(samples, 3).tolist() == [1.0, 2.0, 0.0]
 
 
-def test_equal_rates_leave_samples_as_they_are() -> None:
+def test_equal_rates_do_not_change_samples() -> None:
     samples = np.ones(10, dtype=np.float32)
     assert resample(samples, 8000, 8000) is samples

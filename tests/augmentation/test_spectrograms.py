@@ -24,7 +24,7 @@ OFF = {
 
 
 def only(**options: float | tuple[float, float]) -> SpectrogramAugmentation:
-    """Return an augmentation of which only the named parts are active."""
+    """Return an augmentation with only the named parts active."""
     return SpectrogramAugmentation(**(OFF | options))  # type: ignore[arg-type]
 
 
@@ -86,7 +86,7 @@ def test_inactive_augmentation_changes_nothing(n_frames: int) -> None:
     if n_frames == 60:
         np.testing.assert_allclose(power, expected, rtol=1e-5)
         return
-    # Surrounded, at a random and fractional place: what lies outside is silence.
+    # Padded with silence, at a random and fractional position.
     inside = power.sum(axis=1) > 1e-6
     assert inside.sum() in (59, 60)
     assert np.ptp(np.flatnonzero(inside)) == inside.sum() - 1
@@ -94,10 +94,10 @@ def test_inactive_augmentation_changes_nothing(n_frames: int) -> None:
 
 
 def test_long_clips_are_cropped_at_random_positions() -> None:
-    """The cuts reach both ends of the clip, as the position of a bump shows."""
+    """Crops reach both ends of the clip, as the position of a bump shows."""
     batch = only().power([ridge(100, 50.0, 20.0)] * 200, 40, rng())
     starts = np.array([50.0 - centre(power)[0] for power in batch[batch.max(axis=(1, 2)) > 0.1]])
-    # Cuts that leave the bump out hold nothing but its skirt, and are all level.
+    # Crops without the bump hold only its flat skirt.
     within = starts[(starts > 17) & (starts < 43)]
     assert len(within) > 50
     assert within.min() < 20
@@ -134,7 +134,7 @@ def test_noise_raises_the_floor_to_its_level() -> None:
     half = np.full((100, N_MELS), np.log(1e-12), dtype=np.float32)
     half[:50] = np.log(1.0 / N_MELS)
     quiet = only(noise_probability=1.0, noise_db=(-60.0, -60.0)).power([half] * 400, 100, rng())
-    silent = quiet[:, 60:]  # the voice is the first half, for clip and crop have one length
+    silent = quiet[:, 60:]  # the voice is the first half, because clip and crop have equal length
     floor_db = 10 * np.log10(silent.sum(axis=2).mean(axis=1))
     np.testing.assert_allclose(floor_db, -60.0, atol=0.3)
     assert 10 * np.log10(quiet[:, :50].sum(axis=2).mean()) == pytest.approx(0.0, abs=0.1)
@@ -174,7 +174,7 @@ def test_narrow_channels_empty_the_ends() -> None:
     assert (is_kept == (batch > 1e-6).any(axis=1)).all()  # the same bands throughout a clip
     first = is_kept.argmax(axis=1) / N_MELS
     last = is_kept[:, ::-1].argmax(axis=1) / N_MELS
-    assert is_kept.sum(axis=1) / N_MELS == pytest.approx(1 - first - last)  # nothing between
+    assert is_kept.sum(axis=1) / N_MELS == pytest.approx(1 - first - last)  # no gaps
     for emptied, largest in ((first, 0.2), (last, 0.5)):
         assert emptied.min() == 0
         assert emptied.max() == pytest.approx(largest, abs=0.03)
@@ -211,7 +211,7 @@ def test_colouration_is_one_smooth_curve_over_all_frames() -> None:
     np.testing.assert_allclose(batch, np.broadcast_to(batch[:, :1], batch.shape), atol=1e-4)
     curves = batch[:, 0] - batch[:, 0].mean(axis=1, keepdims=True)
     assert np.sqrt((curves**2).mean()) == pytest.approx(2.5, rel=0.1)
-    assert np.abs(np.diff(curves, axis=1)).mean() < 0.5  # neighbours alike
+    assert np.abs(np.diff(curves, axis=1)).mean() < 0.5  # neighbours are similar
 
 
 def test_reverberation_follows_the_sound() -> None:
@@ -237,8 +237,8 @@ def test_level_of_the_clip_does_not_matter() -> None:
 def test_mix_combines_inputs_and_targets_within_groups() -> None:
     n = 400
     groups = np.arange(n) % 4
-    own = np.eye(n, dtype=np.float32)
-    inputs, targets = SpectrogramAugmentation(mixup=0.3).mix(own, own, groups, rng())
+    identity = np.eye(n, dtype=np.float32)
+    inputs, targets = SpectrogramAugmentation(mixup=0.3).mix(identity, identity, groups, rng())
     np.testing.assert_array_equal(inputs, targets)
     np.testing.assert_allclose(inputs.sum(axis=1), 1.0, rtol=1e-6)
     shares = np.diag(inputs)
@@ -258,11 +258,11 @@ def test_mix_accepts_inputs_of_any_rank() -> None:
     np.testing.assert_allclose(inputs, np.einsum("ij,jkl->ikl", mixed, values), rtol=1e-6)
 
 
-def test_mix_is_off_at_zero() -> None:
-    own = np.eye(5, dtype=np.float32)
-    inputs, targets = only().mix(own, own, np.zeros(5, dtype=int), rng())
-    np.testing.assert_array_equal(inputs, own)
-    np.testing.assert_array_equal(targets, own)
+def test_mix_with_zero_changes_nothing() -> None:
+    identity = np.eye(5, dtype=np.float32)
+    inputs, targets = only().mix(identity, identity, np.zeros(5, dtype=int), rng())
+    np.testing.assert_array_equal(inputs, identity)
+    np.testing.assert_array_equal(targets, identity)
 
 
 def test_masks_are_no_wider_than_their_limits() -> None:
@@ -272,7 +272,7 @@ def test_masks_are_no_wider_than_their_limits() -> None:
     lowest = values.min(axis=(1, 2), keepdims=True)
     hidden = masked != values
     np.testing.assert_array_equal(masked[hidden], np.broadcast_to(lowest, values.shape)[hidden])
-    # The lowest value itself does not change where it is hidden: at most one band, one frame off.
+    # Hiding the lowest value does not change it, so a count may be one band or frame off.
     frames = (hidden.sum(axis=2) >= N_MELS - 1).sum(axis=1)
     bands = (hidden.sum(axis=1) >= 60 - 1).sum(axis=1)
     assert (frames.max(), bands.max()) == (9, 5)
@@ -323,11 +323,11 @@ def test_spec_augment_of_any_shape(
     np.testing.assert_array_equal(values, kept)
     assert hidden.shape == shape
     assert hidden.dtype == np.float32
-    clips, given_clips = (v.reshape(-1, n_frames, n_bands) for v in (hidden, values))
-    for clip, given_clip in zip(clips, given_clips.astype(np.float32), strict=True):
+    clips, original_clips = (v.reshape(-1, n_frames, n_bands) for v in (hidden, values))
+    for clip, given_clip in zip(clips, original_clips.astype(np.float32), strict=True):
         changed = clip != given_clip
         assert (clip[changed] == given_clip.min()).all()
-        # No band is hidden whole but by a stripe of bands, or where all frames are hidden.
+        # Only a stripe of bands, or hiding all frames, hides a whole band.
         assert changed.all(axis=0).sum() <= masks * bands + n_bands * (n_frames <= masks * frames)
     again = spec_augment(values, rng(seed), masks=masks, mask_bands=bands, mask_frames=frames)
     np.testing.assert_array_equal(hidden, again)
@@ -367,16 +367,16 @@ def test_invalid_arguments_of_spec_augment_raise(change: dict[str, object], name
 
 
 def test_invalid_arguments_of_mixup_raise() -> None:
-    own = np.eye(3, dtype=np.float32)
+    identity = np.eye(3, dtype=np.float32)
     for alpha in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="`alpha`"):
-            mixup(own, own, rng(), alpha=alpha)
+            mixup(identity, identity, rng(), alpha=alpha)
     with pytest.raises(ValueError, match="3, 2 and 3"):
-        mixup(own, own[:2], rng())
+        mixup(identity, identity[:2], rng())
 
 
 def test_mixup_without_groups_pairs_all_clips() -> None:
-    own = np.eye(200, dtype=np.float32)
-    inputs, targets = mixup(own, own, rng(), alpha=1.0)
+    identity = np.eye(200, dtype=np.float32)
+    inputs, targets = mixup(identity, identity, rng(), alpha=1.0)
     np.testing.assert_array_equal(inputs, targets)
     assert np.abs(np.diff(np.nonzero(inputs))).max() > 100

@@ -33,14 +33,14 @@ from tests.augmentation.conftest import (
 
 
 def check(transform: Transform, samples: np.ndarray, rate: int, seed: int) -> np.ndarray:
-    kept = samples.copy()
+    original = samples.copy()
     samples.flags.writeable = False
     result = transform(samples, rate, rng(seed))
     assert result.dtype == np.float32
     assert result.ndim == 1
     assert np.isfinite(result).all()
     assert not np.shares_memory(result, samples)
-    np.testing.assert_array_equal(samples, kept)
+    np.testing.assert_array_equal(samples, original)
     np.testing.assert_array_equal(result, transform(samples, rate, rng(seed)))
     if not isinstance(transform, TimeStretch):
         assert len(result) == len(samples)

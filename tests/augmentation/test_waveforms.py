@@ -40,7 +40,7 @@ def test_stretching_keeps_pitch_and_level(f0: float, rate: float) -> None:
     assert np.median(f0_after[voiced]) == pytest.approx(f0, rel=0.005)
     assert (np.abs(f0_after[voiced] / f0 - 1) < 0.03).mean() > 0.9
     assert level_db(result) == pytest.approx(level_db(samples), abs=0.3)
-    # No clicks: no step is larger than those of the voice itself.
+    # No clicks: no step is larger than those of the voice.
     assert np.abs(np.diff(result)).max() < 1.1 * np.abs(np.diff(samples)).max()
 
 

@@ -1,4 +1,4 @@
-"""Checks of corpora: what is found in a folder, what is not, and that nothing stops the rest."""
+"""Test checks of corpora: the findings in a folder, and that no file stops the check."""
 
 import itertools
 import json
@@ -47,7 +47,7 @@ MINE = Corpus(
 
 
 def voice(seed, n_samples=None):
-    """Return noise; no two seeds have as many samples."""
+    """Return noise, whose number of samples depends on the seed."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-0.1, 0.1, n_samples or RATE // 4 + 16 * seed)
 
@@ -60,7 +60,7 @@ def write(path, samples=None, rate=RATE, seed=0):
 
 @pytest.fixture
 def mine(tmp_path):
-    """A complete corpus."""
+    """Return the folder of a complete corpus."""
     for seed, name in enumerate(sorted(NAMES)):
         write(tmp_path / "mine" / name.partition("_")[0] / f"{name}.wav", seed=seed)
     return tmp_path / "mine"
@@ -117,7 +117,7 @@ def test_the_number_of_threads_changes_nothing(mine):
     assert check(mine, MINE, n_jobs=1) == check(mine, MINE, n_jobs=2)
 
 
-def test_a_corpus_without_facts_is_checked_all_the_same(mine):
+def test_a_corpus_without_facts_is_checked(mine):
     own = Corpus(name="mine", parse=parse, emotion_codes=CODES, file_names="bob_joy_1.wav")
     shutil.copy(mine / "bob" / "bob_joy_1.wav", mine / "bob" / "bob_joy_10.wav")
     checked = check(mine, own)
@@ -126,7 +126,7 @@ def test_a_corpus_without_facts_is_checked_all_the_same(mine):
     assert "    happy               19       -\n" in str(checked)
 
 
-# What may be wrong -------------------------------------------------------------------------------
+# Problems ----------------------------------------------------------------------------------------
 
 
 def a(mine):
@@ -227,7 +227,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("damage", "expected"), DAMAGES.values(), ids=DAMAGES)
-def test_what_is_wrong_is_found_and_nothing_else(mine, damage, expected):
+def test_only_the_actual_problem_is_found(mine, damage, expected):
     damage(mine)
     checked = check(mine, MINE)
     assert findings(checked) == expected
@@ -237,13 +237,13 @@ def test_what_is_wrong_is_found_and_nothing_else(mine, damage, expected):
     assert len(corpus.utterances) == corpus.counts["speech"].recordings.found - n_unusable
 
 
-def test_one_bad_file_does_not_stop_the_rest(mine):
+def test_one_bad_file_does_not_stop_the_check(mine):
     (mine / "bob" / "bob_joy_1.wav").write_bytes(b"")
     truncate(mine / "bob" / "bob_joy_2.wav")
     link(mine / "bob" / "bob_joy_3.wav", mine / "bob" / "bob_joy_3.wav")
     make_pipe(mine / "bob" / "bob_joy_4.wav")
     (mine / os.fsdecode(b"\xff.wav")).write_bytes(b"garbage")
-    link(mine / "eve" / "again", mine)  # a folder that leads back into the tree
+    link(mine / "eve" / "again", mine)  # a link back into the tree
     checked = check(mine, MINE)
     assert findings(checked) == [
         *(("undecodable", f"bob_joy_{number}.wav") for number in range(1, 5)),
@@ -252,52 +252,52 @@ def test_one_bad_file_does_not_stop_the_rest(mine):
     assert len(checked.corpora[0].utterances) == 32
 
 
-def test_a_file_that_may_not_be_read_is_listed_with_the_reason(mine, monkeypatch):
+def test_an_unreadable_file_is_listed_with_the_reason(mine, monkeypatch):
     read_bytes = Path.read_bytes
 
-    def refuse(path):
+    def deny(path):
         if path == a(mine):
             raise PermissionError(13, "Permission denied", str(path))
         return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    (found,) = check(mine, MINE).corpora[0].findings
-    assert (found.kind, found.names, found.detail) == (
+    monkeypatch.setattr(Path, "read_bytes", deny)
+    (finding,) = check(mine, MINE).corpora[0].findings
+    assert (finding.kind, finding.names, finding.detail) == (
         "undecodable",
         ("bob/bob_joy_1.wav",),
         "Permission denied",
     )
 
 
-def test_a_folder_that_may_not_be_listed_is_listed(mine, monkeypatch):
+def test_an_unreadable_folder_is_listed(mine, monkeypatch):
     scandir = os.scandir
 
-    def refuse(path):
+    def deny(path):
         if os.fspath(path) == str(mine / "eve"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", deny)
     checked = check(mine, MINE)
     assert findings(checked)[-1] == ("unreadable", "eve")
     assert {kind for kind, *_ in findings(checked)} == {"missing", "unreadable"}
     assert "  folders that cannot be read: 1\n    eve: Permission denied\n" in str(checked)
 
 
-def test_reasons_name_no_invented_file(mine):
+def test_reasons_do_not_name_invented_files(mine):
     a(mine).write_bytes(b"")
-    (found,) = check(mine, MINE).corpora[0].findings
-    assert found.detail == "empty, 0 bytes; record or copy it again"
+    (finding,) = check(mine, MINE).corpora[0].findings
+    assert finding.detail == "empty, 0 bytes; record or copy it again"
 
 
-def test_equal_bytes_are_told_from_equal_samples(mine):
+def test_equal_bytes_differ_from_equal_samples(mine):
     shutil.copy(a(mine), mine / "bob" / "bob_joy_2.wav")
-    (found,) = check(mine, MINE).corpora[0].findings
-    assert found.detail == "happy; equal bytes"
+    (finding,) = check(mine, MINE).corpora[0].findings
+    assert finding.detail == "happy; equal bytes"
     (mine / "bob" / "bob_joy_2.wav").unlink()
     encode_again(a(mine), mine / "bob" / "bob_joy_2.flac")
-    (found,) = check(mine, MINE).corpora[0].findings
-    assert found.detail == "happy; equal samples"
+    (finding,) = check(mine, MINE).corpora[0].findings
+    assert finding.detail == "happy; equal samples"
 
 
 @pytest.mark.parametrize(
@@ -314,19 +314,21 @@ def test_equal_bytes_are_told_from_equal_samples(mine):
 def test_cut_or_padded_to_one_length(mine, cut, n_equal):
     for path in mine.rglob("*.wav"):
         rewrite(path, cut)
-    found = check(mine, MINE).corpora[0].findings
-    assert [(f.kind, len(f.names)) for f in found] == ([("one_length", n_equal)] if n_equal else [])
+    listed = check(mine, MINE).corpora[0].findings
+    assert [(f.kind, len(f.names)) for f in listed] == (
+        [("one_length", n_equal)] if n_equal else []
+    )
 
 
-def test_what_pads_is_told_from_what_cuts(mine):
+def test_padding_differs_from_cutting(mine):
     for path in mine.rglob("*.wav"):
         rewrite(path, lambda x: np.pad(x[:2400], (0, max(0, 2400 - len(x)))))
-    (found,) = check(mine, MINE).corpora[0].findings
-    assert found.detail == "all are 0.300 s long, 21 of them with zeros at the end"
+    (finding,) = check(mine, MINE).corpora[0].findings
+    assert finding.detail == "all are 0.300 s long, 21 of them with zeros at the end"
 
 
 @pytest.mark.parametrize(("n", "ok"), [(9, True), (10, False)])
-def test_few_of_one_length_are_no_finding(mine, n, ok):
+def test_few_recordings_of_one_length_are_no_finding(mine, n, ok):
     for seed, path in enumerate(sorted(mine.rglob("*.wav"))[:n]):
         write(path, voice(100 + seed, 4000))
     assert check(mine, MINE).ok is ok
@@ -378,7 +380,7 @@ def test_copies_that_differ_are_a_problem(mine, make, differs):
         assert "other/bob_joy_1.flac: samples differ from bob/bob_joy_1.wav" in str(checked)
 
 
-def test_a_copy_that_is_better_than_what_was_kept_is_named(mine):
+def test_a_better_copy_than_the_kept_one_is_named(mine):
     (mine / "other").mkdir()
     a(mine).rename(mine / "other" / JOY_1)
     a(mine).write_bytes(b"garbage")
@@ -390,7 +392,7 @@ def test_a_copy_that_is_better_than_what_was_kept_is_named(mine):
     assert "other/bob_joy_1.wav: can be used, unlike bob/bob_joy_1.wav" in str(checked)
 
 
-def test_copies_of_what_is_silent_or_damaged_are_no_other_problem(mine):
+def test_copies_of_silent_or_damaged_recordings_are_no_further_problem(mine):
     write(a(mine), np.zeros(RATE))
     (mine / "bob" / "bob_joy_2.wav").write_bytes(b"garbage")
     (mine / "again").mkdir()
@@ -400,10 +402,10 @@ def test_copies_of_what_is_silent_or_damaged_are_no_other_problem(mine):
     assert kinds == ["undecodable", "silent", "copy", "copy"]
 
 
-# What is worth knowing ---------------------------------------------------------------------------
+# Harmless findings -------------------------------------------------------------------------------
 
 
-def test_what_is_no_problem_is_listed_as_such(mine):
+def test_harmless_findings_are_listed_as_harmless(mine):
     shutil.copytree(mine / "bob", mine / "again" / "bob")
     write(mine / "bob" / "bob_boredom_1.wav")
     outside = mine.parent / "outside.wav"
@@ -411,19 +413,19 @@ def test_what_is_no_problem_is_listed_as_such(mine):
     link(a(mine), outside)
     checked = check(mine, MINE)
     assert checked.ok
-    found = checked.corpora[0].findings
-    kinds = [finding.kind for finding in found]
+    listed = checked.corpora[0].findings
+    kinds = [finding.kind for finding in listed]
     assert kinds == ["left_out"] + ["copy"] * 18 + ["link"]
-    assert (found[0].names, found[0].detail) == (
+    assert (listed[0].names, listed[0].detail) == (
         ("bob/bob_boredom_1.wav",),
         "of boredom, which the library does not have",
     )
-    assert found[-1].names == ("bob/bob_joy_1.wav",)
+    assert listed[-1].names == ("bob/bob_joy_1.wav",)
     assert "further files of recordings that are here, which is no problem: 18\n" in str(checked)
     assert "    and 13 more\n" in str(checked)
 
 
-def test_a_style_of_which_there_is_nothing_is_not_missing(tmp_path):
+def test_an_absent_style_is_not_missing(tmp_path):
     for name in CORPORA["ravdess"].names("speech"):
         (tmp_path / f"03-{name}.wav").write_bytes(b"")
     (corpus,) = check(tmp_path).corpora
@@ -437,12 +439,12 @@ def test_a_style_of_which_there_is_nothing_is_not_missing(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in CORPORA if CORPORA[name].names])
-def test_of_every_corpus_the_owners_numbers_are_known(tmp_path, name):
+def test_the_owners_numbers_of_every_corpus_are_known(tmp_path, name):
     corpus = CORPORA[name]
     names = corpus.names("speech")
-    (wanted, *_) = sorted(names)
+    (expected_quirks, *_) = sorted(names)
     layout = {"ravdess": "03-{}.wav"}.get(name, "{}.wav")
-    write(tmp_path / layout.format(wanted))
+    write(tmp_path / layout.format(expected_quirks))
     (checked,) = check(tmp_path).corpora
     assert checked.corpus == name
     counts = checked.counts["speech"]
@@ -450,27 +452,27 @@ def test_of_every_corpus_the_owners_numbers_are_known(tmp_path, name):
     assert sum(count.owners for count in counts.speakers.values()) == len(names)
     assert len(counts.speakers) == counts.n_speakers.owners
     assert findings(checks.FolderCheck(root="", corpora=(checked,), findings=())) == [
-        ("missing", missing) for missing in sorted(names - {wanted})
+        ("missing", missing) for missing in sorted(names - {expected_quirks})
     ]
 
 
-def test_a_corpus_whose_names_are_not_listed_is_counted(tmp_path):
+def test_a_corpus_without_a_list_of_names_is_counted(tmp_path):
     write(tmp_path / "wav" / "03a01Fa.wav")
     (checked,) = check(tmp_path).corpora
-    (found,) = checked.findings
-    assert (found.kind, found.detail) == ("number", "speech: expected 454, found 1")
+    (finding,) = checked.findings
+    assert (finding.kind, finding.detail) == ("number", "speech: expected 454, found 1")
 
 
-def test_speakers_who_are_not_all_there_are_named(mine):
+def test_incomplete_speakers_are_named(mine):
     for path in (mine / "eve").iterdir():
         path.unlink()
     assert "\n  speech is incomplete for mine/eve (0 of 18)\n" in str(check(mine, MINE))
 
 
-# What the owners' own files have -----------------------------------------------------------------
+# Known quirks of the owners' files ---------------------------------------------------------------
 
 
-def test_known_quirks_are_of_recordings_that_the_corpora_have():
+def test_known_quirks_name_recordings_of_the_corpora():
     for corpus, quirks in KNOWN_QUIRKS.items():
         names = {n for style in CORPORA[corpus].n_utterances for n in CORPORA[corpus].names(style)}
         assert set(quirks) <= set(KINDS)
@@ -486,8 +488,8 @@ def test_known_quirks_are_not_unexpected(tmp_path):
     for name in ("1007_TIE_HAP_XX", "1007_TIE_NEU_XX"):
         write(tmp_path / f"{name}.wav", seed=2)
     (corpus,) = check(tmp_path).corpora
-    found = [f for f in corpus.findings if f.kind != "missing"]
-    assert [(f.kind, f.names, f.known) for f in found] == [
+    listed = [f for f in corpus.findings if f.kind != "missing"]
+    assert [(f.kind, f.names, f.known) for f in listed] == [
         ("silent", ("1076_MTI_ANG_XX.wav",), False),
         ("silent", ("1076_MTI_SAD_XX.wav",), True),
         ("labels", ("1006_TIE_HAP_XX.wav", "1006_TIE_NEU_XX.wav"), True),
@@ -501,22 +503,22 @@ def test_known_quirks_are_not_unexpected(tmp_path):
 def test_a_third_copy_of_a_known_pair_is_unexpected(tmp_path):
     for name in ("1006_TIE_HAP_XX", "1006_TIE_NEU_XX", "1006_TIE_SAD_XX"):
         write(tmp_path / f"{name}.wav", seed=1)
-    (found,) = (f for f in check(tmp_path).corpora[0].findings if f.kind == "labels")
-    assert found.unexpected
+    (finding,) = (f for f in check(tmp_path).corpora[0].findings if f.kind == "labels")
+    assert finding.unexpected
 
 
-# Which corpora a folder holds --------------------------------------------------------------------
+# The corpora in a folder -------------------------------------------------------------------------
 
 
-def test_a_mixture_is_told_apart(tmp_path):
+def test_mixed_corpora_are_separated(tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav", seed=1)
     write(tmp_path / "OAF_back_angry.wav", seed=2)
     write(tmp_path / "OAF_back_sad.wav", seed=3)
     write(tmp_path / "deeper" / "DC" / "a01.wav", seed=4)
     write(tmp_path / "mine.wav")
     checked = check(tmp_path)
-    found = {corpus.corpus: corpus.counts["speech"].recordings for corpus in checked.corpora}
-    assert found == {
+    counts = {corpus.corpus: corpus.counts["speech"].recordings for corpus in checked.corpora}
+    assert counts == {
         "crema_d": checks.Count(1, 7442),
         "savee": checks.Count(1, 480),
         "tess": checks.Count(2, 2800),
@@ -543,7 +545,7 @@ def test_one_recording_in_two_corpora_is_found(tmp_path):
     assert own == [("1001_IEO_HAP_HI.wav", "1001_IEO_HAP_LO.wav")]
 
 
-def test_one_corpus_in_several_folders_is_one(tmp_path):
+def test_several_folders_may_hold_one_corpus(tmp_path):
     write(tmp_path / "ravdess" / "Actor_01" / "03-01-01-01-01-01-01.wav", seed=1)
     write(tmp_path / "ravdess_song" / "Actor_01" / "03-02-01-01-01-01-01.wav", seed=2)
     (corpus,) = check(tmp_path).corpora
@@ -553,14 +555,14 @@ def test_one_corpus_in_several_folders_is_one(tmp_path):
     }
 
 
-def test_a_named_corpus_has_what_is_of_others_for_unexpected_files(tmp_path):
+def test_a_named_corpus_lists_files_of_others_as_unexpected(tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav", seed=1)
     write(tmp_path / "OAF_back_angry.wav", seed=2)
     checked = check(tmp_path, "tess")
     assert [corpus.corpus for corpus in checked.corpora] == ["tess"]
-    (found,) = checked.findings
-    assert found.names == ("1001_IEO_ANG_HI.wav",)
-    assert found.detail.startswith("expected talker_word_emotion")
+    (finding,) = checked.findings
+    assert finding.names == ("1001_IEO_ANG_HI.wav",)
+    assert finding.detail.startswith("expected talker_word_emotion")
 
 
 def test_only_videos_without_sound(tmp_path):
@@ -575,11 +577,11 @@ def test_only_videos_without_sound(tmp_path):
 def test_a_damaged_table_of_the_owners_is_listed(tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav")
     (tmp_path / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1001,old,Male\n")
-    (found,) = (f for f in check(tmp_path).corpora[0].findings if f.kind == "tables")
-    assert "line 2: expected Age to be in years, got 'old'" in found.detail
+    (finding,) = (f for f in check(tmp_path).corpora[0].findings if f.kind == "tables")
+    assert "line 2: expected Age to be in years, got 'old'" in finding.detail
 
 
-def test_a_folder_of_unknown_names_says_what_was_expected(tmp_path):
+def test_error_for_unknown_names_lists_the_expected_ones(tmp_path):
     write(tmp_path / "deeper" / "a.wav")
     write(tmp_path / "b.wav")
     with pytest.raises(DatasetError) as error:
@@ -597,7 +599,7 @@ def test_an_empty_folder_is_an_error(tmp_path, corpus):
         check(tmp_path, corpus)
 
 
-def test_no_folder_is_an_error(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         check(tmp_path / "nowhere")
     with pytest.raises(NotADirectoryError, match="expected a folder to check, got a file"):
@@ -616,18 +618,20 @@ def test_unknown_corpus_raises_with_a_suggestion(mine):
 
 @settings(max_examples=25, deadline=None)
 @given(contents=st.lists(st.integers(0, 3), min_size=1, max_size=6))
-def test_recordings_are_grouped_as_they_were_made(tmp_path_factory, contents):
+def test_identical_recordings_are_grouped(tmp_path_factory, contents):
     folder = tmp_path_factory.mktemp("mine")
     for number, content in enumerate(contents, start=1):
-        suffix = ("wav", "flac")[number % 2]  # equal samples, whatever the container
-        samples = (10000 * voice(content, 400)).astype(np.int16)  # no container rounds these
+        suffix = ("wav", "flac")[number % 2]  # equal samples in either container
+        samples = (10000 * voice(content, 400)).astype(
+            np.int16
+        )  # both containers store these exactly
         write(folder / f"bob_joy_{number}.{suffix}", samples)
     expected = {
         tuple(n for n, other in enumerate(contents, start=1) if other == content)
         for content in contents
     }
-    found = check(folder, MINE, n_jobs=1).corpora[0].findings
-    groups = [f.names for f in found if f.kind == "identical"]
+    listed = check(folder, MINE, n_jobs=1).corpora[0].findings
+    groups = [f.names for f in listed if f.kind == "identical"]
     assert sorted(tuple(int(Path(n).stem.split("_")[2]) for n in g) for g in groups) == sorted(
         group for group in expected if len(group) > 1
     )
@@ -656,7 +660,7 @@ def test_the_command_writes_the_table(tmp_path, run):
     assert err == ""
 
 
-def test_the_command_is_content_with_a_complete_corpus(mine, run, monkeypatch):
+def test_the_command_succeeds_for_a_complete_corpus(mine, run, monkeypatch):
     monkeypatch.setattr(checks, "CORPORA", {"mine": MINE})
     assert run("check", mine)[0] == 0
     a(mine).unlink()
@@ -684,13 +688,13 @@ def test_the_command_writes_json_with_complete_lists(mine, run, monkeypatch):
     assert corpus["duration_s"]["shortest"] <= corpus["duration_s"]["median"]
 
 
-def test_the_command_draws(mine, run, monkeypatch, tmp_path):
+def test_the_command_saves_figures(mine, run, monkeypatch, tmp_path):
     monkeypatch.setattr(checks, "CORPORA", {"mine": MINE})
     assert run("check", mine, "--plot", tmp_path / "mine.png")[0] == 0
     assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, monkeypatch, capsys):
+def test_an_invalid_figure_path_fails_early(mine, run, monkeypatch, capsys):
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", mine / "nowhere" / "mine.png")
     assert (status, out) == (2, "")
@@ -700,7 +704,7 @@ def test_pictures_that_cannot_be_saved_are_refused_before_the_work(mine, run, mo
     assert "expected a file with one of .png, .svg, .pdf, got" in capsys.readouterr().err
 
 
-def test_without_a_usable_recording_nothing_is_drawn(tmp_path, run):
+def test_no_figure_is_drawn_without_a_usable_recording(tmp_path, run):
     (tmp_path / "1001_IEO_ANG_HI.wav").write_bytes(b"garbage")
     status, out, err = run("check", tmp_path, "--plot", tmp_path / "mine.png")
     assert status == 1
@@ -709,7 +713,7 @@ def test_without_a_usable_recording_nothing_is_drawn(tmp_path, run):
     assert not (tmp_path / "mine.png").exists()
 
 
-def test_without_matplotlib_no_work_is_begun(mine, run, monkeypatch):
+def test_missing_matplotlib_fails_early(mine, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr(checks, "check", lambda *_, **__: pytest.fail("the work was begun"))
     status, out, err = run("check", mine, "--plot", "mine.png")
@@ -733,13 +737,13 @@ def test_the_command_lists_the_corpora(run):
 @pytest.mark.parametrize(
     "arguments", [["check"], ["check", ""], ["check", ".", "--jobs", "0"], ["chk", "."]]
 )
-def test_wrong_calls(run, arguments):
+def test_invalid_calls_fail(run, arguments):
     with pytest.raises(SystemExit) as exit_:
         run(*arguments)
     assert exit_.value.code == 2
 
 
-def test_a_named_corpus_is_what_is_checked(run, tmp_path):
+def test_only_the_named_corpus_is_checked(run, tmp_path):
     write(tmp_path / "1001_IEO_ANG_HI.wav")
     assert "CREMA-D" in run("check", tmp_path, "--corpus", "crema_d")[1]
     status, out, err = run("check", tmp_path, "--corpus", "mine")
@@ -755,7 +759,7 @@ def test_unknown_folder_fails_with_one_line(run, tmp_path):
         assert len(err.splitlines()) == 1
 
 
-def test_nothing_heavy_is_loaded(mine):
+def test_heavy_modules_are_not_imported(mine):
     heavy = {"tensorflow", "keras", "librosa", "pandas", "sklearn", "matplotlib", "scipy.signal"}
     write(mine / "1001_IEO_ANG_HI.wav")
     code = f"""
@@ -781,16 +785,16 @@ def test_a_real_corpus_is_complete(corpora_root):
 
 @pytest.mark.corpora
 def test_the_quirks_of_real_corpora_are_found_and_known(corpora_root, tmp_path):
-    wanted = {
+    expected_quirks = {
         corpus: {name for group in itertools.chain(*quirks.values()) for name in group}
         for corpus, quirks in KNOWN_QUIRKS.items()
     }
     for corpus in ("ravdess", "crema_d"):
         for utterance in CORPORA[corpus].utterances(corpora_root / corpus):
-            if utterance.recording in wanted[corpus]:
+            if utterance.recording in expected_quirks[corpus]:
                 (tmp_path / utterance.path.name).symlink_to(utterance.path)
     checked = check(tmp_path)
-    known = [f for corpus in checked.corpora for f in corpus.findings if f.known]
-    # The recordings in the folder are mono all, so that the stereo ones are none of its quirks.
-    assert sorted(f.kind for f in known) == ["identical", *["labels"] * 3, "silent"]
+    known_findings = [f for corpus in checked.corpora for f in corpus.findings if f.known]
+    # All recordings in the folder are mono, so the stereo ones are not among its quirks.
+    assert sorted(f.kind for f in known_findings) == ["identical", *["labels"] * 3, "silent"]
     assert {kind for kind, *_ in findings(checked)} == {"missing"}

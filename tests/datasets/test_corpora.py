@@ -1,4 +1,4 @@
-"""The corpora: one contract for all, then what is particular to each."""
+"""Test the corpora: one contract for all, then the specifics of each."""
 
 import contextlib
 import csv
@@ -22,7 +22,7 @@ from emotionrecog.datasets.ravdess import RavdessName
 from emotionrecog.errors import DatasetError
 from tests.conftest import messages
 
-# What a path says, written by hand; what it does not say is None.
+# Facts that a path states, written by hand; others are None.
 EXAMPLES = {
     "ravdess": {
         "Actor_12/03-01-06-01-02-01-12.wav": {
@@ -153,7 +153,7 @@ LANGUAGES = dict.fromkeys(EXAMPLES, "en") | {
     "urdu": "ur",
 }
 
-# Names beside the corpus' own, and the word for the part that is wrong.
+# Invalid names, and the word for the wrong part.
 UNEXPECTED = {
     "ravdess": {
         "readme.wav": "expected",
@@ -265,7 +265,7 @@ def pairs(table):
 
 
 def lay_out(root, *names):
-    """Make empty files: a corpus is read by its names alone."""
+    """Make empty files: a corpus is read from its names alone."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -314,14 +314,14 @@ def test_facts_are_stated(corpus):
 
 
 @each_corpus
-def test_the_code_of_the_names_is_tabulated(corpus):
+def test_the_file_name_code_is_tabulated(corpus):
     assert corpus.name_parts["emotion"] is corpus.emotion_codes
     assert all(corpus.name_parts.values())
-    # Whatever part can be wrong is in the table.
+    # Every part that can be wrong is in the table.
     assert set(UNEXPECTED[corpus.name].values()) - {"expected"} <= corpus.name_parts.keys()
 
 
-# How a file is called whose recording has this name.
+# Name of the file of a recording.
 LAYOUTS = {"ravdess": "03-{}.wav"}
 
 each_list = pytest.mark.parametrize(
@@ -336,7 +336,7 @@ each_list = pytest.mark.parametrize(
 
 
 @each_list
-def test_the_complete_list_is_as_long_as_stated_and_reads_as_itself(corpus, style):
+def test_the_complete_list_has_the_stated_length_and_round_trips(corpus, style):
     names = corpus.names(style)
     assert len(names) == corpus.n_utterances[style]
     layout = LAYOUTS.get(corpus.name, "{}.wav")
@@ -349,13 +349,13 @@ def test_the_complete_list_is_as_long_as_stated_and_reads_as_itself(corpus, styl
 
 
 @each_corpus
-def test_no_list_is_of_a_style_that_there_is_not(corpus):
+def test_absent_styles_have_no_names(corpus):
     if corpus.names is not None and "song" not in corpus.n_utterances:
         assert corpus.names("song") == frozenset()
 
 
 @each_corpus
-def test_no_two_codes_are_one_emotion_and_all_are_known(corpus):
+def test_codes_map_to_different_known_emotions(corpus):
     assert len(set(corpus.emotion_codes.values())) == len(corpus.emotion_codes)
     assert corpus.emotions == tuple(
         emotion for emotion in EMOTIONS if emotion in set(corpus.emotion_codes.values())
@@ -363,7 +363,7 @@ def test_no_two_codes_are_one_emotion_and_all_are_known(corpus):
 
 
 @each_corpus
-def test_the_stated_example_is_of_the_corpus(corpus):
+def test_the_stated_example_is_valid(corpus):
     example = re.search(r"\S+\.wav", corpus.file_names)
     assert corpus.parse(Path(example[0])).corpus == corpus.name
 
@@ -376,13 +376,13 @@ def test_a_name_is_read(corpus, path, expected):
 
 
 @pytest.mark.parametrize(("corpus", "path", "wrong"), pairs(UNEXPECTED))
-def test_a_strange_name_is_refused_and_the_wrong_part_named(corpus, path, wrong):
+def test_an_invalid_name_raises_and_the_wrong_part_is_named(corpus, path, wrong):
     with pytest.raises(DatasetError, match=rf"^{wrong} "):
         corpus.parse(Path(path))
 
 
 @each_corpus
-def test_no_corpus_takes_a_name_of_another(corpus):
+def test_no_corpus_accepts_the_names_of_another(corpus):
     for other, paths in EXAMPLES.items():
         for path in paths:
             if other != corpus.name:
@@ -391,7 +391,7 @@ def test_no_corpus_takes_a_name_of_another(corpus):
 
 
 @each_list
-def test_no_corpus_takes_any_recording_of_another(corpus, style):
+def test_no_corpus_accepts_recordings_of_another(corpus, style):
     layout = LAYOUTS.get(corpus.name, "{}.wav")
     for name in sorted(corpus.names(style))[::7]:
         for other in CORPORA.values():
@@ -402,14 +402,14 @@ def test_no_corpus_takes_any_recording_of_another(corpus, style):
 
 @each_corpus
 @given(st.text(st.characters(exclude_characters="/")))
-def test_any_text_is_read_or_refused(corpus, text):
+def test_any_text_is_read_or_raises(corpus, text):
     with contextlib.suppress(DatasetError):
         corpus.parse(Path(f"{text}.wav"))
 
 
 @each_corpus
 @given(st.data())
-def test_a_name_with_another_character_in_it_is_read_as_what_it_says_or_refused(corpus, data):
+def test_a_name_with_a_changed_character_is_read_exactly_or_raises(corpus, data):
     path = Path(data.draw(st.sampled_from(sorted(EXAMPLES[corpus.name]))))
     place = data.draw(st.integers(0, len(path.stem) - 1))
     letter = data.draw(st.characters(codec="utf-8", exclude_characters="/"))
@@ -419,12 +419,12 @@ def test_a_name_with_another_character_in_it_is_read_as_what_it_says_or_refused(
     except DatasetError:
         return
     if isinstance(utterance, Utterance):
-        again = Path(LAYOUTS.get(corpus.name, "{}.wav").format(utterance.recording))
-        assert replace(utterance, path=again) == corpus.parse(again)
+        rebuilt = Path(LAYOUTS.get(corpus.name, "{}.wav").format(utterance.recording))
+        assert replace(utterance, path=rebuilt) == corpus.parse(rebuilt)
 
 
 @each_corpus
-def test_a_corpus_travels_to_other_processes(corpus):
+def test_a_corpus_can_be_pickled(corpus):
     copy = pickle.loads(pickle.dumps(corpus))
     path = Path(next(iter(EXAMPLES[corpus.name])))
     assert copy.parse(path) == corpus.parse(path)
@@ -444,7 +444,7 @@ def test_an_archive_is_not_a_folder(corpus, tmp_path):
 
 
 @each_corpus
-def test_a_folder_without_recordings_is_refused(corpus, tmp_path):
+def test_a_folder_without_recordings_raises(corpus, tmp_path):
     lay_out(tmp_path, "readme.txt")
     with pytest.raises(DatasetError) as caught:
         corpus.utterances(tmp_path)
@@ -456,7 +456,7 @@ def test_a_folder_without_recordings_is_refused(corpus, tmp_path):
 
 
 @each_corpus
-def test_a_folder_of_other_recordings_is_refused(corpus, tmp_path):
+def test_a_folder_of_other_recordings_raises(corpus, tmp_path):
     lay_out(tmp_path, *(f"song {number}.mp3" for number in range(5)))
     expected = r"5 files \(such as 'song 0.mp3', 'song 1.mp3', 'song 2.mp3'\) of other names"
     with pytest.raises(DatasetError, match=expected) as caught:
@@ -475,7 +475,7 @@ def test_a_folder_is_read_at_any_depth_in_order_of_path(corpus, tmp_path, caplog
 
 
 @each_corpus
-def test_bad_names_do_not_stop_the_others_and_are_counted(corpus, tmp_path, caplog):
+def test_invalid_names_are_counted_and_do_not_stop_the_others(corpus, tmp_path, caplog):
     unexpected = UNEXPECTED[corpus.name]
     lay_out(tmp_path, *EXAMPLES[corpus.name], *unexpected)
     utterances = corpus.utterances(tmp_path)
@@ -494,7 +494,7 @@ def test_any_audio_extension_is_read(corpus, extension, tmp_path):
 
 
 @each_corpus
-def test_what_macos_leaves_behind_is_no_recording(corpus, tmp_path, caplog):
+def test_files_of_macos_are_ignored(corpus, tmp_path, caplog):
     path = Path(next(iter(EXAMPLES[corpus.name])))
     lay_out(tmp_path, path, path.with_name(f"._{path.name}"), "__MACOSX" / path, ".cache" / path)
     assert names_below(tmp_path, corpus.utterances(tmp_path)) == [path.as_posix()]
@@ -502,7 +502,7 @@ def test_what_macos_leaves_behind_is_no_recording(corpus, tmp_path, caplog):
 
 
 @each_corpus
-def test_a_tree_that_lies_in_itself_once_more_is_read_once(corpus, tmp_path, caplog):
+def test_a_nested_copy_of_a_tree_is_read_once(corpus, tmp_path, caplog):
     paths = EXAMPLES[corpus.name]
     lay_out(tmp_path, *paths, *(f"again/{path}" for path in paths))
     utterances = corpus.utterances(tmp_path)
@@ -513,23 +513,23 @@ def test_a_tree_that_lies_in_itself_once_more_is_read_once(corpus, tmp_path, cap
 
 
 @each_corpus
-def test_of_two_copies_the_lossless_one_is_kept(corpus, tmp_path):
+def test_the_lossless_copy_is_kept(corpus, tmp_path):
     path = Path(next(iter(EXAMPLES[corpus.name])))
     lay_out(tmp_path, path.with_suffix(".mp3"), "deeper" / path.with_suffix(".wav"))
     (utterance,) = corpus.utterances(tmp_path)
     assert utterance.path == tmp_path / "deeper" / path.with_suffix(".wav")
 
 
-# Reading folders, whatever the corpus.
+# Reading folders of any corpus.
 
 
-def test_of_two_copies_alike_the_shallower_is_kept(tmp_path):
+def test_the_shallower_of_equal_copies_is_kept(tmp_path):
     lay_out(tmp_path, "a/b/OAF_back_angry.wav", "z/OAF_back_angry.wav")
     utterances = CORPORA["tess"].utterances(tmp_path)
     assert names_below(tmp_path, utterances) == ["z/OAF_back_angry.wav"]
 
 
-def test_links_are_followed_and_loops_end(tmp_path, caplog):
+def test_links_are_followed_without_loops(tmp_path, caplog):
     lay_out(tmp_path, "disk/OAF_back_angry.wav", "corpus/OAF_back_sad.wav")
     try:
         (tmp_path / "corpus" / "linked").symlink_to(tmp_path / "disk")
@@ -544,7 +544,7 @@ def test_links_are_followed_and_loops_end(tmp_path, caplog):
     assert not caplog.records
 
 
-def test_a_name_that_is_no_text_is_left_out_and_can_be_logged(tmp_path, caplog):
+def test_a_name_of_invalid_text_is_left_out_and_can_be_logged(tmp_path, caplog):
     lay_out(tmp_path, "OAF_back_angry.wav")
     try:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/OAF_caf\xe9_sad.wav")).touch()
@@ -569,14 +569,14 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path, caplog):
     assert "locked" in warning
 
 
-def test_a_relative_root_knows_the_speakers_folder(tmp_path, monkeypatch):
+def test_a_relative_root_may_be_the_speakers_folder(tmp_path, monkeypatch):
     lay_out(tmp_path, "DC/a01.wav")
     monkeypatch.chdir(tmp_path / "DC")
     (utterance,) = CORPORA["savee"].utterances(".")
     assert utterance.speaker == "savee/DC"
 
 
-# One's own corpus, and the utterance.
+# Custom corpora, and the utterance.
 
 
 def parse_mine(path):
@@ -584,13 +584,13 @@ def parse_mine(path):
     return Utterance(path, {"joy": "happy"}[code], corpus="mine", speaker=f"mine/{speaker}")
 
 
-def test_ones_own_corpus_is_one_object(tmp_path):
+def test_a_custom_corpus_is_one_object(tmp_path):
     lay_out(tmp_path, "bob_joy_1.wav", "eve_joy_1.wav", "copy/bob_joy_1.wav")
     mine = Corpus(
         name="mine", parse=parse_mine, emotion_codes={"joy": "happy"}, file_names="bob_joy_1.wav"
     )
     utterances = mine.utterances(tmp_path)
-    # Its parser names no recordings, so nothing is taken for a copy.
+    # Its parser names no recordings, so no file counts as a copy.
     assert names_below(tmp_path, utterances) == [
         *("bob_joy_1.wav", "copy/bob_joy_1.wav", "eve_joy_1.wav"),
     ]
@@ -619,7 +619,7 @@ def test_a_parser_that_fails_for_one_name_does_not_stop_the_others(tmp_path, cap
     assert isinstance(caught.value.__cause__.__cause__, KeyError)
 
 
-def test_a_label_map_to_unknown_emotions_is_refused():
+def test_a_label_map_to_unknown_emotions_raises():
     with pytest.raises(DatasetError, match=r"'mine' must map to neutral, .*, got 'bored', 'joy'"):
         Corpus(
             name="mine", parse=parse_mine, emotion_codes={"j": "joy", "b": "bored"}, file_names="-"
@@ -643,19 +643,19 @@ UTTERANCE = Utterance(Path("bob.wav"), "happy", corpus="mine", speaker="mine/bob
         ("corpus", "yours"),
     ],
 )
-def test_an_utterance_of_unknown_words_is_refused(field, value):
+def test_an_utterance_with_invalid_fields_raises(field, value):
     named = "speaker" if field == "corpus" else field
     with pytest.raises(DatasetError, match=rf"`{named}` must .*bob\.wav"):
         replace(UTTERANCE, **{field: value})
 
 
-def test_utterances_serve_as_keys_and_cannot_change():
+def test_utterances_are_hashable_and_frozen():
     assert len({UTTERANCE, replace(UTTERANCE), replace(UTTERANCE, sex="male")}) == 2
     with pytest.raises(AttributeError):
         UTTERANCE.emotion = "sad"
 
 
-# RAVDESS: the whole of its file-name code.
+# RAVDESS: its complete file-name code.
 
 
 def codes(n):
@@ -670,14 +670,14 @@ RAVDESS_NAMES = {
 }
 
 
-def test_every_ravdess_name_comes_back_as_it_was():
+def test_every_ravdess_name_round_trips():
     assert len(RAVDESS_NAMES) == 7356
     names = {code: RavdessName.parse(f"{code}.wav") for code in RAVDESS_NAMES}
     assert {code: str(name) for code, name in names.items()} == {c: c for c in RAVDESS_NAMES}
     assert len(set(names.values())) == 7356
 
 
-def test_the_names_of_ravdess_are_as_many_as_stated():
+def test_ravdess_has_the_stated_number_of_names():
     counts = Counter(
         utterance.style
         for utterance in map(CORPORA["ravdess"].parse, map(Path, RAVDESS_NAMES))
@@ -691,7 +691,7 @@ def test_the_names_of_ravdess_are_as_many_as_stated():
         *(st.integers(0, n + 1).map("{:02d}".format) for n in (3, 2, 8, 2, 2, 2, 24)),
     )
 )
-def test_ravdess_reads_the_names_there_are_and_no_others(parts):
+def test_ravdess_reads_only_existing_names(parts):
     name = "-".join(parts)
     if name in RAVDESS_NAMES:
         assert str(RavdessName.parse(name)) == name
@@ -701,7 +701,7 @@ def test_ravdess_reads_the_names_there_are_and_no_others(parts):
 
 
 @given(st.text())
-def test_ravdess_refuses_any_other_text(text):
+def test_ravdess_raises_for_any_other_text(text):
     with pytest.raises(DatasetError, match=r"^expected modality-vocal_channel-emotion-"):
         RavdessName.parse(text.replace("-", ""))
 
@@ -726,9 +726,9 @@ def test_a_ravdess_name_may_have_folder_and_extension(given_name):
     field=st.sampled_from(tuple(RavdessName.__dataclass_fields__)),
     value=st.text() | st.integers(max_value=0) | st.integers(min_value=25) | st.none(),
 )
-def test_ravdess_refuses_any_other_value_and_names_the_field(field, value):
-    known = {"audio-video", "video-only", "audio-only", "speech", "song", *EMOTIONS}
-    assume(value not in known | {"normal", "strong", "kids", "dogs"})
+def test_ravdess_raises_for_any_other_value_and_names_the_field(field, value):
+    known_words = {"audio-video", "video-only", "audio-only", "speech", "song", *EMOTIONS}
+    assume(value not in known_words | {"normal", "strong", "kids", "dogs"})
     with pytest.raises(DatasetError, match=f"^`{field}` must be one of .*, got"):
         replace(RAVDESS_NAME, **{field: value})
 
@@ -745,12 +745,12 @@ def test_ravdess_refuses_any_other_value_and_names_the_field(field, value):
         ({"vocal_channel": "song", "actor": 18}, "^actor .* actor 18 does not sing"),
     ],
 )
-def test_ravdess_refuses_what_was_never_recorded(changes, reason):
+def test_ravdess_raises_for_names_that_were_not_recorded(changes, reason):
     with pytest.raises(DatasetError, match=reason):
         replace(RAVDESS_NAME, **changes)
 
 
-def test_video_without_sound_is_passed_over_and_counted(tmp_path, caplog):
+def test_video_without_sound_is_skipped_and_counted(tmp_path, caplog):
     caplog.set_level(logging.INFO, "emotionrecog")
     lay_out(
         tmp_path,
@@ -765,7 +765,7 @@ def test_video_without_sound_is_passed_over_and_counted(tmp_path, caplog):
     assert not messages(caplog, logging.WARNING)
 
 
-def test_of_audio_and_video_of_one_performance_the_audio_is_kept(tmp_path, caplog):
+def test_audio_is_preferred_to_video_of_a_performance(tmp_path, caplog):
     lay_out(tmp_path, "01-01-06-01-02-01-12.mp4", "03-01-06-01-02-01-12.wav")
     (utterance,) = CORPORA["ravdess"].utterances(tmp_path)
     assert utterance.path.name == "03-01-06-01-02-01-12.wav"
@@ -773,13 +773,13 @@ def test_of_audio_and_video_of_one_performance_the_audio_is_kept(tmp_path, caplo
     assert "01-01-06-01-02-01-12.mp4" in warning
 
 
-def test_a_folder_of_video_without_sound_is_refused(tmp_path):
+def test_a_folder_of_video_without_sound_raises(tmp_path):
     lay_out(tmp_path, "02-01-06-01-02-01-12.mp4")
     with pytest.raises(DatasetError, match=r"only 1 file \(such as '02-.*'\) without sound"):
         CORPORA["ravdess"].utterances(tmp_path)
 
 
-def test_savee_flat_and_nested_are_one_corpus(tmp_path):
+def test_savee_may_be_flat_or_nested(tmp_path):
     numbers = {code: 30 if code == "n" else 15 for code in CORPORA["savee"].emotion_codes}
     stems = [f"{code}{k:02d}" for code, n in numbers.items() for k in range(1, n + 1)]
     layouts = {}
@@ -828,7 +828,7 @@ VOTES = """"","A","D","F","H","N","S","fileName","numResponses","emoVote"
 "300001",8,1,0,0,0,0,"1001_IEO_ANG_HI",9,"A"
 "100002",0,2,0,7,0,0,"1003_IEO_HAP_LO",9,"H"
 """
-HEARD = {  # neutral, calm, happy, sad, angry, fearful, disgust, surprised
+VOTES_BY_CLIP = {  # neutral, calm, happy, sad, angry, fearful, disgust, surprised
     "1001_IEO_ANG_HI": (3, 0, 0, 1, 5, 1, 0, 0),
     "1003_IEO_HAP_LO": (0, 0, 7, 0, 0, 0, 2, 0),
 }
@@ -873,7 +873,9 @@ def test_sex_age_and_votes_of_crema_d_are_joined(folder, demographics, votes, tm
     assert [(utterance.sex, utterance.age) for utterance in utterances] == [
         *[("male", 51), ("female", 21), (None, None)],
     ]
-    assert [utterance.votes for utterance in utterances] == [HEARD.get(clip) for clip in CLIPS]
+    assert [utterance.votes for utterance in utterances] == [
+        VOTES_BY_CLIP.get(clip) for clip in CLIPS
+    ]
 
 
 def test_crema_d_is_read_without_its_tables(tmp_path):
@@ -889,7 +891,7 @@ def test_tables_beside_a_link_to_crema_d_are_found(tmp_path):
     except OSError:
         pytest.skip("this system makes no symbolic links")
     utterance = CORPORA["crema_d"].utterances(tmp_path / "here" / "crema_d")[0]
-    assert (utterance.sex, utterance.votes) == ("male", HEARD["1001_IEO_ANG_HI"])
+    assert (utterance.sex, utterance.votes) == ("male", VOTES_BY_CLIP["1001_IEO_ANG_HI"])
 
 
 @pytest.mark.parametrize(
@@ -918,9 +920,7 @@ def test_tables_beside_a_link_to_crema_d_are_found(tmp_path):
         ("tabulatedVotes", "2,0,7,", "2,0,6,", r"line 5: expected as many .*, 9, got 8"),
     ],
 )
-def test_a_damaged_table_of_crema_d_is_refused_with_its_line(
-    table, before, after, message, tmp_path
-):
+def test_a_damaged_table_of_crema_d_raises_with_the_line(table, before, after, message, tmp_path):
     root = lay_out_crema_d(tmp_path)
     path = tmp_path / f"{table}.csv"
     text = path.read_text()
@@ -960,12 +960,12 @@ def test_corpora_are_found_by_the_names_of_their_folders(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["emodb", "emo_db", "emo-db", "EmoDB", "emodb_2.0"])
-def test_the_folder_of_emodb_may_be_called(folder, tmp_path):
+def test_the_folder_of_emodb_may_have_several_names(folder, tmp_path):
     lay_out(tmp_path, f"{folder}/wav/03a01Fa.wav")
     assert [utterance.speaker for utterance in datasets.read(tmp_path)] == ["emodb/03"]
 
 
-def test_a_folder_of_a_corpus_without_recordings_is_passed_over(tmp_path):
+def test_a_corpus_folder_without_recordings_is_skipped(tmp_path):
     lay_out(tmp_path, "nemo/data.tsv", "crema_d_meta/tabulatedVotes.csv", "savee/DC/a01.wav")
     assert [utterance.corpus for utterance in datasets.read(tmp_path)] == ["savee"]
 
@@ -986,7 +986,7 @@ def test_a_recording_in_two_folders_of_a_corpus_is_read_once(tmp_path, caplog):
     assert warning.endswith("copies of other files")
 
 
-def test_a_folder_of_no_corpora_is_refused(tmp_path):
+def test_a_folder_without_corpora_raises(tmp_path):
     lay_out(tmp_path, "nemo/data.tsv", "music/a.wav")
     with pytest.raises(
         DatasetError, match=r"expected folders called ravdess, .* found music, nemo"
@@ -1060,7 +1060,7 @@ def test_real_crema_d_has_sex_age_and_the_votes_of_listeners(above, corpora_root
     n_as_acted = sum(utterance.votes[EMOTIONS.index(utterance.emotion)] for utterance in utterances)
     assert n_votes == 68568
     assert round(n_as_acted / n_votes, 3) == 0.4
-    # What most listeners heard is what the owners' other table says of the voice.
+    # The most frequent votes equal those on the voice in the owners' other table.
     with (corpora_root / "crema_d_meta" / "summaryTable.csv").open(newline="") as file:
         summary = {
             row["FileName"]: set(row["VoiceVote"].split(":")) for row in csv.DictReader(file)
@@ -1068,12 +1068,12 @@ def test_real_crema_d_has_sex_age_and_the_votes_of_listeners(above, corpora_root
     initials = ("N", "-", "H", "S", "A", "F", "D", "-")
     for utterance in utterances:
         most = max(utterance.votes)
-        heard = {i for i, n in zip(initials, utterance.votes, strict=True) if n == most}
-        assert heard == summary[utterance.recording]
+        most_chosen = {i for i, n in zip(initials, utterance.votes, strict=True) if n == most}
+        assert most_chosen == summary[utterance.recording]
 
 
 @pytest.mark.corpora
-def test_the_names_of_nemo_are_those_of_its_table(corpora_root, tmp_path, caplog):
+def test_the_names_of_nemo_match_its_table(corpora_root, tmp_path, caplog):
     with (corpora_root / "nemo" / "data.tsv").open(encoding="utf-8", newline="") as file:
         rows = {row["file_id"]: row for row in csv.DictReader(file, delimiter="\t")}
     lay_out(tmp_path, *(f"samples/{name}" for name in rows))

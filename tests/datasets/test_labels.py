@@ -1,4 +1,4 @@
-"""Label sets: what becomes of each emotion, and that nothing is dropped unsaid."""
+"""Test label sets: the mapping of each emotion, and the counts of all changes."""
 
 import copy
 import pickle
@@ -17,7 +17,7 @@ from emotionrecog.errors import DatasetError
 SAME = {emotion: emotion for emotion in EMOTIONS}
 
 
-def said(emotion, number=0, votes=None):
+def labelled(emotion, number=0, votes=None):
     return Utterance(Path(f"{number}.wav"), emotion, corpus="mine", speaker="mine/bob", votes=votes)
 
 
@@ -26,7 +26,7 @@ each_set = pytest.mark.parametrize("label_set", LABEL_SETS.values(), ids=LABEL_S
 
 # The sets by name.
 
-# What each emotion becomes, written by hand in the order of EMOTIONS.
+# The label of each emotion, written by hand in the order of EMOTIONS.
 BECOMES = {
     "ravdess8": "neutral calm happy sad angry fearful disgust surprised",
     "tess7": "neutral neutral happy sad angry fearful disgust surprised",
@@ -35,7 +35,7 @@ BECOMES = {
 }
 
 
-def test_the_sets_are_these():
+def test_the_label_sets():
     assert {
         name: " ".join(label_set.mapping[emotion] or "-" for emotion in EMOTIONS)
         for name, label_set in LABEL_SETS.items()
@@ -46,7 +46,7 @@ def test_the_sets_are_these():
 @pytest.mark.parametrize(
     ("name", "corpus"), [("ravdess8", "ravdess"), ("tess7", "tess"), ("six", "crema_d")]
 )
-def test_a_set_called_after_a_corpus_has_its_emotions(name, corpus):
+def test_a_set_named_after_a_corpus_has_its_emotions(name, corpus):
     assert LABEL_SETS[name].emotions == CORPORA[corpus].emotions
 
 
@@ -60,17 +60,17 @@ def test_sets_are_read_only():
 
 
 @each_set
-def test_a_set_travels_and_serves_as_a_key(label_set):
+def test_a_set_can_be_pickled_and_hashed(label_set):
     for other in (pickle.loads(pickle.dumps(label_set)), copy.deepcopy(label_set)):
         assert other == label_set
         assert {label_set: 1}[other] == 1
     assert label_set != LabelSet("mine", label_set.mapping)
 
 
-# One's own sets.
+# Custom sets.
 
 
-def test_ones_own_set_is_copied_and_put_in_order():
+def test_a_custom_set_is_copied_and_ordered():
     mapping = {emotion: "sad" if emotion == "sad" else None for emotion in reversed(EMOTIONS)}
     mine = LabelSet("mine", mapping)
     mapping["sad"] = None
@@ -91,17 +91,17 @@ def test_ones_own_set_is_copied_and_put_in_order():
         (dict.fromkeys(EMOTIONS), "must keep at least one emotion"),
     ],
 )
-def test_a_mapping_that_leaves_a_question_open_is_refused(mapping, complaint):
+def test_an_incomplete_or_ambiguous_mapping_raises(mapping, complaint):
     with pytest.raises(DatasetError, match=f"`mapping` of label set 'mine' .*{complaint}"):
         LabelSet("mine", mapping)
 
 
-# What applying does.
+# Applying a set.
 
 
 def test_six_of_all_eight():
-    utterances = [said(emotion, number) for number, emotion in enumerate(EMOTIONS * 3)]
-    utterances.append(said("calm", 24))
+    utterances = [labelled(emotion, number) for number, emotion in enumerate(EMOTIONS * 3)]
+    utterances.append(labelled("calm", 24))
     relabelled = LABEL_SETS["six"].apply(iter(utterances))
     assert [utterance.emotion for utterance in relabelled.utterances] == [
         *("neutral", "neutral", "happy", "sad", "angry", "fearful", "disgust") * 3,
@@ -120,8 +120,8 @@ def test_six_of_all_eight():
     )
 
 
-def test_a_set_of_all_changes_nothing_and_says_so():
-    utterances = [said(emotion, votes=tuple(range(8))) for emotion in EMOTIONS]
+def test_a_set_of_all_emotions_changes_nothing():
+    utterances = [labelled(emotion, votes=tuple(range(8))) for emotion in EMOTIONS]
     relabelled = LABEL_SETS["ravdess8"].apply(utterances)
     assert relabelled.utterances == utterances
     assert (relabelled.mapped, relabelled.left_out, relabelled.votes_left_out) == ({}, {}, 0)
@@ -131,15 +131,15 @@ def test_a_set_of_all_changes_nothing_and_says_so():
 def test_votes_follow_the_emotions():
     #                         neutral calm happy sad angry fearful disgust surprised
     votes_before, votes_after = (1, 2, 3, 4, 5, 6, 7, 8), (3, 0, 3, 4, 5, 0, 0, 0)
-    utterances = [said("calm", votes=votes_before), said("disgust", votes=votes_before)]
+    utterances = [labelled("calm", votes=votes_before), labelled("disgust", votes=votes_before)]
     relabelled = LABEL_SETS["four"].apply(utterances)
-    assert relabelled.utterances == [said("neutral", votes=votes_after)]
-    # Of the utterance kept: 6 fearful, 7 disgust, 8 surprised.
+    assert relabelled.utterances == [labelled("neutral", votes=votes_after)]
+    # Votes on the kept utterance: 6 fearful, 7 disgust, 8 surprised.
     assert relabelled.votes_left_out == 21
     assert str(relabelled).endswith("votes left out, for emotions not in the set: 21")
 
 
-def test_everything_but_emotion_and_votes_stays():
+def test_only_emotion_and_votes_change():
     utterance = Utterance(
         Path("a.wav"),
         "calm",
@@ -157,13 +157,13 @@ def test_everything_but_emotion_and_votes_stays():
     assert relabelled == replace(utterance, emotion="neutral")
 
 
-def test_no_utterances_stay_none():
+def test_an_empty_list_stays_empty():
     assert LABEL_SETS["four"].apply([]).utterances == []
 
 
 emotions = st.sampled_from(EMOTIONS)
 votes = st.none() | st.tuples(*[st.integers(0, 50)] * len(EMOTIONS))
-utterance_lists = st.lists(st.builds(said, emotions, st.integers(0, 9), votes), max_size=12)
+utterance_lists = st.lists(st.builds(labelled, emotions, st.integers(0, 9), votes), max_size=12)
 
 
 @st.composite
@@ -174,7 +174,7 @@ def label_sets(draw):
 
 
 @given(label_set=label_sets(), utterances=utterance_lists)
-def test_nothing_is_lost_unsaid(label_set, utterances):
+def test_all_changes_are_counted(label_set, utterances):
     relabelled = label_set.apply(utterances)
     before = Counter(utterance.emotion for utterance in utterances)
     after = Counter(utterance.emotion for utterance in relabelled.utterances)
@@ -191,17 +191,21 @@ def test_nothing_is_lost_unsaid(label_set, utterances):
 
 
 @given(label_set=label_sets(), utterances=utterance_lists)
-def test_applying_twice_is_applying_once(label_set, utterances):
-    once = label_set.apply(utterances)
-    twice = label_set.apply(once.utterances)
-    assert twice.utterances == once.utterances
-    assert (twice.mapped, twice.left_out, twice.votes_left_out) == ({}, {}, 0)
+def test_applying_twice_changes_nothing_more(label_set, utterances):
+    applied_once = label_set.apply(utterances)
+    applied_twice = label_set.apply(applied_once.utterances)
+    assert applied_twice.utterances == applied_once.utterances
+    assert (applied_twice.mapped, applied_twice.left_out, applied_twice.votes_left_out) == (
+        {},
+        {},
+        0,
+    )
 
 
 # Words.
 
 
-def test_the_spellings_are_these():
+def test_the_spellings():
     assert set(SPELLINGS.values()) == set(EMOTIONS)
     assert all(SPELLINGS[emotion] == emotion for emotion in EMOTIONS)
     assert {word: e for word, e in SPELLINGS.items() if word != e} == {
@@ -215,7 +219,7 @@ def test_the_spellings_are_these():
     }
 
 
-def test_words_are_read_in_any_case_and_as_explained():
+def test_words_are_read_in_any_case_and_as_mapped():
     explained = {"ps": "surprised", "Calm": "neutral", "N": "neutral", "n": None}
     words = ["PS", " Joy ", "ANGER", "calm", "N", "n", "bored", "", "happyish"]
     assert read_words(words, explained) == {
@@ -228,11 +232,11 @@ def test_words_are_read_in_any_case_and_as_explained():
     }
 
 
-def test_words_explained_in_two_ways_are_not_guessed():
+def test_words_mapped_in_two_ways_are_not_guessed():
     assert read_words(["joy"], {"Joy": "happy", "JOY": "surprised"}) == {}
 
 
-def test_an_explanation_that_explains_nothing_is_refused():
+def test_a_mapping_to_an_unknown_emotion_raises():
     with pytest.raises(DatasetError, match=r"`emotions` must map to neutral.*got 'wut': 'wrath'"):
         read_words([], {"wut": "wrath", "bored": None})
 
@@ -261,7 +265,7 @@ def test_the_nearest_emotion_is_suggested(word, nearest):
     assert message.endswith(f"emotions={ {word: nearest} }")
 
 
-def test_a_column_of_something_else_is_not_listed_in_full():
+def test_unknown_words_are_not_listed_in_full():
     message = unknown_words(Counter({f"x{number}": 2 for number in range(500)}))
     assert "and 490 more" in message
     assert len(message) < 1000

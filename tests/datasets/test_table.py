@@ -1,4 +1,4 @@
-"""Tables of utterances, and recordings of one's own: what is read, refused, counted."""
+"""Test tables of utterances and folders of recordings: reading, errors and counts."""
 
 import csv
 import logging
@@ -61,13 +61,13 @@ def write(path, *lines, encoding="utf-8"):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with recordings a.wav to d.wav, which is the current one."""
+    """Return a folder with recordings a.wav to d.wav, as the current folder."""
     touch(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-# The table as pandas has it.
+# Pandas tables.
 
 
 def test_a_column_for_each_field_and_the_votes_of_each_emotion():
@@ -76,7 +76,7 @@ def test_a_column_for_each_field_and_the_votes_of_each_emotion():
     assert list(to_frame([FULL])) == list(to_frame([])) == list(COLUMNS)
 
 
-def test_cells_are_plain_and_what_is_not_known_is_missing():
+def test_cells_are_plain_and_unknown_values_are_missing():
     frame = to_frame(iter([FULL, BARE]))
     full, bare = frame.to_dict("records")
     assert full == {
@@ -102,7 +102,7 @@ def test_cells_are_plain_and_what_is_not_known_is_missing():
     assert frame["age"].mean() == 33
 
 
-def test_columns_are_of_one_type_however_few_rows_there_are():
+def test_columns_have_fixed_types_for_any_number_of_rows():
     types = to_frame([FULL, BARE]).dtypes
     numbers = {name for name, kind in types.items() if kind == "Int64"}
     assert numbers == {"age", *(f"votes_{emotion}" for emotion in EMOTIONS)}
@@ -111,7 +111,7 @@ def test_columns_are_of_one_type_however_few_rows_there_are():
     assert len(to_frame([])) == 0
 
 
-def test_without_pandas_the_remedy_is_named(monkeypatch):
+def test_error_without_pandas_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(EmotionRecogError, match=r"pip install 'emotionrecog\[tables\]'") as caught:
         to_frame([BARE])
@@ -130,9 +130,9 @@ def test_csv_needs_no_pandas(here):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# There and back.
+# Round trips.
 
-# What a file name may hold on every system in use, odd characters among it.
+# Characters that file names may have on all supported systems.
 name_characters = st.characters(
     codec="utf-8", exclude_categories=["C", "Z"], exclude_characters='/\\:*?"<>|.'
 )
@@ -148,7 +148,7 @@ NO_SPEAKER = ["unknown", "na", "n/a", "nan", "<na>", "none", "null", "-", "?"]
 @st.composite
 def utterances_in(draw, names):
     corpus = draw(odd_texts)
-    # Speakers whom a table takes for none; see the tests of speakers.
+    # Names that mean a missing speaker; see the tests of speakers.
     speaker = draw(odd_texts.filter(lambda text: text.casefold() not in NO_SPEAKER))
     return Utterance(
         Path("odd") / f"{draw(names)}.wav",
@@ -170,7 +170,7 @@ lists = st.lists(
     utterances_in(st.text(name_characters, min_size=1, max_size=20)),
     min_size=1,
     max_size=5,
-    # No two of a name, on systems that hold upper and lower case or accents for the same either.
+    # Names differ even on systems that ignore case or accents.
     unique_by=lambda utterance: normalize("NFKD", utterance.path.stem.casefold()),
 )
 each_example_anew = settings(
@@ -181,14 +181,14 @@ each_example_anew = settings(
 @pytest.mark.slow
 @given(utterances=lists)
 @each_example_anew
-def test_utterances_come_back_as_they_were(utterances, here, caplog):
+def test_utterances_round_trip(utterances, here, caplog):
     names = {utterance.speaker for utterance in utterances}
     assume(len({name.casefold() for name in names}) == len(names))
     touch(here, *(utterance.path for utterance in utterances))
     assert from_table(to_frame(utterances)) == utterances
     write_csv(utterances, "table.csv")
     assert from_table("table.csv") == utterances
-    # The whole way through pandas' own CSV, which keeps less apart, is not promised.
+    # A round trip through pandas' CSV, which distinguishes less, is not guaranteed.
     absolute = [replace(utterance, path=here / utterance.path) for utterance in utterances]
     write_csv(absolute, here / "deep" / "table.csv")
     assert from_table(here / "deep" / "table.csv") == absolute
@@ -196,7 +196,7 @@ def test_utterances_come_back_as_they_were(utterances, here, caplog):
 
 
 @pytest.mark.corpora
-def test_real_corpora_come_back(corpora_root, tmp_path, caplog):
+def test_real_corpora_round_trip(corpora_root, tmp_path, caplog):
     utterances = datasets.read(corpora_root)
     caplog.clear()
     write_csv(utterances, tmp_path / "all.csv", root=corpora_root)
@@ -205,8 +205,8 @@ def test_real_corpora_come_back(corpora_root, tmp_path, caplog):
     assert not caplog.records
 
 
-def test_through_the_csv_of_pandas(here):
-    """Missing ages make whole numbers 33.0 there, and missing texts NaN."""
+def test_utterances_round_trip_through_the_csv_of_pandas(here):
+    """With missing values, pandas writes whole numbers as 33.0 and texts as NaN."""
     touch(here, "wav/a.wav")
     to_frame([FULL, BARE]).to_csv("t.csv", index=False)
     assert from_table(pandas.read_csv("t.csv")) == [FULL, BARE]
@@ -216,7 +216,7 @@ def test_through_the_csv_of_pandas(here):
 # Writing.
 
 
-def test_paths_below_the_table_are_relative_and_others_whole(tmp_path):
+def test_paths_below_the_table_are_relative_and_others_absolute(tmp_path):
     inside, outside = tmp_path / "set" / "wav" / "a.wav", tmp_path / "b.wav"
     touch(tmp_path, "set/wav/a.wav", "b.wav")
     utterances = [replace(BARE, path=inside), replace(BARE, path=outside)]
@@ -231,13 +231,13 @@ def test_paths_below_the_table_are_relative_and_others_whole(tmp_path):
     ]
 
 
-def test_a_relative_path_from_elsewhere_is_found_again(here):
+def test_relative_paths_are_resolved_from_another_folder(here):
     touch(here, "wav/a.wav")
     write_csv([replace(BARE, path=Path("wav/a.wav"))], "tables/t.csv")
     assert [utterance.path for utterance in from_table("tables/t.csv")] == [here / "wav" / "a.wav"]
 
 
-def test_paths_are_relative_to_the_root_named(here):
+def test_paths_are_relative_to_the_named_root(here):
     touch(here, "wav/a.wav")
     write_csv([replace(BARE, path=Path("wav/a.wav"))], "tables/t.csv", root="wav")
     assert Path("tables/t.csv").read_text("utf-8").splitlines()[1].startswith("a.wav,sad,")
@@ -245,7 +245,7 @@ def test_paths_are_relative_to_the_root_named(here):
     assert utterance.path == Path("wav/a.wav")
 
 
-def test_a_table_appears_whole_or_not_at_all(here):
+def test_a_table_is_written_atomically(here):
     write(here / "t.csv", "the one before")
     with pytest.raises(DatasetError, match="`sentence`"):
         write_csv([BARE, replace(BARE, sentence=" ")], "t.csv")
@@ -265,7 +265,7 @@ def test_an_empty_text_is_not_mistaken_for_a_missing_one(field, text, tmp_path):
         to_frame([utterance])
 
 
-def test_a_file_name_that_is_no_text(here):
+def test_a_file_name_of_invalid_text(here):
     name = os.fsdecode(b"caf\xe9.wav")
     utterance = replace(BARE, path=Path(name))
     with pytest.raises(DatasetError, match=r"UTF-8 can express, found '.*caf\\udce9.*rename"):
@@ -278,7 +278,7 @@ def test_a_file_name_that_is_no_text(here):
     assert from_table(to_frame([utterance])) == [utterance]
 
 
-def test_no_utterances_make_a_table_of_columns_alone(here):
+def test_an_empty_list_makes_a_table_of_columns_only(here):
     write_csv([], "t.csv")
     assert Path("t.csv").read_text("utf-8").strip() == ",".join(COLUMNS)
     for empty in ("t.csv", to_frame([])):
@@ -286,7 +286,7 @@ def test_no_utterances_make_a_table_of_columns_alone(here):
             from_table(empty)
 
 
-# People's own tables.
+# Tables by other people.
 
 TABLE = ("path;emotion;speaker", "a.wav;Anger;bob", "b.wav; JOY ;eve")
 EXPECTED = [
@@ -298,7 +298,7 @@ EXPECTED = [
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt"])
-def test_separators_are_found_out(separator, encoding, name, here, caplog):
+def test_separators_are_detected(separator, encoding, name, here, caplog):
     write(here / name, *(line.replace(";", separator) for line in TABLE), encoding=encoding)
     assert from_table(name) == EXPECTED
     assert from_table(Path(name), corpus="yours")[0].speaker == "yours/bob"
@@ -306,19 +306,19 @@ def test_separators_are_found_out(separator, encoding, name, here, caplog):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_any_end_of_line_will_do(end, here):
+def test_any_line_end_is_accepted(end, here):
     write(here / "t.csv", end.join(TABLE))
     assert from_table("t.csv") == EXPECTED
 
 
-def test_empty_lines_and_empty_cells_at_the_end_are_nothing(here, caplog):
+def test_empty_lines_and_empty_cells_at_the_end_are_ignored(here, caplog):
     head, *rows = TABLE
     write(here / "t.csv", "", head, ";;", *(f"{row};;" for row in rows), "")
     assert from_table("t.csv") == EXPECTED
     assert not caplog.records
 
 
-def test_a_table_of_pandas_with_words_and_columns_of_its_own(here):
+def test_a_table_of_pandas_with_other_words_and_columns(here):
     frame = pandas.DataFrame(
         {
             "File": [Path("a.wav"), Path("b.wav"), Path("c.wav")],
@@ -363,14 +363,14 @@ def test_numbers_may_be_labels(here):
         from_table(frame)
 
 
-def test_ones_own_explanation_comes_first(here):
+def test_passed_meanings_take_precedence(here):
     write(here / "t.csv", "path,emotion,speaker", "a.wav,calm,x", "b.wav,Calm,x")
     utterances = from_table("t.csv", emotions={"calm": "neutral"})
     assert {utterance.emotion for utterance in utterances} == {"neutral"}
 
 
 @pytest.mark.parametrize("given", ["sub\\a.wav", "sub/a.wav", " sub\\a.wav ", ".\\sub\\a.wav"])
-def test_windows_separators_are_understood(given, here, caplog):
+def test_windows_separators_are_accepted(given, here, caplog):
     touch(here, "sub/a.wav")
     write(here / "t.csv", "path,emotion,speaker", f"{given},joy,x")
     (utterance,) = from_table("t.csv")
@@ -379,14 +379,14 @@ def test_windows_separators_are_understood(given, here, caplog):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there a backslash is always a separator")
-def test_a_backslash_in_a_name_is_kept_where_there_is_such_a_file(here):
+def test_a_backslash_in_the_name_of_an_existing_file_is_kept(here):
     touch(here, "sub/a.wav", "sub\\a.wav")
     write(here / "t.csv", "path,emotion,speaker", "sub\\a.wav,joy,x")
     (utterance,) = from_table("t.csv")
     assert utterance.path == Path("sub\\a.wav")
 
 
-def test_a_path_in_full_needs_no_root(tmp_path, here):
+def test_an_absolute_path_needs_no_root(tmp_path, here):
     touch(tmp_path, "far/a.wav")
     write(tmp_path / "t" / "t.csv", "path,emotion,speaker", f"{tmp_path}/far/a.wav,joy,x")
     (utterance,) = from_table(tmp_path / "t" / "t.csv", root="nowhere")
@@ -405,7 +405,7 @@ def test_votes_of_some_emotions_only(here):
 
 
 @pytest.mark.parametrize("kind", ["column", "none", "empty", "word", "not read"])
-def test_unknown_speakers_count_as_one_and_it_is_said_what_that_means(kind, here, caplog):
+def test_unknown_speakers_count_as_one_with_a_warning(kind, here, caplog):
     cells = {"empty": ("", ""), "word": ("unknown", "Unknown ")}.get(kind, ("1", "2"))
     head = {"column": "path,emotion,person"}.get(kind, "path,emotion,speaker")
     rows = (f"{name}.wav,joy,{cell}" for name, cell in zip("ab", cells, strict=True))
@@ -418,7 +418,7 @@ def test_unknown_speakers_count_as_one_and_it_is_said_what_that_means(kind, here
     assert "no split can keep its speakers apart" in warning
 
 
-def test_a_speaker_missing_among_others_is_not_guessed(here, caplog):
+def test_a_missing_speaker_is_not_guessed(here, caplog):
     write(
         *(here / "t.csv", "path,emotion,speaker"),
         *("a.wav,joy,bob", "b.wav,joy,", "c.wav,joy,unknown", "d.wav,joy,mine/unknown"),
@@ -446,7 +446,7 @@ def test_speakers_are_known_by_corpus(here, caplog):
     assert "line 5: 'd.wav') without a corpus, where others have one" in warnings[1]
 
 
-def test_space_around_a_speaker_makes_no_other_speaker(here):
+def test_space_around_a_speaker_is_ignored(here):
     write(
         *(here / "t.csv", "path,emotion,speaker", "a.wav,joy,bob", "b.wav,joy, bob "),
         *("c.wav,joy,mine/ bob", "d.wav,joy, mine/bob"),
@@ -455,7 +455,7 @@ def test_space_around_a_speaker_makes_no_other_speaker(here):
 
 
 @pytest.mark.parametrize("word", [*NO_SPEAKER, "NA", "N/A", "NaN", "None", "NULL", "mine/NA", " ?"])
-def test_words_for_a_missing_value_are_no_speaker(word, here, caplog):
+def test_words_for_a_missing_value_are_not_speakers(word, here, caplog):
     write(here / "t.csv", "path,emotion,speaker", f"a.wav,joy,{word}", f"b.wav,joy,{word}")
     assert {utterance.speaker for utterance in from_table("t.csv")} == {"mine/unknown"}
     (warning,) = messages(caplog)
@@ -467,7 +467,7 @@ def test_words_for_a_missing_value_are_no_speaker(word, here, caplog):
     assert utterance.speaker == "mine/unknown"
 
 
-def test_speakers_that_differ_in_case_only_are_refused(here):
+def test_speakers_that_differ_only_in_case_raise(here):
     speakers = ("Bob", "bob ", "BOB", "eve")
     rows = (f"{name}.wav,joy,{speaker}" for name, speaker in zip("abcd", speakers, strict=True))
     write(here / "t.csv", "path,emotion,speaker", *rows)
@@ -480,12 +480,12 @@ def test_speakers_that_differ_in_case_only_are_refused(here):
     touch(here, "folders/joy/Bob.wav", "folders/sad/bob.wav")
     with pytest.raises(DatasetError, match="'mine/Bob' and 'mine/bob'"):
         from_folders(here / "folders", speaker=lambda path: path.stem)
-    # Of two corpora, they are two people in any case.
+    # Speakers of two corpora are always different people.
     write(here / "t.csv", "path,emotion,speaker,corpus", "a.wav,joy,Bob,x", "b.wav,joy,bob,y")
     assert [utterance.speaker for utterance in from_table("t.csv")] == ["x/Bob", "y/bob"]
 
 
-def test_space_around_a_text_makes_no_other_text(here):
+def test_space_around_a_text_is_ignored(here):
     write(
         *(here / "t.csv", "path,emotion,speaker,sentence,language,recording"),
         *("a.wav,joy,bob,s1,en,r", "b.wav,joy,bob, s1 ,en , r"),
@@ -495,7 +495,7 @@ def test_space_around_a_text_makes_no_other_text(here):
     assert (first.sentence, first.language, first.recording) == ("s1", "en", "r")
 
 
-def test_the_corpus_named_is_that_of_all_rows(here):
+def test_the_named_corpus_applies_to_all_rows(here):
     write_csv([FULL, BARE], "t.csv")
     touch(here, "wav/a.wav")
     assert [(u.corpus, u.speaker) for u in from_table("t.csv", corpus="all")] == [
@@ -504,10 +504,10 @@ def test_the_corpus_named_is_that_of_all_rows(here):
     ]
 
 
-# What is refused.
+# Errors.
 
 
-def test_missing_columns_are_named_and_so_are_those_there(here):
+def test_missing_and_existing_columns_are_named(here):
     write(here / "t.csv", "File,Emotions,who", "a.wav,joy,bob")
     expected = (
         r"'t\.csv' has no column 'path', 'emotion'; its .* are 'File', 'Emotions', 'who'\. Name"
@@ -521,20 +521,20 @@ def test_missing_columns_are_named_and_so_are_those_there(here):
 @pytest.mark.parametrize(
     "options", [{"speaker": "actor"}, {"columns": {"age": "actor"}}, {"path": "actor"}]
 )
-def test_a_column_that_was_asked_for_must_be_there(options, here):
+def test_a_requested_column_must_exist(options, here):
     write(here / "t.csv", *TABLE)
     with pytest.raises(DatasetError, match=r"no column 'actor'; its columns are 'path', 'emotion'"):
         from_table("t.csv", **options)
 
 
 @pytest.mark.parametrize("field", ["path", "emotion", "speaker", "votes", "colour"])
-def test_a_column_of_no_field_cannot_be_asked_for(field, here):
+def test_a_column_of_an_unknown_field_cannot_be_requested(field, here):
     write(here / "t.csv", *TABLE)
     with pytest.raises(ValueError, match=rf"`columns` must have keys among.*got '{field}'"):
         from_table("t.csv", columns={field: "x"})
 
 
-def test_a_column_that_is_there_twice(here):
+def test_a_repeated_column_raises(here):
     write(here / "t.csv", "path,emotion,emotion", "a.wav,joy,sad")
     with pytest.raises(DatasetError, match="one column 'emotion', found 2"):
         from_table("t.csv")
@@ -545,7 +545,7 @@ def test_a_column_that_is_there_twice(here):
 
 @pytest.mark.parametrize("speaker", ["Speaker", "SPEAKER"])
 @pytest.mark.parametrize("separator", [",", ";"])
-def test_columns_may_be_called_in_capitals(speaker, separator, here, caplog):
+def test_column_names_may_be_in_capitals(speaker, separator, here, caplog):
     rows = f"Path,EMOTION,{speaker},Age,Votes_Happy", "a.wav,joy,bob,40,3", "b.wav,sad,eve,,"
     write(here / "t.csv", *(row.replace(",", separator) for row in rows))
     for source in ("t.csv", pandas.read_csv("t.csv", sep=separator)):
@@ -555,7 +555,7 @@ def test_columns_may_be_called_in_capitals(speaker, separator, here, caplog):
     assert not caplog.records
 
 
-def test_the_column_of_the_very_name_comes_first(here):
+def test_the_column_of_the_exact_name_takes_precedence(here):
     write(here / "t.csv", "Path,path,emotion,Speaker,SPEAKER", "x.wav,a.wav,joy,bob,eve")
     with pytest.raises(DatasetError, match="one column 'speaker', found 'Speaker', 'SPEAKER'"):
         from_table("t.csv")
@@ -563,13 +563,13 @@ def test_the_column_of_the_very_name_comes_first(here):
     assert (utterance.path.name, utterance.speaker) == ("a.wav", "mine/bob")
 
 
-def test_a_column_that_was_asked_for_is_not_taken_for_another_field(here):
+def test_a_requested_column_is_not_read_as_another_field(here):
     write(here / "t.csv", "Recording,emotion,speaker", "a.wav,joy,bob")
     (utterance,) = from_table("t.csv", path="Recording")
     assert utterance.recording is None
 
 
-def test_columns_that_are_not_read_may_hold_anything(here, caplog):
+def test_other_columns_may_hold_anything(here, caplog):
     write(here / "t.csv", "path,emotion,speaker,x,x,style", "a.wav,joy,bob,1,2,prosody")
     (utterance,) = from_table("t.csv", columns={"style": None})
     assert utterance.style == "speech"
@@ -591,14 +591,14 @@ def test_columns_that_are_not_read_may_hold_anything(here, caplog):
         (b"RIFF\x24\x08\x00\x00WAVEfmt \x10\x00", "its columns are"),
     ],
 )
-def test_what_is_no_table_is_refused(content, complaint, here):
+def test_invalid_tables_raise(content, complaint, here):
     (here / "t.csv").write_bytes(content)
     with pytest.raises(DatasetError, match=complaint) as caught:
         from_table("t.csv")
     assert "t.csv" in str(caught.value)
 
 
-def test_what_is_no_file_is_refused(here):
+def test_a_source_that_is_not_a_file_raises(here):
     with pytest.raises(FileNotFoundError, match=r"no such table: 'u\.csv'"):
         from_table("u.csv")
     with pytest.raises(IsADirectoryError, match=r"got a folder.*from_folders"):
@@ -619,13 +619,13 @@ def test_unknown_emotions_are_counted_and_the_nearest_suggested(here):
     assert "'hapy' (2 times; nearest is happy), 'ps' (once; nearest is surprised), " in message
     suggestion = re.search(r"emotions=(\{.*\})$", message)[1]
     assert suggestion == "{'hapy': 'happy', 'ps': 'surprised', 'bored': None}"
-    # What is suggested works.
+    # The suggestion works.
     explained = {"hapy": "happy", "ps": "surprised", "bored": None}
     assert len(from_table("t.csv", emotions=explained)) == 4
 
 
 @pytest.mark.parametrize("word", ["", " ", "nan", "NA", "None", "0", "neutral, calm", "happy/sad"])
-def test_no_word_is_taken_for_an_emotion_that_it_is_not(word, here, caplog):
+def test_words_are_not_read_as_other_emotions(word, here, caplog):
     frame = pandas.DataFrame(
         {"path": ["a.wav", "b.wav"], "emotion": ["joy", word], "speaker": ["x", "x"]}
     )
@@ -651,7 +651,7 @@ def test_no_word_is_taken_for_an_emotion_that_it_is_not(word, here, caplog):
         ("a.wav,joy,x", "a.wav,sad,", {}),
     ],
 )
-def test_two_emotions_of_one_recording_are_refused(first, second, emotions, here):
+def test_two_emotions_of_one_recording_raise(first, second, emotions, here):
     touch(here, "sub/a.wav")
     write(here / "t.csv", "path,emotion,speaker", "b.wav,joy,x", first, second)
     with pytest.raises(DatasetError) as caught:
@@ -663,7 +663,7 @@ def test_two_emotions_of_one_recording_are_refused(first, second, emotions, here
 @pytest.mark.parametrize(
     ("column", "cells"), [("speaker", "xy"), ("age", "34"), ("sex", ("f", ""))]
 )
-def test_two_descriptions_of_one_recording_are_refused(column, cells, here):
+def test_two_descriptions_of_one_recording_raise(column, cells, here):
     head = "path,emotion" if column == "speaker" else "path,emotion,speaker"
     same = "a.wav,joy" if column == "speaker" else "a.wav,joy,x"
     write(here / "t.csv", f"{head},{column}", *(f"{same},{cell}" for cell in cells))
@@ -672,10 +672,10 @@ def test_two_descriptions_of_one_recording_are_refused(column, cells, here):
         from_table("t.csv")
 
 
-# What is left out, counted and listed.
+# Omitted rows are counted and listed.
 
 
-def test_rows_that_cannot_be_used_do_not_stop_the_others(here, caplog):
+def test_unusable_rows_do_not_stop_the_others(here, caplog):
     caplog.set_level(logging.DEBUG, "emotionrecog")
     touch(here, "x.wav/in_a_folder_of_that_name")
     write(
@@ -714,11 +714,11 @@ def test_rows_that_cannot_be_used_do_not_stop_the_others(here, caplog):
     assert messages(caplog, logging.INFO) == [
         "'t.csv': left out 1 row (such as line 12: 'c.wav') of emotions to leave out"
     ]
-    # Every one of them is named, the fourth and those behind it too.
+    # All of them are named at level DEBUG, not only the first three.
     assert len(messages(caplog, logging.DEBUG)) == 10
 
 
-def test_where_nothing_is_left_it_says_why(here):
+def test_error_without_remaining_rows_lists_the_reasons(here):
     write(here / "t.csv", "path,emotion", "wav/a.wav,joy", "wav/b.wav,sad", ",sad")
     with pytest.raises(DatasetError) as caught:
         from_table("t.csv", root="records")
@@ -750,7 +750,7 @@ def test_a_fact_that_cannot_be_read_is_unknown_and_counted(field, cell, here, ca
 # A folder for each emotion.
 
 
-def test_a_folder_for_each_emotion(tmp_path, caplog):
+def test_one_folder_per_emotion_is_read(tmp_path, caplog):
     touch(tmp_path, "Anger/1.wav", "joy/1.wav", "joy/deeper/2.flac", "joy/notes.txt")
     utterances = from_folders(str(tmp_path), corpus="film")
     assert [(u.path.relative_to(tmp_path).as_posix(), u.emotion) for u in utterances] == [
@@ -791,7 +791,7 @@ def test_recordings_beside_the_folders_are_counted(tmp_path, caplog):
     assert "left out 2 files (such as 'bob/test.wav', 'intro.wav') outside a folder" in warning
 
 
-def test_unknown_folders_are_refused_and_the_nearest_suggested(tmp_path, caplog):
+def test_unknown_folders_raise_and_the_nearest_is_suggested(tmp_path, caplog):
     caplog.set_level(logging.INFO, "emotionrecog")
     touch(tmp_path, "bob/sad/1.wav", "bob/Angery/1.wav", "bob/Angery/deep/2.wav", "bored/1.wav")
     with pytest.raises(DatasetError) as caught:
@@ -808,7 +808,7 @@ def test_unknown_folders_are_refused_and_the_nearest_suggested(tmp_path, caplog)
     assert not messages(caplog)
 
 
-def test_a_folder_left_out_hides_those_above_it(tmp_path):
+def test_an_omitted_folder_takes_precedence_over_those_above(tmp_path):
     touch(tmp_path, "happy/bored/1.wav", "happy/2.wav")
     utterances = from_folders(tmp_path, emotions={"bored": None})
     assert [utterance.path.name for utterance in utterances] == ["2.wav"]
@@ -822,7 +822,7 @@ def test_a_folder_left_out_hides_those_above_it(tmp_path):
         (["a.wav", "b.wav"], r"found 2 files \(such as 'a.wav', 'b.wav'\) outside a folder"),
     ],
 )
-def test_a_folder_without_folders_of_emotions_is_refused(names, complaint, tmp_path):
+def test_a_folder_without_folders_of_emotions_raises(names, complaint, tmp_path):
     touch(tmp_path, *names)
     with pytest.raises(DatasetError, match=complaint) as caught:
         from_folders(tmp_path)
@@ -830,7 +830,7 @@ def test_a_folder_without_folders_of_emotions_is_refused(names, complaint, tmp_p
     assert str(tmp_path) in str(caught.value)
 
 
-def test_what_is_no_folder_is_refused(here):
+def test_a_root_that_is_not_a_folder_raises(here):
     with pytest.raises(FileNotFoundError, match=r"no such folder: 'nowhere'"):
         from_folders("nowhere")
     with pytest.raises(NotADirectoryError, match=r"a\.wav"):
@@ -840,7 +840,7 @@ def test_what_is_no_folder_is_refused(here):
 @pytest.mark.parametrize(
     ("link", "target"), [("joy", "sad"), ("joy/1.wav", "sad/1.wav"), ("sad/2.wav", "joy/3.wav")]
 )
-def test_a_link_gives_no_second_emotion(link, target, tmp_path):
+def test_a_link_to_a_second_emotion_raises(link, target, tmp_path):
     root = tmp_path / "root"
     touch(root, "sad/1.wav")
     if target != "sad":
@@ -874,7 +874,7 @@ def test_a_link_gives_no_second_emotion(link, target, tmp_path):
         ({"joy": ".hidden", "anger": ".hidden"}, "'anger' and 'joy' are both .*two emotions"),
     ],
 )
-def test_links_to_one_place_elsewhere_give_no_second_emotion(links, complaint, tmp_path):
+def test_links_of_two_emotions_to_one_folder_raise(links, complaint, tmp_path):
     root = tmp_path / "root"
     touch(tmp_path, "store/x.wav", "root/.hidden/x.wav", "root/sad/1.wav")
     try:
@@ -887,7 +887,7 @@ def test_links_to_one_place_elsewhere_give_no_second_emotion(links, complaint, t
         from_folders(root, emotions={"bored": None})
 
 
-def test_links_to_one_place_of_one_emotion_may_stay(tmp_path):
+def test_links_of_one_emotion_to_one_folder_are_allowed(tmp_path):
     root = tmp_path / "root"
     touch(tmp_path, "store/x.wav", "takes/y.wav", "root/joy/1.wav")
     try:
@@ -903,7 +903,7 @@ def test_links_to_one_place_of_one_emotion_may_stay(tmp_path):
     assert {utterance.emotion for utterance in utterances} == {"happy"}
 
 
-def test_links_to_a_store_elsewhere_are_followed(tmp_path):
+def test_links_to_an_external_store_are_followed(tmp_path):
     touch(tmp_path, "store/0a1b.wav", "store/calm/0a1c.wav")
     (tmp_path / "root" / "joy").mkdir(parents=True)
     try:
@@ -914,7 +914,7 @@ def test_links_to_a_store_elsewhere_are_followed(tmp_path):
     assert [u.emotion for u in from_folders(tmp_path / "root")] == ["happy", "happy"]
 
 
-def test_folder_names_that_are_no_text_can_be_told(tmp_path):
+def test_folder_names_of_invalid_text_are_reported(tmp_path):
     try:
         touch(tmp_path, os.fsdecode(b"caf\xe9/1.wav"))
     except OSError:
@@ -924,7 +924,7 @@ def test_folder_names_that_are_no_text_can_be_told(tmp_path):
     assert "caf" in str(caught.value).encode("utf-8").decode()
 
 
-def test_folders_come_back_from_a_table(tmp_path, caplog):
+def test_folders_round_trip_through_a_table(tmp_path, caplog):
     touch(tmp_path, "joy/1.wav", "sad/2.wav")
     utterances = from_folders(tmp_path)
     write_csv(utterances, tmp_path / "t.csv")

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of features."""
+"""Fixtures for the tests of features."""
 
 import warnings
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The descriptors: librosa's numbers without librosa, and a plain word where none can be had."""
+"""Test descriptors: values equal librosa's, and invalid arguments raise clear errors."""
 
 import warnings
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.conftest import CLIP
 
 # librosa transforms in float64, this project in float32, whose rounding is 6e-8 of the loudest bin
 # of a frame. Relative differences, for broad-band signals:
-RMS_RTOL = 1e-5  # librosa adds squares one by one, which costs it some digits
+RMS_RTOL = 1e-5  # librosa adds squares one by one, which is less precise
 MAGNITUDE_RTOL = 1e-6  # of the largest of its frame
 FREQUENCY_RTOL = 1e-5  # centroid and bandwidth
 FLATNESS_RTOL = 1e-4  # logarithms of the faintest bins weigh as much as those of the loudest
@@ -28,7 +28,7 @@ RATIO_RTOL = 1e-5  # of energies
 MFCC_ATOL = 5e-3
 DELTA_RTOL = 1e-5  # of the largest
 CONTRAST_RTOL = 2e-6  # of the largest magnitude in a frame; twice that of one magnitude
-CONTRAST_ATOL = 1e-4  # dB, of one and the same spectrum
+CONTRAST_ATOL = 1e-4  # dB, of the same spectrum
 CHROMA_ATOL = 2e-6  # of a note that is at most 1
 
 SPECTRAL = (
@@ -46,11 +46,11 @@ OF_A_SIGNAL: dict[str, Callable[..., np.ndarray]] = {
     name: getattr(features, name)
     for name in ("magnitude_spectrum", "rms", "zero_crossing_rate", *OF_MEL, *OF_PITCH, *SPECTRAL)
 }
-# What the same argument is called by the functions that do not transform.
+# Name of the same argument in functions that do not transform.
 FRAME = dict.fromkeys(OF_A_SIGNAL, "n_fft") | dict.fromkeys(
     ("rms", "zero_crossing_rate", *OF_PITCH), "frame_length"
 )
-# What else it takes for a frame to be short.
+# Further arguments for short frames.
 SHORT: dict[str, dict[str, Any]] = {
     **{name: {"n_mels": 4} for name in OF_MEL},
     **{name: {"fmin": 500.0, "fmax": 2_000.0} for name in OF_PITCH},
@@ -59,7 +59,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
-    """Noise that swells and fades over about 60 dB, as speech does."""
+    """Return noise whose level varies over about 60 dB, like speech."""
     rng = np.random.default_rng(seed)
     envelope = np.exp(np.cumsum(rng.normal(0.0, 0.3, n_samples // 100 + 1)))
     return (rng.normal(size=n_samples) * np.repeat(envelope, 100)[:n_samples]).astype(np.float32)
@@ -68,17 +68,17 @@ def noise(n_samples: int, seed: int = 0) -> np.ndarray:
 def ratio_from_librosa(
     librosa: ModuleType, y: np.ndarray, sr: float, split: float, **frames: Any
 ) -> np.ndarray:
-    """The ratio as it is defined, from librosa's spectrum."""
+    """Compute the ratio by its definition, from librosa's spectrum."""
     power = np.abs(librosa.stft(y.astype(np.float64), **frames)) ** 2
     low = librosa.fft_frequencies(sr=sr, n_fft=frames["n_fft"]) < split
     above = power[~low].sum(axis=0, keepdims=True)
     return power[low].sum(axis=0, keepdims=True) / np.where(above > 0, above, 1.0)
 
 
-def assert_same(found: np.ndarray, expected: np.ndarray, rtol: float, atol: float = 0.0) -> None:
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+def assert_same(actual: np.ndarray, expected: np.ndarray, rtol: float, atol: float = 0.0) -> None:
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
 
 
 def assert_all_are_librosas(
@@ -102,9 +102,9 @@ def assert_all_are_librosas(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_fft=.* is too large")
         magnitude = np.abs(librosa.stft(y, **transformed))
-        found = features.magnitude_spectrum(y=y, **transformed)
-        assert found.shape == magnitude.shape
-        assert (np.abs(found - magnitude) <= MAGNITUDE_RTOL * magnitude.max(axis=0)).all()
+        actual = features.magnitude_spectrum(y=y, **transformed)
+        assert actual.shape == magnitude.shape
+        assert (np.abs(actual - magnitude) <= MAGNITUDE_RTOL * magnitude.max(axis=0)).all()
 
         assert_same(features.rms(y=y, **framed), theirs.rms(y=y, **framed), RMS_RTOL)
         assert_same(
@@ -117,7 +117,7 @@ def assert_all_are_librosas(
                 FREQUENCY_RTOL,
                 atol=FREQUENCY_RTOL * sr / n_fft,
             )
-        # Where the sum just reaches the share, rounding decides between two bins.
+        # If the sum barely reaches the share, rounding decides between two bins.
         assert_same(
             features.spectral_rolloff(y=y, sr=sr, **transformed),
             theirs.spectral_rolloff(y=y, sr=sr, **transformed),
@@ -137,9 +137,9 @@ def assert_all_are_librosas(
         )
         bands = {"fmin": 2.4 * sr / n_fft, "n_bands": 3, "linear": True}
         contrast = theirs.spectral_contrast(y=y, sr=sr, **transformed, **bands)
-        found = features.spectral_contrast(y=y, sr=sr, **transformed, **bands)
-        assert found.shape == contrast.shape
-        assert (np.abs(found - contrast) <= CONTRAST_RTOL * magnitude.max(axis=0)).all()
+        actual = features.spectral_contrast(y=y, sr=sr, **transformed, **bands)
+        assert actual.shape == contrast.shape
+        assert (np.abs(actual - contrast) <= CONTRAST_RTOL * magnitude.max(axis=0)).all()
         assert_same(
             features.chroma(y=y, sr=sr, tuning=0.1, **transformed),
             theirs.chroma_stft(y=y, sr=sr, tuning=0.1, **transformed),
@@ -151,7 +151,7 @@ def assert_all_are_librosas(
         assert_same(features.mfcc(y=y, sr=sr, **mel), coefficients, rtol=0, atol=MFCC_ATOL)
 
 
-# As librosa computes it --------------------------------------------------------------------------
+# Comparison with librosa -------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ def test_descriptors_of_corpora_are_librosas(
 
 
 def assert_contrast_and_chroma_are_librosas(librosa: ModuleType, y: np.ndarray, sr: int) -> None:
-    """The defaults, on one and the same spectrum, of which librosa estimates the tuning too."""
+    """Compare the defaults on the same spectrum, from which librosa also estimates the tuning."""
     S = features.magnitude_spectrum(y=y)
     expected = librosa.feature.spectral_contrast(S=S, sr=sr)
     assert expected.max() > 10
@@ -309,7 +309,7 @@ def test_chroma_of_a_note_out_of_tune_is_that_note(cents: int) -> None:
     assert _tuning(S.T, sr, 12) == pytest.approx(cents / 100, abs=0.04)
 
 
-def test_contrast_tells_harmonics_from_noise() -> None:
+def test_contrast_distinguishes_harmonics_from_noise() -> None:
     sr = 16_000
     pulses = (np.arange(sr) % 80 == 0).astype(float)  # 200 Hz and all its multiples
     hiss = 0.1 * np.random.default_rng(0).normal(size=sr)
@@ -348,7 +348,7 @@ def test_decibels_are_librosas(librosa: ModuleType, ref: Any, top_db: Any, amin:
     "options",
     [
         {"n_mfcc": 13},
-        {"n_mfcc": 60},  # more than there are bands
+        {"n_mfcc": 60},  # more than the number of bands
         {"dct_type": 1, "norm": None},
         {"dct_type": 3},
         {"norm": None},
@@ -361,8 +361,8 @@ def test_cepstra_of_a_mel_spectrogram_are_librosas(
 ) -> None:
     S = np.random.default_rng(0).normal(-30.0, 20.0, (40, 9)).astype(np.float32)
     expected = librosa.feature.mfcc(S=S, **options)
-    found = features.mfcc(S=S, **options)
-    assert_same(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    actual = features.mfcc(S=S, **options)
+    assert_same(actual, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -374,13 +374,11 @@ def test_cepstra_of_a_mel_spectrogram_are_librosas(
         {"win_length": 700, "n_mels": 64},
     ],
 )
-def test_arguments_of_the_mel_bands_reach_them(
-    librosa: ModuleType, options: dict[str, Any]
-) -> None:
+def test_mel_arguments_are_passed_on(librosa: ModuleType, options: dict[str, Any]) -> None:
     y = noise(16_000)
     expected = librosa.feature.mfcc(y=y, sr=16_000, **options)
-    found = features.mfcc(y=y, sr=16_000, **options)
-    assert_same(found, expected, rtol=0, atol=MFCC_ATOL)
+    actual = features.mfcc(y=y, sr=16_000, **options)
+    assert_same(actual, expected, rtol=0, atol=MFCC_ATOL)
 
 
 @settings(deadline=None, max_examples=60)
@@ -404,11 +402,11 @@ def test_deltas_are_librosas(
     assert_same(features.delta(values, **options), expected, rtol=0, atol=atol)
 
 
-# What they mean ----------------------------------------------------------------------------------
+# Meaning -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
-def test_whatever_becomes_float32_is_taken(name: str) -> None:
+def test_array_likes_of_floats_are_accepted(name: str) -> None:
     y = np.linspace(-1.0, 1.0, 1_201)[::7].astype(np.float16).astype(np.float32)
     expected = OF_A_SIGNAL[name](y=y)
     for same in (y.astype(np.float64), y.astype(np.float16), y.tolist()):
@@ -416,14 +414,14 @@ def test_whatever_becomes_float32_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPECTRAL)
-def test_spectrogram_stands_for_its_signal(name: str) -> None:
+def test_spectrogram_gives_the_result_of_its_signal(name: str) -> None:
     y = noise(5_000)
     describe = getattr(features, name)
     S = features.magnitude_spectrum(y=y, n_fft=512) ** (2 if name == "chroma" else 1)
     np.testing.assert_allclose(describe(S=S), describe(y=y, n_fft=512), rtol=1e-5)
 
 
-def test_tone_is_where_it_is() -> None:
+def test_descriptors_of_a_tone_have_its_frequency() -> None:
     sr, frequency = 16_000, 1_000.0  # of a bin
     y = 0.5 * np.sin(2 * np.pi * frequency / sr * np.arange(sr))
     options: dict[str, Any] = {"y": y, "n_fft": 512, "hop_length": 160, "center": False}
@@ -444,29 +442,29 @@ def test_tone_is_where_it_is() -> None:
 def test_bin_at_the_split_counts_as_above() -> None:
     S = np.ones((5, 1))  # bins at 0, 2, 4, 6, 8 kHz
     for split, expected in ((4_000.0, 2 / 3), (4_000.1, 3 / 2), (8_000.0, 4.0), (0.1, 1 / 4)):
-        found = features.band_energy_ratio(S=S, sr=16_000, split_frequency=split)
-        np.testing.assert_allclose(found, [[expected]], rtol=1e-6)
+        actual = features.band_energy_ratio(S=S, sr=16_000, split_frequency=split)
+        np.testing.assert_allclose(actual, [[expected]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("sr", [16_000, 22_050, 44_100])
 @pytest.mark.parametrize("n_fft", [400, 600, 990, 2_048])
-def test_rounding_moves_no_bin_over_the_split(sr: int, n_fft: int) -> None:
+def test_rounding_does_not_move_bins_over_the_split(sr: int, n_fft: int) -> None:
     S = np.ones((1 + n_fft // 2, 1))
     for split in range(1, 1 + n_fft // 2):
-        found = features.band_energy_ratio(
+        actual = features.band_energy_ratio(
             S=S, sr=sr, n_fft=n_fft, split_frequency=split * sr / n_fft
         )
-        np.testing.assert_allclose(found, [[split / (len(S) - split)]], rtol=1e-6)
+        np.testing.assert_allclose(actual, [[split / (len(S) - split)]], rtol=1e-6)
 
 
-def test_ratio_stays_finite_with_nothing_above() -> None:
+def test_ratio_is_finite_without_energy_above() -> None:
     S = np.array([[1.0, 1e-20, 1e15], [1.0, 1e-20, 1e15], [0.0, 0.0, 0.0]])
-    found = features.band_energy_ratio(S=S, sr=16_000, split_frequency=8_000)
-    np.testing.assert_allclose(found[0, [0, 2]], 1e10, rtol=1e-6)
-    assert np.isfinite(found).all()
+    actual = features.band_energy_ratio(S=S, sr=16_000, split_frequency=8_000)
+    np.testing.assert_allclose(actual[0, [0, 2]], 1e10, rtol=1e-6)
+    assert np.isfinite(actual).all()
 
 
-# Bad input ---------------------------------------------------------------------------------------
+# Invalid input -----------------------------------------------------------------------------------
 
 SILENCE = {
     "rms": 0.0,
@@ -486,12 +484,12 @@ SILENCE = {
 
 
 @pytest.mark.parametrize("name", sorted(SILENCE))
-def test_silence_is_as_librosa_has_it(librosa: ModuleType, name: str) -> None:
+def test_descriptors_of_silence_are_librosas(librosa: ModuleType, name: str) -> None:
     y = np.zeros(5_000, dtype=np.float32)
-    found = OF_A_SIGNAL[name](y=y)
-    np.testing.assert_allclose(found, SILENCE[name], rtol=1e-6)
+    actual = OF_A_SIGNAL[name](y=y)
+    np.testing.assert_allclose(actual, SILENCE[name], rtol=1e-6)
     if hasattr(librosa.feature, name):
-        np.testing.assert_allclose(found, getattr(librosa.feature, name)(y=y), rtol=1e-6)
+        np.testing.assert_allclose(actual, getattr(librosa.feature, name)(y=y), rtol=1e-6)
 
 
 def test_cepstra_of_silence_are_librosas(librosa: ModuleType) -> None:
@@ -515,11 +513,11 @@ def test_cepstra_of_silence_are_librosas(librosa: ModuleType) -> None:
         pytest.param(noise(100), id="shorter than a frame"),
     ],
 )
-def test_odd_signals_give_finite_numbers(name: str, y: Any) -> None:
-    found = OF_A_SIGNAL[name](y=y)
-    assert found.dtype == np.float32
-    assert found.shape[1] == 1 + len(y) // 512
-    assert np.isfinite(found).all()
+def test_extreme_signals_give_finite_values(name: str, y: Any) -> None:
+    actual = OF_A_SIGNAL[name](y=y)
+    assert actual.dtype == np.float32
+    assert actual.shape[1] == 1 + len(y) // 512
+    assert np.isfinite(actual).all()
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
@@ -539,13 +537,13 @@ def test_odd_signals_give_finite_numbers(name: str, y: Any) -> None:
         ("clip.wav", "`y` must be floating-point, .* got <U8"),
     ],
 )
-def test_what_is_no_signal_raises(name: str, y: Any, message: str) -> None:
+def test_invalid_signals_raise(name: str, y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OF_A_SIGNAL[name](y=y)
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_SIGNAL))
-def test_frames_are_checked(name: str) -> None:
+def test_frame_arguments_are_validated(name: str) -> None:
     describe, frame, y = (
         partial(OF_A_SIGNAL[name], **SHORT.get(name, {})),
         FRAME[name],
@@ -568,7 +566,7 @@ def test_window_must_fit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rms", "mfcc", *SPECTRAL])
-def test_signal_or_spectrogram(name: str) -> None:
+def test_exactly_one_of_signal_and_spectrogram_is_required(name: str) -> None:
     with pytest.raises(ValueError, match="exactly one of `y` and `S`"):
         OF_A_SIGNAL[name]()
     with pytest.raises(ValueError, match="exactly one of `y` and `S`"):
@@ -587,7 +585,7 @@ def test_signal_or_spectrogram(name: str) -> None:
         (np.full((1_025, 2), -1.0), "`S` must not be negative"),
     ],
 )
-def test_what_is_no_spectrogram_raises(name: str, S: np.ndarray, message: str) -> None:
+def test_invalid_spectrograms_raise(name: str, S: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OF_A_SIGNAL[name](S=S)
 

@@ -1,4 +1,4 @@
-"""Features of many recordings: the same numbers whoever computes them, however it ends."""
+"""Test feature extraction: results do not depend on workers, the cache or interruptions."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ SEED_SET = dataclasses.replace(
 
 
 def write(path: Path, seed: int, duration: float | None = None) -> Path:
-    """Write a buzz in noise; seeds differ in pitch, and in length where none is given."""
+    """Write a buzz in noise; seeds differ in pitch and, by default, in length."""
     rng = np.random.default_rng(seed)
     n_samples = int(RATE * duration) if duration else RATE // 4 + 700 * (seed % 11)
     phase = np.cumsum(rng.uniform(100, 300) + 40 * rng.normal(size=n_samples)) * 2 * np.pi / RATE
@@ -86,7 +86,7 @@ def entries(cache: Path) -> list[Path]:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the recordings that were decoded since the test began."""
+    """Return the names of the recordings decoded since the test began."""
     names: list[str] = []
     load = audio.load
     of_content: dict[bytes, str] = {}
@@ -106,19 +106,19 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-# What comes out ---------------------------------------------------------------------------------
+# Results ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_it_is_the_extractor_called_one_by_one(corpus: list[Utterance], n_jobs: int) -> None:
-    found = extract_corpus(corpus, SPEC, n_jobs=n_jobs)
-    assert found.utterances == tuple(corpus)
-    assert found.failed == ()
-    assert found.feature_names == SPEC.feature_names
-    assert found.spec == SPEC
-    assert found.statistics is None
+def test_features_equal_the_extractor(corpus: list[Utterance], n_jobs: int) -> None:
+    actual = extract_corpus(corpus, SPEC, n_jobs=n_jobs)
+    assert actual.utterances == tuple(corpus)
+    assert actual.failed == ()
+    assert actual.feature_names == SPEC.feature_names
+    assert actual.spec == SPEC
+    assert actual.statistics is None
     extract = Extractor(SPEC)
-    for utterance, features in zip(corpus, found.arrays, strict=True):
+    for utterance, features in zip(corpus, actual.arrays, strict=True):
         samples = audio.load(utterance.path, sampling_rate=SPEC.sampling_rate).samples
         np.testing.assert_array_equal(features, extract(samples), strict=True)
 
@@ -135,7 +135,7 @@ def test_presets(corpus: list[Utterance], preset: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(features, extract(samples), strict=True)
 
 
-def test_bad_recordings_are_listed_and_do_not_stop_the_rest(
+def test_unusable_recordings_are_listed_and_do_not_stop_the_others(
     corpus: list[Utterance], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = [of(tmp_path / name) for name in ("missing.wav", "empty.wav", "silent.wav", "torn.wav")]
@@ -145,18 +145,18 @@ def test_bad_recordings_are_listed_and_do_not_stop_the_rest(
     listed = [bad[0], corpus[0], bad[1], corpus[1], bad[2], bad[3]]
     for cache in (None, tmp_path / "cache", tmp_path / "cache"):
         caplog.clear()
-        found = extract_corpus(listed, SPEC, cache=cache)
-        assert found.utterances == tuple(corpus[:2])
-        assert len(found.arrays) == 2
-        assert [utterance for utterance, _ in found.failed] == bad
-        reasons = [reason for _, reason in found.failed]
+        actual = extract_corpus(listed, SPEC, cache=cache)
+        assert actual.utterances == tuple(corpus[:2])
+        assert len(actual.arrays) == 2
+        assert [utterance for utterance, _ in actual.failed] == bad
+        reasons = [reason for _, reason in actual.failed]
         starts = ("No such file", "empty, 0 bytes", "silent: all 16000", "truncated: its header")
         assert all(map(str.startswith, reasons, starts)), reasons
         logged = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-        assert logged == [f"left out {u.path}: {reason}" for u, reason in found.failed]
+        assert logged == [f"left out {u.path}: {reason}" for u, reason in actual.failed]
 
 
-def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+def test_no_usable_recording_is_an_error(tmp_path: Path) -> None:
     bad = [of(tmp_path / "a.wav"), of(tmp_path / "b.wav")]
     with pytest.raises(DatasetError, match=r"none of the 2 recordings .*a\.wav: No such file"):
         extract_corpus(bad, SPEC)
@@ -191,8 +191,8 @@ def test_arrays_are_a_read_only_sequence(corpus: list[Utterance], tmp_path: Path
 
 def test_result_can_be_pickled(corpus: list[Utterance], tmp_path: Path) -> None:
     spec = dataclasses.replace(SPEC, normalization="corpus")
-    found = extract_corpus(corpus[:3], spec, cache=tmp_path)
-    assert_same(found, pickle.loads(pickle.dumps(found)))
+    actual = extract_corpus(corpus[:3], spec, cache=tmp_path)
+    assert_same(actual, pickle.loads(pickle.dumps(actual)))
 
 
 # Normalisation ----------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_result_can_be_pickled(corpus: list[Utterance], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("functionals", [(), ("mean", "std")])
 @pytest.mark.parametrize("cached", [False, True])
-def test_statistics_are_those_of_training_and_serve_the_test(
+def test_statistics_of_training_normalise_test_data(
     corpus: list[Utterance], tmp_path: Path, functionals: tuple[str, ...], cached: bool
 ) -> None:
     cache = tmp_path if cached else None
@@ -233,7 +233,7 @@ def test_padding_does_not_count_for_statistics(corpus: list[Utterance]) -> None:
     assert long.stack().shape[1] == 90
 
 
-def test_statistics_that_do_not_fit_raise_before_the_work(
+def test_statistics_that_do_not_fit_raise_early(
     corpus: list[Utterance], measured: list[str]
 ) -> None:
     two = Statistics(np.zeros(2, np.float32), np.ones(2, np.float32))
@@ -261,21 +261,21 @@ def test_files_one_after_the_other(corpus: list[Utterance], tmp_path: Path) -> N
 
 
 def test_files_are_read_lazily(corpus: list[Utterance]) -> None:
-    asked = 0
+    n_read = 0
 
     def endless() -> Iterator[Path]:
-        nonlocal asked
+        nonlocal n_read
         while True:
-            asked += 1
+            n_read += 1
             yield corpus[0].path
 
     features = extract_files(endless(), SPEC, n_jobs=2)
     next(features)
     features.close()
-    assert asked <= 1000
+    assert n_read <= 1000
 
 
-# A function of one's own -------------------------------------------------------------------------
+# Custom functions --------------------------------------------------------------------------------
 
 
 def test_read_recordings_calls_a_function_for_the_samples_of_each(
@@ -317,7 +317,7 @@ def test_read_recordings_shares_the_cache_under_an_equal_description(
 # The cache --------------------------------------------------------------------------------------
 
 
-def test_second_time_nothing_is_measured(
+def test_cached_features_are_not_measured_again(
     corpus: list[Utterance], tmp_path: Path, measured: list[str]
 ) -> None:
     first = extract_corpus(corpus, SPEC, cache=tmp_path / "new" / "cache")
@@ -331,7 +331,7 @@ def test_second_time_nothing_is_measured(
     assert not isinstance(second.arrays[0], np.memmap)
 
 
-def test_contents_and_spec_are_what_counts(
+def test_cache_depends_on_contents_and_spec(
     corpus: list[Utterance], tmp_path: Path, measured: list[str]
 ) -> None:
     cache = tmp_path / "cache"
@@ -347,7 +347,7 @@ def test_contents_and_spec_are_what_counts(
     assert measured == []
     np.testing.assert_array_equal(renamed.arrays[0], before.arrays[0])
 
-    # Of the same length and time, as a careless index of names would take for unchanged.
+    # Of the same length and time, so that an index of names would take it for unchanged.
     stat = two.path.stat()
     content = bytearray(two.path.read_bytes())
     content[-100:] = bytes(100)
@@ -370,7 +370,7 @@ def test_contents_and_spec_are_what_counts(
         measured.clear()
 
 
-def test_another_version_of_the_features_is_measured_anew(
+def test_another_version_of_the_features_is_measured_again(
     corpus: list[Utterance],
     tmp_path: Path,
     measured: list[str],
@@ -382,7 +382,7 @@ def test_another_version_of_the_features_is_measured_anew(
     assert len(measured) == len(entries(tmp_path)) == 2
 
 
-def test_what_is_made_of_the_measured_needs_no_new_measuring(
+def test_normalisation_and_length_reuse_the_cache(
     corpus: list[Utterance], tmp_path: Path, measured: list[str]
 ) -> None:
     extract_corpus(corpus, SPEC, cache=tmp_path)
@@ -422,14 +422,14 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("feature", N_COLUMNS)
-def test_version_is_raised_when_numbers_change(feature: str) -> None:
-    """Caches that people have would give them the old numbers otherwise."""
+def test_version_is_raised_when_values_change(feature: str) -> None:
+    """Otherwise existing caches would give the old values."""
     time = np.arange(8_000) / RATE
     y = 0.3 * np.sin(2 * np.pi * 200 * time * (1 + 0.1 * time))
     y += 0.2 * np.sin(2 * np.pi * 1234 * time) * (time < 0.3)
     y += 0.01 * np.random.default_rng(0).normal(size=len(time))
-    found = Extractor(FeatureSpec(features=(feature,), n_fft=1024, n_mels=40))(y)
-    numbers = found.mean(dtype=float), found.std(dtype=float)
+    actual = Extractor(FeatureSpec(features=(feature,), n_fft=1024, n_mels=40))(y)
+    numbers = actual.mean(dtype=float), actual.std(dtype=float)
     assert numbers == pytest.approx(NUMBERS[feature], rel=1e-3), (
         "features have changed: raise extraction.VERSION, and put the new numbers here"
     )
@@ -441,7 +441,7 @@ def test_version_is_raised_when_numbers_change(feature: str) -> None:
     features=st.permutations(["rms", "mfcc"]),
     deltas=st.integers(0, 2),
 )
-def test_equal_specs_have_one_key_and_others_another(
+def test_only_equal_specs_share_a_key(
     n_mels: int, fmax: float, features: list[str], deltas: int
 ) -> None:
     spec = FeatureSpec(n_mels=n_mels, fmax=fmax, features=tuple(features), deltas=deltas)
@@ -450,16 +450,16 @@ def test_equal_specs_have_one_key_and_others_another(
     assert described(twin) == key
     assert described(dataclasses.replace(spec, fmax=float(fmax))) == key
     assert FeatureSpec.from_dict(json.loads(key)["spec"]) == spec
-    others = [
+    other_keys = [
         dataclasses.replace(spec, n_mels=n_mels + 1),
         dataclasses.replace(spec, features=tuple(reversed(features))),
         dataclasses.replace(spec, fmax=fmax - 0.5),
         dataclasses.replace(spec, remove_offset=not spec.remove_offset),
     ]
-    assert len({key, *map(described, others)}) == 5
+    assert len({key, *map(described, other_keys)}) == 5
 
 
-def test_cache_says_what_it_holds(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_cache_describes_its_contents(corpus: list[Utterance], tmp_path: Path) -> None:
     extract_corpus(corpus[:2], dataclasses.replace(SPEC, n_frames=7), cache=tmp_path)
     (description,) = tmp_path.glob("*/spec.json")
     held = json.loads(description.read_text())
@@ -490,13 +490,13 @@ def test_damaged_entry_is_measured_again(
     caplog: pytest.LogCaptureFixture,
     damage,
 ) -> None:
-    whole = extract_corpus(corpus[:3], SPEC)
+    complete = extract_corpus(corpus[:3], SPEC)
     extract_corpus(corpus[:3], SPEC, cache=tmp_path)
     sound = {entry: entry.read_bytes() for entry in entries(tmp_path)}
     victim = entries(tmp_path)[1]
     victim.write_bytes(damage(sound[victim]))
     measured.clear()
-    assert_same(extract_corpus(corpus[:3], SPEC, cache=tmp_path), whole)
+    assert_same(extract_corpus(corpus[:3], SPEC, cache=tmp_path), complete)
     assert len(measured) == 1
     assert {entry: entry.read_bytes() for entry in entries(tmp_path)} == sound
     assert f"cache {tmp_path}, 1 recording: measured again, entries were damaged" in caplog.text
@@ -509,27 +509,27 @@ def test_cache_that_is_a_file_raises(corpus: list[Utterance], tmp_path: Path) ->
         extract_corpus(corpus, SPEC, cache=file)
 
 
-def test_cache_that_cannot_be_written_loses_nothing(
+def test_unwritable_cache_loses_no_features(
     corpus: list[Utterance], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    cache = tmp_path / "file" / "cache"  # whoever runs this may write everywhere else
+    cache = tmp_path / "file" / "cache"  # a path that no user can write to
     for _ in range(2):
         caplog.clear()
-        found = extract_corpus(corpus, SPEC, cache=cache)
-        assert_same(found, extract_corpus(corpus, SPEC))
+        actual = extract_corpus(corpus, SPEC, cache=cache)
+        assert_same(actual, extract_corpus(corpus, SPEC))
         assert "40 recordings: kept in memory, not written: Not a directory" in caplog.text
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_full_disk_loses_nothing(
+def test_full_disk_loses_no_features(
     corpus: list[Utterance],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     extract_corpus(corpus[:20], SPEC, cache=tmp_path)
-    kept = entries(tmp_path)
+    stored = entries(tmp_path)
     write_bytes = Path.write_bytes
 
     def run_out(path: Path, content: bytes) -> int:
@@ -537,35 +537,33 @@ def test_full_disk_loses_nothing(
         return write_bytes(Path("/dev/full"), content)
 
     monkeypatch.setattr(Path, "write_bytes", run_out)
-    found = extract_corpus(corpus, SPEC, cache=tmp_path)
-    assert_same(found, extract_corpus(corpus, SPEC))
+    actual = extract_corpus(corpus, SPEC, cache=tmp_path)
+    assert_same(actual, extract_corpus(corpus, SPEC))
     assert "20 recordings: kept in memory, not written: No space left on device" in caplog.text
-    assert entries(tmp_path) == kept
+    assert entries(tmp_path) == stored
     assert not unfinished(tmp_path)
 
 
-def test_what_killed_programs_left_is_removed_once_it_is_old(
-    corpus: list[Utterance], tmp_path: Path
-) -> None:
+def test_old_unfinished_entries_are_removed(corpus: list[Utterance], tmp_path: Path) -> None:
     extract_corpus(corpus[:1], SPEC, cache=tmp_path)
     old, young = (entries(tmp_path)[0].parent / name for name in (".old", ".young"))
-    for left in (old, young):
-        left.mkdir()
-        (left / "entry.npy").touch()
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "entry.npy").touch()
     yesterday = time.time() - 1.1 * 24 * 3600
     os.utime(old, (yesterday, yesterday))
     extract_corpus(corpus[:1], SPEC, cache=tmp_path)
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_entry_that_went_away_is_told(corpus: list[Utterance], tmp_path: Path) -> None:
-    found = extract_corpus(corpus[:1], SPEC, cache=tmp_path)
+def test_removed_entry_is_reported(corpus: list[Utterance], tmp_path: Path) -> None:
+    actual = extract_corpus(corpus[:1], SPEC, cache=tmp_path)
     entries(tmp_path)[0].unlink()
-    with pytest.raises(FileNotFoundError, match="gone from the cache; extract them again"):
-        found.arrays[0]
+    with pytest.raises(FileNotFoundError, match="removed from the cache; extract them again"):
+        actual.arrays[0]
 
 
-# Several programs, and what ends them -----------------------------------------------------------
+# Concurrent and killed programs -----------------------------------------------------------------
 
 PROGRAM = """
 import sys
@@ -591,7 +589,9 @@ def start(folder: Path, cache: Path, backend: str = "threading") -> subprocess.P
     )
 
 
-def test_programs_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_concurrent_programs_write_the_same_entries(
+    corpus: list[Utterance], tmp_path: Path
+) -> None:
     programs = [start(corpus[0].path.parent, tmp_path) for _ in range(2)]
     answers = [program.communicate(timeout=60)[0] for program in programs]
     assert [program.returncode for program in programs] == [0, 0]
@@ -602,7 +602,7 @@ def test_programs_that_write_the_same_at_once(corpus: list[Utterance], tmp_path:
     assert all(extraction._look_up(entry) == (True, None) for entry in entries(tmp_path))
 
 
-def test_threads_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_concurrent_threads_write_the_same_entries(corpus: list[Utterance], tmp_path: Path) -> None:
     barrier = threading.Barrier(4)
 
     def extract(_: int) -> CorpusFeatures:
@@ -610,14 +610,16 @@ def test_threads_that_write_the_same_at_once(corpus: list[Utterance], tmp_path: 
         return extract_corpus(corpus, SPEC, cache=tmp_path, n_jobs=1)
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(extract, range(4)))
-    for one in found:
+        actual = list(pool.map(extract, range(4)))
+    for one in actual:
         assert_same(one, extract_corpus(corpus, SPEC))
     assert not unfinished(tmp_path)
 
 
 @pytest.mark.slow
-def test_kill_at_any_moment(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_program_may_be_killed_at_any_moment(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder, cache = tmp_path / "corpus", tmp_path / "cache"
     folder.mkdir()
     utterances = [of(write(folder / f"{i:03d}.wav", i, duration=6.0)) for i in range(120)]
@@ -637,10 +639,10 @@ def test_kill_at_any_moment(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert caplog.records == []
 
 
-# Elsewhere --------------------------------------------------------------------------------------
+# Backends ---------------------------------------------------------------------------------------
 
 
-def test_processes_need_no_change_of_code(corpus: list[Utterance], tmp_path: Path) -> None:
+def test_processes_may_replace_threads(corpus: list[Utterance], tmp_path: Path) -> None:
     expected = extract_corpus(corpus, SPEC)
     with joblib.parallel_config(backend="loky", n_jobs=2):
         assert_same(extract_corpus(corpus, SPEC), expected)
@@ -648,8 +650,8 @@ def test_processes_need_no_change_of_code(corpus: list[Utterance], tmp_path: Pat
     assert len(entries(tmp_path)) == 40
 
 
-def test_backend_that_has_no_generators(corpus: list[Utterance], tmp_path: Path) -> None:
-    """Ray's derives from this one. In a program of its own, for it forks."""
+def test_backend_without_generators(corpus: list[Utterance], tmp_path: Path) -> None:
+    """Ray's backend derives from this one. It forks, so it runs in a separate program."""
     program = start(corpus[0].path.parent, tmp_path, "multiprocessing")
     answer, _ = program.communicate(timeout=60)
     total = sum(float(a.sum(dtype=float)) for a in extract_corpus(corpus, SPEC).arrays)
@@ -658,7 +660,7 @@ def test_backend_that_has_no_generators(corpus: list[Utterance], tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
-def test_dask_cluster_that_loses_a_worker(tmp_path: Path, cached: bool) -> None:
+def test_dask_cluster_may_lose_a_worker(tmp_path: Path, cached: bool) -> None:
     from distributed import Client, LocalCluster
 
     folder = tmp_path / "corpus"
@@ -669,7 +671,7 @@ def test_dask_cluster_that_loses_a_worker(tmp_path: Path, cached: bool) -> None:
     done = threading.Event()
 
     def kill_one(client: Client, pids: dict[str, int]) -> str | None:
-        """Kill a worker while all of them work; return it, if there was still work then."""
+        """Kill a worker while all are busy; return it if work remained."""
         while not done.is_set():
             busy = [worker for worker, tasks in client.processing().items() if tasks]
             if len(busy) == len(pids):
@@ -694,13 +696,13 @@ def test_dask_cluster_that_loses_a_worker(tmp_path: Path, cached: bool) -> None:
         killer = pool.submit(kill_one, client, client.run(os.getpid))
         try:
             with joblib.parallel_config(backend="dask"):
-                found = extract_corpus(utterances, spec, cache=cache)
+                actual = extract_corpus(utterances, spec, cache=cache)
         finally:
             done.set()
         victim = killer.result()
         assert victim
         assert victim not in client.run(os.getpid)
-    assert_same(found, extract_corpus(utterances, spec))
+    assert_same(actual, extract_corpus(utterances, spec))
 
 
 # Real corpora -----------------------------------------------------------------------------------
@@ -708,7 +710,7 @@ def test_dask_cluster_that_loses_a_worker(tmp_path: Path, cached: bool) -> None:
 
 @pytest.mark.corpora
 def test_real_recordings(corpora_root: Path, tmp_path: Path) -> None:
-    """The silent clip of CREMA-D is listed, and the others are as the extractor makes them."""
+    """The silent clip of CREMA-D is listed, and the other features equal the extractor's."""
     crema_d = datasets.CORPORA["crema_d"].utterances(corpora_root / "crema_d")
     utterances = [u for u in crema_d if u.speaker in ("crema_d/1001", "crema_d/1076")]
     first, second, spread = (

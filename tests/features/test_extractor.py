@@ -1,4 +1,4 @@
-"""The extractor: the numbers of the single functions, in one pass, named and normalised."""
+"""Test the extractor: values equal the single functions, with names and normalisation."""
 
 import dataclasses
 import json
@@ -53,19 +53,19 @@ def without_rate(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
-    """Noise that swells and fades over about 60 dB, as speech does."""
+    """Return noise whose level varies over about 60 dB, like speech."""
     rng = np.random.default_rng(seed)
     envelope = np.exp(np.cumsum(rng.normal(0.0, 0.3, n_samples // 100 + 1)))
     y = rng.normal(size=n_samples) * np.repeat(envelope, 100)[:n_samples]
     return (y / np.abs(y).max()).astype(np.float32)
 
 
-def columns(spec: FeatureSpec, found: np.ndarray, feature: str) -> np.ndarray:
-    """The columns of one feature, frames last."""
+def columns(spec: FeatureSpec, actual: np.ndarray, feature: str) -> np.ndarray:
+    """Return the columns of one feature, frames last."""
     chosen = [
         i for i, name in enumerate(spec.feature_names) if name == feature or is_of(name, feature)
     ]
-    return found[:, chosen].T
+    return actual[:, chosen].T
 
 
 def is_of(name: str, feature: str) -> bool:
@@ -73,14 +73,14 @@ def is_of(name: str, feature: str) -> bool:
 
 
 def assert_equals_functions(y: np.ndarray, spec: FeatureSpec) -> None:
-    found = Extractor(spec)(y)
-    assert found.dtype == np.float32
-    assert found.shape == (1 + len(y) // spec.hop_length, len(spec.feature_names))
+    actual = Extractor(spec)(y)
+    assert actual.dtype == np.float32
+    assert actual.shape == (1 + len(y) // spec.hop_length, len(spec.feature_names))
     arguments = {"sr": spec.sampling_rate, "n_fft": spec.n_fft, "hop_length": spec.hop_length}
     for feature, function in FUNCTIONS.items():
         expected = function(y, arguments)
-        got = columns(spec, found, feature)
-        # What is summed in another order differs by rounding.
+        got = columns(spec, actual, feature)
+        # Sums in another order differ by rounding.
         atol = 1e-5 * np.abs(expected).max() if feature in ("mel", "mfcc", "mel_db") else 0.0
         if feature == "spectral_contrast":  # a difference of decibels
             atol = 1e-4
@@ -116,14 +116,14 @@ def test_every_feature_is_compared() -> None:
 
 
 @pytest.mark.parametrize("feature", N_COLUMNS)
-def test_features_do_not_depend_on_their_company(feature: str) -> None:
+def test_features_do_not_depend_on_other_features(feature: str) -> None:
     y = noise(22_050)
     alone = Extractor(dataclasses.replace(EVERYTHING, features=(feature,)))(y)
     together = columns(EVERYTHING, Extractor(EVERYTHING)(y), feature)
     np.testing.assert_array_equal(alone.T, together)
 
 
-def test_one_transform_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_transform_is_computed_for_all_features(monkeypatch: pytest.MonkeyPatch) -> None:
     from emotionrecog.features import frames
 
     calls = []
@@ -134,19 +134,19 @@ def test_one_transform_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calls) == 1
 
 
-def test_preemphasis_is_that_of_the_signal() -> None:
-    """A first difference before the transform, but for frames at the ends."""
+def test_preemphasis_equals_that_of_the_signal() -> None:
+    """It equals a first difference before the transform, except for frames at the ends."""
     spec = dataclasses.replace(SPEC, features=("mel",), preemphasis=0.97)
     y = noise(22_050)
     filtered = np.append(y[0], y[1:] - np.float32(0.97) * y[:-1])
     expected = Extractor(dataclasses.replace(spec, preemphasis=0.0))(filtered)
-    found = Extractor(spec)(y)
-    # The factor is exact for a circular shift; a window makes it nearly so.
-    ratio = found[4:-4].sum(axis=1) / expected[4:-4].sum(axis=1)
+    actual = Extractor(spec)(y)
+    # The factor is exact for a circular shift, and nearly exact with a window.
+    ratio = actual[4:-4].sum(axis=1) / expected[4:-4].sum(axis=1)
     np.testing.assert_allclose(ratio, 1.0, rtol=0.02)
 
 
-def test_offset_is_removed_where_asked() -> None:
+def test_offset_is_removed_if_requested() -> None:
     y = noise(9_000)
     spec = dataclasses.replace(SPEC, remove_offset=True)
     extract = Extractor(spec)
@@ -161,16 +161,16 @@ def test_offset_is_removed_where_asked() -> None:
 def test_presets_name_their_columns(name: str) -> None:
     spec = PRESETS[name]
     samples = load(CLIP, sampling_rate=spec.sampling_rate).samples
-    found = Extractor(spec)(samples)
-    assert found.shape[-1] == len(spec.feature_names) == len(set(spec.feature_names))
-    assert found.dtype == np.float32
-    assert np.isfinite(found).all()
+    actual = Extractor(spec)(samples)
+    assert actual.shape[-1] == len(spec.feature_names) == len(set(spec.feature_names))
+    assert actual.dtype == np.float32
+    assert np.isfinite(actual).all()
 
 
-def test_preset_of_a_picture_is_128_by_87() -> None:
+def test_image_preset_is_128_by_87() -> None:
     spec = PRESETS["mel-128x87"]
     assert len(spec.feature_names) == 128
-    # 2 s of sound are just as many frames.
+    # 2 s of sound have exactly that number of frames.
     assert 1 + 2 * spec.sampling_rate // spec.hop_length == 87
     for seconds in (0.3, 2.0, 5.0):
         assert Extractor(spec)(noise(int(seconds * 22_050))).shape == (87, 128)
@@ -186,15 +186,15 @@ def test_names_of_deltas_and_functionals() -> None:
     )
 
 
-def test_deltas_are_those_of_the_function() -> None:
+def test_deltas_equal_the_function() -> None:
     y = noise(22_050)
     plain = Extractor(SPEC)(y)
-    found = Extractor(dataclasses.replace(SPEC, deltas=2))(y)
+    actual = Extractor(dataclasses.replace(SPEC, deltas=2))(y)
     n = plain.shape[1]
-    np.testing.assert_array_equal(found[:, :n], plain)
+    np.testing.assert_array_equal(actual[:, :n], plain)
     for order in (1, 2):
         expected = features.delta(plain, order=order, axis=0, mode="nearest")
-        np.testing.assert_array_equal(found[:, order * n : (order + 1) * n], expected)
+        np.testing.assert_array_equal(actual[:, order * n : (order + 1) * n], expected)
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 2_000])
@@ -208,28 +208,31 @@ def test_deltas_of_few_frames(n_samples: int) -> None:
 
 def test_utterance_normalisation() -> None:
     spec = dataclasses.replace(SPEC, normalization="utterance")
-    found = Extractor(spec)(noise(44_100))
-    np.testing.assert_allclose(found.mean(axis=0), 0.0, atol=1e-5)
-    np.testing.assert_allclose(found.std(axis=0), 1.0, atol=1e-4)
+    actual = Extractor(spec)(noise(44_100))
+    np.testing.assert_allclose(actual.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(actual.std(axis=0), 1.0, atol=1e-4)
 
 
 def test_spectrogram_normalisation_keeps_the_shape_of_the_spectrum() -> None:
     spec = dataclasses.replace(SPEC, features=("mel_db",), normalization="spectrogram")
     y = noise(44_100)
-    found, plain = Extractor(spec)(y), Extractor(dataclasses.replace(spec, normalization="none"))(y)
-    assert found.mean() == pytest.approx(0.0, abs=1e-5)
-    assert found.std() == pytest.approx(1.0, abs=1e-4)
-    np.testing.assert_allclose(found * plain.std() + plain.mean(), plain, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(Extractor(spec)(0.1 * y), found, atol=1e-3)  # no floor is touched
+    actual, plain = (
+        Extractor(spec)(y),
+        Extractor(dataclasses.replace(spec, normalization="none"))(y),
+    )
+    assert actual.mean() == pytest.approx(0.0, abs=1e-5)
+    assert actual.std() == pytest.approx(1.0, abs=1e-4)
+    np.testing.assert_allclose(actual * plain.std() + plain.mean(), plain, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(Extractor(spec)(0.1 * y), actual, atol=1e-3)  # no floor is touched
 
 
 @pytest.mark.parametrize("normalization", ["utterance", "spectrogram"])
-def test_what_does_not_vary_becomes_zero(normalization: str) -> None:
+def test_constant_features_become_zero(normalization: str) -> None:
     spec = dataclasses.replace(SPEC, features=("rms", "mel"), normalization=normalization)
     np.testing.assert_array_equal(Extractor(spec)(np.zeros(9_000, np.float32)), 0.0)
 
 
-def test_corpus_normalisation_uses_training_data_alone() -> None:
+def test_corpus_normalisation_uses_only_training_data() -> None:
     spec = dataclasses.replace(SPEC, normalization="corpus")
     plain = Extractor(SPEC)
     training = [plain(noise(30_000, seed)) for seed in range(3)]
@@ -248,20 +251,22 @@ def test_corpus_normalisation_uses_training_data_alone() -> None:
     offset=st.sampled_from([0.0, 1.0, -4e3, 1e5]),
     seed=st.integers(0, 99),
 )
-def test_statistics_are_those_of_all_frames(lengths: list[int], offset: float, seed: int) -> None:
+def test_statistics_cover_all_frames(lengths: list[int], offset: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     recordings = [rng.normal(offset, 1.0, (n, 3)) for n in lengths]
-    found = Statistics.of(recordings)
+    actual = Statistics.of(recordings)
     joined = np.concatenate(recordings)
-    np.testing.assert_allclose(found.mean, joined.mean(axis=0), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(actual.mean, joined.mean(axis=0), rtol=1e-6, atol=1e-6)
     deviation = joined.std(axis=0)
-    np.testing.assert_allclose(found.deviation, np.where(deviation > 1e-6, deviation, 1), rtol=1e-5)
+    np.testing.assert_allclose(
+        actual.deviation, np.where(deviation > 1e-6, deviation, 1), rtol=1e-5
+    )
 
 
 def test_statistics_of_vectors() -> None:
-    found = Statistics.of([np.array([1.0, 5.0]), np.array([3.0, 5.0])])
-    np.testing.assert_array_equal(found.mean, [2.0, 5.0])
-    np.testing.assert_array_equal(found.deviation, [1.0, 1.0])  # 5 never varies
+    actual = Statistics.of([np.array([1.0, 5.0]), np.array([3.0, 5.0])])
+    np.testing.assert_array_equal(actual.mean, [2.0, 5.0])
+    np.testing.assert_array_equal(actual.deviation, [1.0, 1.0])  # 5 is constant
 
 
 @pytest.mark.parametrize(
@@ -295,19 +300,19 @@ def test_bad_statistics_raise(call: Callable[[], object], message: str) -> None:
 
 def test_frames_are_cut_in_the_middle_and_padded_at_the_end() -> None:
     y = noise(22_050)
-    whole = Extractor(SPEC)(y)
+    uncut = Extractor(SPEC)(y)
     longer = Extractor(dataclasses.replace(SPEC, n_frames=60))(y)
-    np.testing.assert_array_equal(longer[: len(whole)], whole)
-    np.testing.assert_array_equal(longer[len(whole) :], 0.0)
+    np.testing.assert_array_equal(longer[: len(uncut)], uncut)
+    np.testing.assert_array_equal(longer[len(uncut) :], 0.0)
     shorter = Extractor(dataclasses.replace(SPEC, n_frames=10))(y)
-    first = (len(whole) - 10) // 2
-    np.testing.assert_array_equal(shorter, whole[first : first + 10])
+    first = (len(uncut) - 10) // 2
+    np.testing.assert_array_equal(shorter, uncut[first : first + 10])
 
 
 # Functionals -------------------------------------------------------------------------------------
 
 
-def test_functionals_are_what_their_names_say() -> None:
+def test_functionals_match_their_definitions() -> None:
     frames = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     times = 0.25 * np.arange(30)
     expected = {
@@ -321,13 +326,13 @@ def test_functionals_are_what_their_names_say() -> None:
         "step_std": np.diff(frames, axis=0).std(axis=0),
     }
     assert set(expected) == set(FUNCTIONALS)
-    found = features.functionals(frames, list(expected), step=0.25)
-    np.testing.assert_allclose(found.reshape(-1, 4), list(expected.values()), rtol=1e-4, atol=1e-6)
+    actual = features.functionals(frames, list(expected), step=0.25)
+    np.testing.assert_allclose(actual.reshape(-1, 4), list(expected.values()), rtol=1e-4, atol=1e-6)
 
 
 def test_functionals_of_a_single_frame() -> None:
-    found = features.functionals(np.float32([[2.0, -1.0]]), list(FUNCTIONALS), step=0.01)
-    by_name = dict(zip(FUNCTIONALS, found.reshape(-1, 2).tolist(), strict=True))
+    actual = features.functionals(np.float32([[2.0, -1.0]]), list(FUNCTIONALS), step=0.01)
+    by_name = dict(zip(FUNCTIONALS, actual.reshape(-1, 2).tolist(), strict=True))
     zero = {name for name, values in by_name.items() if values == [0.0, 0.0]}
     assert zero == {"std", "range", "slope", "step_std"}
     assert all(by_name[name] == [2.0, -1.0] for name in set(by_name) - zero)
@@ -343,7 +348,7 @@ def test_functionals_make_one_vector() -> None:
     assert len(expected) == len(spec.feature_names)
 
 
-def test_functionals_of_f0_are_those_of_voiced_frames() -> None:
+def test_functionals_of_f0_use_voiced_frames() -> None:
     spec = dataclasses.replace(
         SPEC, features=("rms", "f0"), functionals=("mean", "min", "slope"), sampling_rate=16_000,
         fmax=8_000.0,
@@ -353,7 +358,7 @@ def test_functionals_of_f0_are_those_of_voiced_frames() -> None:
     by_name = dict(zip(spec.feature_names, Extractor(spec)(followed).tolist(), strict=True))
     assert by_name["f0_mean"] == pytest.approx(200.0, rel=0.02)
     assert by_name["f0_min"] > 150.0
-    assert by_name["rms_min"] == 0.0  # all frames count for the others
+    assert by_name["rms_min"] == 0.0  # other features use all frames
     silent = dict(zip(spec.feature_names, Extractor(spec)(0 * tone).tolist(), strict=True))
     assert silent["f0_mean"] == silent["f0_slope"] == 0.0
 
@@ -372,7 +377,7 @@ def test_bad_functionals_raise(frames: np.ndarray, names: list[str], message: st
         features.functionals(frames, names, step=0.01)
 
 
-# What is no voice --------------------------------------------------------------------------------
+# Extreme input -----------------------------------------------------------------------------------
 
 SOUNDS = {
     "one sample": np.float32([0.5]),
@@ -388,13 +393,13 @@ SOUNDS = {
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_any_sound_has_finite_features(name: str) -> None:
+def test_features_of_extreme_signals_are_finite(name: str) -> None:
     y = SOUNDS[name]
     spec = dataclasses.replace(EVERYTHING, features=tuple(set(N_COLUMNS) - {"log_mel"}), deltas=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = Extractor(spec)(y)
-        assert np.isfinite(found).all()
+        actual = Extractor(spec)(y)
+        assert np.isfinite(actual).all()
         utterance = Extractor(dataclasses.replace(spec, normalization="utterance"))(y)
         assert np.isfinite(utterance).all()
 
@@ -410,7 +415,7 @@ def test_any_sound_has_finite_features(name: str) -> None:
         (np.zeros(900, np.complex64), "floating-point, .* got complex64"),
     ],
 )
-def test_what_is_no_signal_raises(samples: np.ndarray, message: str) -> None:
+def test_invalid_samples_raise(samples: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         Extractor(SPEC)(samples)
 
@@ -442,8 +447,11 @@ def test_what_is_no_signal_raises(samples: np.ndarray, message: str) -> None:
         ({"features": ("f0",), "f0_range": (65.0, 9e3)}, "must end at sampling_rate / 2 = 8000 Hz"),
         ({"features": ("f0",), "f0_range": (40.0, 500.0)}, "two periods .* 800 samples for 40 Hz"),
         ({"functionals": ("mean",), "n_frames": 9}, "`n_frames` must be None with them"),
-        ({"functionals": ("mean",), "normalization": "utterance"}, "are not normalised by utter"),
-        ({"functionals": ("mean",), "normalization": "spectrogram"}, "are not normalised by spec"),
+        ({"functionals": ("mean",), "normalization": "utterance"}, "cannot be normalised by utter"),
+        (
+            {"functionals": ("mean",), "normalization": "spectrogram"},
+            "cannot be normalised by spec",
+        ),
     ],
 )
 def test_invalid_spec_raises(arguments: dict[str, Any], message: str) -> None:

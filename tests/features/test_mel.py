@@ -1,4 +1,4 @@
-"""The front end: librosa's numbers without librosa, and features that do not know the level."""
+"""Test mel spectra: values equal librosa's, and features do not depend on the level."""
 
 import json
 import re
@@ -22,8 +22,8 @@ from tests.conftest import CLIP
 
 SPEC = FeatureSpec()
 
-# Both sides compute triangles in float64 and round them once; near the feet of a triangle, float64
-# itself cancels a few bits.
+# Both compute triangles in float64 and round them once; near the ends of a triangle, float64 loses
+# a few bits to cancellation.
 FILTERBANK_RTOL = 1e-6
 # librosa transforms in float64, this project in float32. Relative to the largest value of a frame,
 # or what its largest bin would give where the bands leave that bin out.
@@ -34,13 +34,13 @@ LOG_ATOL = 1e-3
 
 
 def noise(n_samples: int, seed: int = 0) -> np.ndarray:
-    """Noise that swells and fades over about 60 dB, as speech does."""
+    """Return noise whose level varies over about 60 dB, like speech."""
     rng = np.random.default_rng(seed)
     envelope = np.exp(np.cumsum(rng.normal(0.0, 0.3, n_samples // 100 + 1)))
     return (rng.normal(size=n_samples) * np.repeat(envelope, 100)[:n_samples]).astype(np.float32)
 
 
-# As librosa computes it --------------------------------------------------------------------------
+# Comparison with librosa -------------------------------------------------------------------------
 
 SAMPLING_RATES = st.sampled_from([8_000, 16_000, 22_050, 44_100, 96_000])
 
@@ -61,13 +61,13 @@ def filterbanks(draw: st.DrawFn) -> dict[str, Any]:
     }
     try:
         mel_filterbank(**parameters)
-    except ValueError as error:  # some would be empty: the error says what to do
-        parameters["n_mels"] = named_in(error)
+    except ValueError as error:  # some bands would be empty
+        parameters["n_mels"] = recommended_bands(error)
     return parameters
 
 
-def named_in(error: ValueError) -> int:
-    """Return the number of bands that a refusal of too many recommends."""
+def recommended_bands(error: ValueError) -> int:
+    """Return the number of bands that the error for too many recommends."""
     named = re.search(r"the largest `n_mels` that leaves none empty is (\d+);", str(error))
     assert named, str(error)
     return int(named[1])
@@ -75,9 +75,9 @@ def named_in(error: ValueError) -> int:
 
 def assert_filterbank_is_librosas(librosa: ModuleType, parameters: dict[str, Any]) -> None:
     expected = librosa.filters.mel(**parameters)  # would warn of empty bands
-    found = mel_filterbank(**parameters)
-    assert found.dtype == expected.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=FILTERBANK_RTOL, atol=1e-7 * expected.max())
+    actual = mel_filterbank(**parameters)
+    assert actual.dtype == expected.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=FILTERBANK_RTOL, atol=1e-7 * expected.max())
 
 
 @pytest.mark.parametrize("htk", [True, False])
@@ -110,11 +110,11 @@ def assert_mel_is_librosas(librosa: ModuleType, y: np.ndarray, parameters: dict[
         expected = librosa.feature.melspectrogram(y=y, **parameters)
         spectrum = librosa.stft(y, **{k: v for k, v in parameters.items() if k in of_stft})
         bands = librosa.filters.mel(**{k: v for k, v in parameters.items() if k in of_filterbank})
-    found = melspectrogram(y=y, **parameters)
-    assert found.shape == expected.shape
-    assert found.dtype == np.float32
+    actual = melspectrogram(y=y, **parameters)
+    assert actual.shape == expected.shape
+    assert actual.dtype == np.float32
     scale = np.maximum(expected.max(axis=0), bands.max() * (np.abs(spectrum) ** 2).max(axis=0))
-    assert (np.abs(found - expected).max(axis=0) <= MEL_RTOL * scale).all()
+    assert (np.abs(actual - expected).max(axis=0) <= MEL_RTOL * scale).all()
 
 
 @settings(deadline=None, max_examples=100)
@@ -141,14 +141,14 @@ def test_mel_defaults_are_librosas(librosa: ModuleType) -> None:
     np.testing.assert_allclose(melspectrogram(y=y), expected, rtol=1e-4)
 
 
-def test_mel_takes_whatever_becomes_float32() -> None:
+def test_mel_accepts_array_likes_of_floats() -> None:
     y = np.arange(-1.0, 1.0, 0.125, dtype=np.float32)
     for same in (y.astype(np.float64), y.astype(np.float16), y.tolist()):
         np.testing.assert_array_equal(melspectrogram(y=same), melspectrogram(y=y))
 
 
 def log_mel_of_librosa(librosa: ModuleType, samples: np.ndarray, spec: FeatureSpec) -> np.ndarray:
-    """What `log_mel` promises, in float64 from librosa's parts."""
+    """Compute `log_mel` in float64 from librosa's parts."""
     y = samples.astype(np.float64)
     spectrum = librosa.stft(
         y - y.mean(), n_fft=spec.n_fft, hop_length=spec.hop_length, win_length=spec.win_length
@@ -195,7 +195,7 @@ def test_log_mel_is_librosas(librosa: ModuleType, spec: FeatureSpec) -> None:
     "recordings",
     ["ravdess/Actor_01", "ravdess_song/Actor_05", "crema_d", "savee/KL", "tess"],
 )
-def test_corpora_are_heard_as_by_librosa(
+def test_log_mel_of_corpora_is_librosas(
     librosa: ModuleType, corpora_root: Path, recordings: str
 ) -> None:
     paths = sorted(path for path in (corpora_root / recordings).rglob("*") if path.is_file())[::40]
@@ -210,7 +210,7 @@ def test_corpora_are_heard_as_by_librosa(
         )
 
 
-# What the features do not depend on --------------------------------------------------------------
+# Invariances -------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=50)
@@ -234,18 +234,18 @@ def test_features_do_not_depend_on_a_constant_offset(offset: float, seed: int) -
     y = noise(8_000, seed)
     y /= np.abs(y).max()
     extract = Extractor(SPEC)
-    # A float32 beside 1 is rounded to 6e-8, which is heard in the faintest frames.
+    # A float32 near 1 is rounded to 6e-8, which affects the quietest frames.
     np.testing.assert_allclose(extract(y + np.float32(offset)), extract(y), rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("gain", [1e-20, 1e-6, 1e6, 1e20])
-def test_real_speech_may_be_absurdly_quiet_or_loud(gain: float) -> None:
+def test_real_speech_may_be_extremely_quiet_or_loud(gain: float) -> None:
     y = load(CLIP, sampling_rate=16_000).samples
     extract = Extractor(SPEC)
     np.testing.assert_allclose(extract(y * np.float32(gain)), extract(y), rtol=0, atol=1e-3)
 
 
-def test_level_is_that_of_the_voice_and_not_of_the_pauses() -> None:
+def test_level_ignores_pauses() -> None:
     y = noise(16_000)
     y /= np.abs(y).max()
     pause = 1e-5 * np.random.default_rng(1).normal(size=64_000)
@@ -271,7 +271,7 @@ def test_features_are_the_logarithm_of_power() -> None:
     )
 
 
-def test_samples_are_left_as_they_were() -> None:
+def test_samples_are_not_changed() -> None:
     y = noise(4_000)
     before = y.copy()
     y.flags.writeable = False
@@ -284,7 +284,7 @@ def test_two_samples_are_enough() -> None:
         assert Extractor(SPEC)(noise(n_samples)).shape == (1 + n_samples // 160, 104)
 
 
-def test_each_clip_of_a_batch_has_its_own_level() -> None:
+def test_level_is_measured_for_each_clip_of_a_batch() -> None:
     power = np.stack([Extractor(SPEC).relative_mel(noise(4_000, seed)) for seed in range(3)])
     scaled = relative_to_voice(power * np.float32([[[1e-5]], [[1.0]], [[1e5]]]))
     assert scaled.dtype == np.float32
@@ -297,7 +297,7 @@ def test_a_silent_clip_of_a_batch_raises() -> None:
         relative_to_voice(power)
 
 
-# What is refused ---------------------------------------------------------------------------------
+# Invalid input -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_samples_without_sound_raise(samples: np.ndarray, message: str) -> None:
         ),
     ],
 )
-def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         melspectrogram(**{"y": np.ones(4_000), **arguments})
 
@@ -368,7 +368,7 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> Non
     htk=st.booleans(),
 )
 @example(sr=8_000, n_fft=320, fmin=50.0, width=None, htk=True)  # a bin on the lowest edge
-def test_refusal_names_the_largest_number_of_bands(
+def test_error_names_the_largest_number_of_bands(
     sr: int, n_fft: int, fmin: float, width: float | None, htk: bool
 ) -> None:
     fmax = sr / 2 if width is None else min(fmin + width, sr / 2)
@@ -382,17 +382,17 @@ def test_refusal_names_the_largest_number_of_bands(
         assert (weights.max(axis=1) > 0).all()
         return True
 
-    # No bin is in more than two bands, so beyond twice their number there is nothing to try.
+    # No bin is in more than two bands, so more than twice their number need not be tried.
     works = [n for n in range(1, n_fft + 3) if leaves_none_empty(n)]
-    with pytest.raises(ValueError, match="none empty") as refusal:
+    with pytest.raises(ValueError, match="none empty") as error:
         mel_filterbank(**options, n_mels=n_fft + 3)
     if works:
-        assert named_in(refusal.value) == max(works)
+        assert recommended_bands(error.value) == max(works)
     else:
-        assert "no `n_mels` leaves none empty" in str(refusal.value)
+        assert "no `n_mels` leaves none empty" in str(error.value)
 
 
-def test_what_raises_has_an_empty_band(librosa: ModuleType) -> None:
+def test_filterbanks_that_raise_have_an_empty_band(librosa: ModuleType) -> None:
     largest = 0
     for n_mels in range(1, 80):
         options: dict[str, Any] = {"sr": 16_000, "n_fft": 256, "n_mels": n_mels, "htk": True}
@@ -408,7 +408,7 @@ def test_what_raises_has_an_empty_band(librosa: ModuleType) -> None:
     assert 1 < largest < n_mels
 
 
-def test_what_is_shared_between_calls_cannot_be_changed() -> None:
+def test_shared_arrays_are_read_only() -> None:
     bands = mel_filterbank(sr=16_000, n_fft=512)
     assert bands is mel_filterbank(sr=16_000, n_fft=512, n_mels=128, fmin=0.0)
     for shared in (bands, hann(400, 512)):
@@ -483,6 +483,6 @@ def test_invalid_spec_raises(name: str, value: object, message: str) -> None:
         pytest.param(None, id="none"),
     ],
 )
-def test_spec_needs_its_entries_and_no_others(values: Any) -> None:
+def test_spec_needs_exactly_its_entries(values: Any) -> None:
     with pytest.raises(ValueError, match=r"must have the entries .*'fmin'.* got"):
         FeatureSpec.from_dict(values)

@@ -1,4 +1,4 @@
-"""Fundamental frequency: librosa's YIN without librosa, and whether there is a voice at all."""
+"""Test fundamental frequency, whose values equal librosa's YIN, and voicing."""
 
 import warnings
 from collections.abc import Callable
@@ -20,8 +20,8 @@ SPEECH: dict[str, Any] = {"fmin": 65.0, "fmax": 500.0}
 
 # Differences are taken in float64, and the result is rounded to float32.
 YIN_RTOL = 1e-6
-# What a trough may differ from the threshold, or two troughs from each other, before it is
-# rounding that chooses between them.
+# Smallest difference between a trough and the threshold, or between two troughs, for which rounding
+# does not decide the choice.
 MARGIN = 1e-7
 
 
@@ -34,26 +34,26 @@ def noise(n_samples: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=n_samples).astype(np.float32)
 
 
-# As librosa computes it --------------------------------------------------------------------------
+# Comparison with librosa -------------------------------------------------------------------------
 
 
 def assert_yin_is_librosas(librosa: ModuleType, y: np.ndarray, **options: Any) -> None:
-    """Compare with librosa in float64, frame by frame, and leave out what rounding decides."""
+    """Compare with librosa in float64, frame by frame, except where rounding decides."""
     wide = y.astype(np.float64)
     shaken = wide * (1.0 + MARGIN * np.random.default_rng(0).normal(size=y.shape))
     threshold = options.pop("trough_threshold", 0.1)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "With fmin=.*, less than two periods")
-        expected, *others = (
+        expected, *references = (
             librosa.yin(signal, trough_threshold=threshold + by, **options)
             for signal, by in ((wide, 0.0), (wide, -MARGIN), (wide, MARGIN), (shaken, 0.0))
         )
-    found = yin(y, trough_threshold=threshold, **options)
-    assert found.dtype == np.float32
-    assert found.shape == expected.shape
-    stable = np.all([np.abs(other / expected - 1) < 1e-3 for other in others], axis=0)
-    assert stable.mean() > 0.95 or (~stable).sum() <= 1  # all but silent frames have ties
-    np.testing.assert_allclose(found[stable], expected[stable], rtol=YIN_RTOL)
+    actual = yin(y, trough_threshold=threshold, **options)
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    stable = np.all([np.abs(other / expected - 1) < 1e-3 for other in references], axis=0)
+    assert stable.mean() > 0.95 or (~stable).sum() <= 1  # only silent frames have ties
+    np.testing.assert_allclose(actual[stable], expected[stable], rtol=YIN_RTOL)
 
 
 @settings(deadline=None, max_examples=100)
@@ -80,7 +80,7 @@ def test_yin_is_librosas(
 ) -> None:
     shortest = int(sr / fmin) + 2
     frame_length = data.draw(st.integers(shortest, 4 * shortest), "frame_length")
-    # Of fewer samples, the difference is the same at many lags.
+    # With fewer samples, the difference is the same at many lags.
     fewest = frame_length // 2 if center else frame_length
     n_samples = data.draw(st.integers(fewest, 6_000), "n_samples")
     y = sawtooth(frequency, n_samples, sr) + np.float32(hiss) * noise(n_samples, seed)
@@ -133,24 +133,24 @@ def test_yin_of_corpora_is_librosas(
 def test_pyin_is_librosas(librosa: ModuleType) -> None:
     clip = load(CLIP)
     y, options = clip.samples[:16_000], {"sr": clip.sampling_rate, **SPEECH}
-    found, expected = pyin(y, **options), librosa.pyin(y, **options)
-    assert [part.dtype for part in found] == [np.float32, np.bool_, np.float32]
-    for ours, theirs in zip(found, expected, strict=True):
+    actual, expected = pyin(y, **options), librosa.pyin(y, **options)
+    assert [part.dtype for part in actual] == [np.float32, np.bool_, np.float32]
+    for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, theirs.astype(ours.dtype))
-    assert 0 < found[1].sum() < len(found[1])
+    assert 0 < actual[1].sum() < len(actual[1])
     filled, voiced, _ = pyin(y, fill_na=0.0, n_thresholds=50, **options)
     assert (filled[~voiced] == 0).all()
     assert (filled[voiced] > 0).all()
 
 
-# What they mean ----------------------------------------------------------------------------------
+# Meaning -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sr", [8_000, 16_000, 44_100])
 @pytest.mark.parametrize("frequency", [70.0, 123.4, 220.0, 310.0, 450.0])
 def test_frequency_of_a_voice_is_found(frequency: float, sr: int) -> None:
     y = sawtooth(frequency, sr, sr) + 0.02 * noise(sr)
-    # Steps of one sample are what a short period is known by.
+    # Short periods are resolved to about one sample.
     accuracy = max(0.005, 0.3 * frequency / sr)
     options: dict[str, Any] = {"y": y, "sr": sr, "frame_length": sr // 16, "center": False}
     np.testing.assert_allclose(f0(**options), frequency, rtol=accuracy)
@@ -167,13 +167,13 @@ def test_noise_is_unvoiced() -> None:
 def test_f0_is_yin_where_voiced() -> None:
     clip = load(CLIP)
     y, sr = clip.samples, clip.sampling_rate
-    found, voiced = f0(y=y, sr=sr), voicing(y=y, sr=sr)
+    actual, voiced = f0(y=y, sr=sr), voicing(y=y, sr=sr)
     expected = yin(y, sr=sr, **SPEECH)
-    assert found.shape == voiced.shape == (1, 1 + len(y) // 512)
-    np.testing.assert_array_equal(found[0], np.where(voiced[0] >= 0.5, expected, 0.0))
-    assert 0.2 < (found > 0).mean() < 0.9
+    assert actual.shape == voiced.shape == (1, 1 + len(y) // 512)
+    np.testing.assert_array_equal(actual[0], np.where(voiced[0] >= 0.5, expected, 0.0))
+    assert 0.2 < (actual > 0).mean() < 0.9
     kernel = pitch_of_frames(y, sr, 65.0, 500.0, 2_048, 512)
-    np.testing.assert_array_equal(kernel, np.concatenate([found, voiced]))
+    np.testing.assert_array_equal(kernel, np.concatenate([actual, voiced]))
     without = pitch_of_frames(y, sr, 65.0, 500.0, 2_048, 512, center=False)[0]
     np.testing.assert_array_equal(without, f0(y=y, sr=sr, center=False)[0])
 
@@ -182,17 +182,17 @@ def test_f0_is_yin_where_voiced() -> None:
 def test_pitch_does_not_depend_on_the_level(gain: float) -> None:
     y = sawtooth(150.0, 8_000, 16_000) + 0.1 * noise(8_000)
     scaled = (y.astype(np.float64) * gain).astype(np.float32)
-    rtol = 1e-3 if gain == 1e-40 else 1e-5  # so small a float32 has lost most of its digits
+    rtol = 1e-3 if gain == 1e-40 else 1e-5  # such a small float32 has few significant digits
     np.testing.assert_allclose(f0(y=scaled, sr=16_000), f0(y=y, sr=16_000), rtol=rtol)
 
 
-def test_frames_do_not_depend_on_those_beside_them() -> None:
-    y = sawtooth(150.0, 200_000, 16_000) + 0.3 * noise(200_000)  # more than are worked on at once
+def test_frames_do_not_depend_on_neighbours() -> None:
+    y = sawtooth(150.0, 200_000, 16_000) + 0.3 * noise(200_000)  # more than one block
     options: dict[str, Any] = {"sr": 16_000, "frame_length": 1_024, "hop_length": 512}
-    whole = yin(y, center=False, **SPEECH, **options)
-    for t in (0, 1, 63, 64, 200, len(whole) - 1):
+    all_frames = yin(y, center=False, **SPEECH, **options)
+    for t in (0, 1, 63, 64, 200, len(all_frames) - 1):
         one = yin(y[512 * t : 512 * t + 1_024], center=False, **SPEECH, **options)
-        np.testing.assert_allclose(one, whole[t : t + 1], rtol=1e-6)
+        np.testing.assert_allclose(one, all_frames[t : t + 1], rtol=1e-6)
 
 
 # Bad input ---------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", sorted(ODD))
-def test_what_holds_no_voice_is_unvoiced(name: str) -> None:
+def test_signals_without_voice_are_unvoiced(name: str) -> None:
     y = ODD[name]
     for center in (True, False) if len(y) > 2_048 else (True,):
         options: dict[str, Any] = {"y": y, "sr": 16_000, "hop_length": 100, "center": center}
@@ -219,9 +219,9 @@ def test_what_holds_no_voice_is_unvoiced(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence", "one silent sample", "one sample"])
-def test_pyin_of_what_holds_no_voice_is_not_a_number(name: str) -> None:
-    found, voiced, probability = pyin(ODD[name], sr=16_000, **SPEECH)
-    assert np.isnan(found).all()
+def test_pyin_of_signals_without_voice_is_not_a_number(name: str) -> None:
+    actual, voiced, probability = pyin(ODD[name], sr=16_000, **SPEECH)
+    assert np.isnan(actual).all()
     assert not voiced.any()
     assert ((probability >= 0) & (probability < 0.5)).all()
 
@@ -229,10 +229,10 @@ def test_pyin_of_what_holds_no_voice_is_not_a_number(name: str) -> None:
 def test_silence_between_words_has_no_pitch() -> None:
     voice = sawtooth(150.0, 8_000, 16_000)
     y = np.concatenate([voice, np.zeros(8_000, dtype=np.float32), 1e-4 * voice])
-    found = f0(y=y, sr=16_000, hop_length=1_000, frame_length=1_000)[0]
-    np.testing.assert_allclose(found[1:8], 150.0, rtol=0.01)
-    assert (found[9:16] == 0).all()
-    np.testing.assert_allclose(found[17:24], 150.0, rtol=0.01)
+    actual = f0(y=y, sr=16_000, hop_length=1_000, frame_length=1_000)[0]
+    np.testing.assert_allclose(actual[1:8], 150.0, rtol=0.01)
+    assert (actual[9:16] == 0).all()
+    np.testing.assert_allclose(actual[17:24], 150.0, rtol=0.01)
 
 
 @pytest.mark.parametrize("estimate", [yin, f0, voicing, pyin])

@@ -1,4 +1,4 @@
-"""Made-up voices, as recordings of one speaker."""
+"""Synthetic voices, as recordings of one speaker."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ RATE = 16_000
 
 
 def voice(seed: int, duration: float = 1.6) -> np.ndarray:
-    """Return a buzz that wavers and is shaped into syllables by two moving resonances."""
+    """Return a buzz of varying pitch with syllables from two moving resonances."""
     rng = np.random.default_rng(seed)
     n = int(duration * RATE)
 
@@ -36,7 +36,7 @@ def record(path: Path, samples: np.ndarray, rate: int = RATE, **options: object)
     return path
 
 
-def said(path: Path, speaker: str, corpus: str = "mine", **facts: str | None) -> Utterance:
+def clip_at(path: Path, speaker: str, corpus: str = "mine", **facts: str | None) -> Utterance:
     return Utterance(path, "happy", corpus=corpus, speaker=f"{corpus}/{speaker}", **facts)  # type: ignore[arg-type]
 
 
@@ -44,4 +44,4 @@ def said(path: Path, speaker: str, corpus: str = "mine", **facts: str | None) ->
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
     """Return six different recordings of one speaker."""
     folder = tmp_path_factory.mktemp("train")
-    return [said(record(folder / f"{i}.wav", voice(i)), "ann") for i in range(6)]
+    return [clip_at(record(folder / f"{i}.wav", voice(i)), "ann") for i in range(6)]

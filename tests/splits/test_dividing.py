@@ -1,4 +1,4 @@
-"""Every way of dividing utterances: fixed divisions, and rules that hold for any utterances."""
+"""Test divisions of utterances: fixed results, and properties for any utterances."""
 
 import dataclasses
 from collections import Counter
@@ -71,7 +71,7 @@ def test_same_seed_holds_out_same_speakers(seed: int, held_out: set[str]) -> Non
     assert test == [utterance for utterance in CLIPS if utterance.speaker in held_out]
 
 
-def test_each_corpus_gives_its_share_of_speakers() -> None:
+def test_the_share_of_speakers_holds_for_each_corpus() -> None:
     sizes = {"big": 20, "three": 3, "two": 2}
     clips = [clip(corpus, number, "sad") for corpus, n in sizes.items() for number in range(n)]
     train, validation = hold_out_speakers(clips, 0.15, seed=0)
@@ -147,7 +147,7 @@ def test_clips_are_drawn_evenly(speakers: list[tuple[int, int]], n_clips: int, s
     assert places == sorted(set(places))
     available = Counter(utterance.speaker for utterance in clips)
     taken = Counter(utterance.speaker for utterance in drawn)
-    # No speaker who has more to give gives two fewer than another.
+    # Speakers with clips left give at most one fewer than any other.
     most = max(taken.values())
     assert all(taken[s] == available[s] or taken[s] >= most - 1 for s in available)
     for speaker in available:
@@ -167,7 +167,7 @@ def test_number_of_clips_must_be_whole_and_positive(n_clips: int) -> None:
 
 
 @given(speakers_and_emotions, st.integers(1, 10))
-def test_each_speaker_gives_as_many_clips_as_asked_for(
+def test_each_speaker_gives_the_requested_number_of_clips(
     speakers: list[tuple[int, int]], n_each: int
 ) -> None:
     clips = numbered(speakers)
@@ -233,12 +233,12 @@ def test_fold_without_validation_trains_on_all_but_test_speakers() -> None:
         assert merged.train == [u for u in CLIPS if u not in fold.test]
 
 
-def test_parts_are_integers_of_numpy() -> None:
+def test_parts_are_numpy_integers() -> None:
     assert speaker_parts([], []).dtype == np.intp
 
 
 def test_fold_is_chosen_by_its_name() -> None:
-    """Of song alone there is no fold of actor 18, and fold 19 stays fold 19."""
+    """With song alone, fold 18 is absent, and fold 19 keeps its number."""
     actors = [f"{number:02d}" for number in range(1, 25) if number != 18]
     song = [
         Utterance(Path(f"{actor}.wav"), "sad", "ravdess", f"ravdess/{actor}", style="song")
@@ -262,7 +262,7 @@ def test_fold_needs_a_protocol_that_fixes_its_speakers() -> None:
 @pytest.mark.parametrize(
     ("protocol", "n_learnt"), [("joint-test", 9664), ("joint-validation", 6192)]
 )
-def test_all_but_the_test_speakers_are_learnt_from(
+def test_all_but_the_test_speakers_are_for_training(
     protocol: str, n_learnt: int, corpora_root: Path
 ) -> None:
     four = {"ravdess", "crema_d", "savee", "tess"}

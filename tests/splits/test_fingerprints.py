@@ -1,4 +1,4 @@
-"""Fingerprints: copies agree wherever they are cut, and other recordings do not."""
+"""Test fingerprints: copies agree wherever they are cut, other recordings do not."""
 
 import tracemalloc
 
@@ -21,9 +21,9 @@ from tests.splits.conftest import RATE, voice
     gain=st.floats(-20.0, 6.0),
 )
 def test_cut_copy_is_found(seed: int, start: int, end: int, gain: float) -> None:
-    whole = voice(seed, 2.0)
-    part = (whole[start : len(whole) - end] * 10 ** (gain / 20)).astype(np.float32)
-    one, two = (fingerprints.fingerprint(Waveform(x, RATE)) for x in (whole, part))
+    original = voice(seed, 2.0)
+    part = (original[start : len(original) - end] * 10 ** (gain / 20)).astype(np.float32)
+    one, two = (fingerprints.fingerprint(Waveform(x, RATE)) for x in (original, part))
     ((_, _, offset),) = fingerprints.candidates([one], [two])
     assert abs(offset - start / RATE * fingerprints.SAMPLING_RATE / fingerprints.HOP) <= 1
     assert one.similarity(two, offset) > 0.9
@@ -31,7 +31,7 @@ def test_cut_copy_is_found(seed: int, start: int, end: int, gain: float) -> None
 
 
 def test_short_overlap_does_not_count() -> None:
-    """0.6 s that two recordings of 2 s have in common are no copy; 1.5 s are."""
+    """Recordings of 2 s are copies if they share 1.5 s, but not if they share 0.6 s."""
     both = voice(1, 4.0)
     first = fingerprints.fingerprint(Waveform(both[: 2 * RATE], RATE))
     for begin, same in ((1.4, False), (0.5, True)):
@@ -42,17 +42,17 @@ def test_short_overlap_does_not_count() -> None:
 
 @pytest.mark.parametrize("n_samples", [2, 100, 4000, 12000])
 def test_short_recordings_can_be_compared(n_samples: int) -> None:
-    own = fingerprints.fingerprint(Waveform(voice(2)[4000 : 4000 + n_samples].copy(), RATE))
-    assert len(own.words) == len(own.is_loud) == len(own.uncertain)
-    assert own.similarity(own) == pytest.approx(1.0 if n_samples == 12000 else 0.0)
+    short = fingerprints.fingerprint(Waveform(voice(2)[4000 : 4000 + n_samples].copy(), RATE))
+    assert len(short.words) == len(short.is_loud) == len(short.uncertain)
+    assert short.similarity(short) == pytest.approx(1.0 if n_samples == 12000 else 0.0)
 
 
 def test_frequent_words_are_not_looked_up() -> None:
-    """Ten thousand recordings of a steady tone must not be compared each with each."""
+    """Ten thousand recordings of a steady tone must not be compared pairwise."""
     tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
-    own = fingerprints.fingerprint(Waveform(tone, RATE))
+    steady = fingerprints.fingerprint(Waveform(tone, RATE))
     tracemalloc.start()
-    list(fingerprints.candidates([own] * 10_000, [own]))
+    list(fingerprints.candidates([steady] * 10_000, [steady]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100e6

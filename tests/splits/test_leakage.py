@@ -1,4 +1,4 @@
-"""The audit: copies in disguise are found, other recordings are not, and leaks are refused."""
+"""Test the audit: changed copies are found, other recordings are not, and leaks raise."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from emotionrecog.audio import Waveform
 from emotionrecog.datasets import Utterance, write_csv
 from emotionrecog.errors import LeakageError
 from emotionrecog.splits import fingerprints, leakage
-from tests.splits.conftest import RATE, record, said, voice
+from tests.splits.conftest import RATE, clip_at, record, voice
 
 
 def kinds(report: leakage.LeakageReport) -> list[tuple[str, str, str]]:
@@ -26,7 +26,7 @@ def kinds(report: leakage.LeakageReport) -> list[tuple[str, str, str]]:
 
 # Copies are found --------------------------------------------------------------------------------
 
-# What is done to samples of 16 kHz before they are written, and how.
+# Changes to samples at 16 kHz before writing, and the format.
 COPIES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int, dict[str, object]]] = {
     "8 kHz": (lambda x: soxr.resample(x, RATE, 8000), 8000, {}),
     "44.1 kHz": (lambda x: soxr.resample(x, RATE, 44100), 44100, {}),
@@ -59,7 +59,7 @@ COPIES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int, dict[str, objec
 def test_only_the_copy_is_found(name: str, recordings: list[Utterance], tmp_path: Path) -> None:
     change, rate, options = COPIES[name]
     copied = record(tmp_path / "copy", change(voice(3)), rate, **{"format": "WAV", **options})
-    report = leakage.audit(recordings, [said(copied, "bob")], n_jobs=1)
+    report = leakage.audit(recordings, [clip_at(copied, "bob")], n_jobs=1)
     assert kinds(report) == [("3.wav", "copy", "sound")]
     (pair,) = report.pairs
     assert pair.similarity is not None
@@ -69,17 +69,19 @@ def test_only_the_copy_is_found(name: str, recordings: list[Utterance], tmp_path
 
 
 def test_other_recordings_are_not_found(recordings: list[Utterance], tmp_path: Path) -> None:
-    """The same voice, and the same tune and syllables in another voice."""
-    other = [said(record(tmp_path / f"{i}.wav", voice(50 + i)), "ann") for i in range(6)]
+    """Recordings of the same voice, or with the same tune and syllables, are not copies."""
+    other = [clip_at(record(tmp_path / f"{i}.wav", voice(50 + i)), "ann") for i in range(6)]
     report = leakage.audit(recordings, other, n_jobs=1)
     assert report.pairs == ()
     again = voice(3) + 0.0
     slower = soxr.resample(again, 100, 105).astype(np.float32)
-    assert kinds(leakage.audit(recordings, [said(record(tmp_path / "s.wav", slower), "bob")])) == []
+    assert (
+        kinds(leakage.audit(recordings, [clip_at(record(tmp_path / "s.wav", slower), "bob")])) == []
+    )
 
 
 def test_hum_is_ignored(tmp_path: Path) -> None:
-    """What lies below 150 Hz may be shared by all recordings of a room."""
+    """All recordings of a room may share sound below 150 Hz."""
     hum = 0.5 * np.sin(2 * np.pi * 50 * np.arange(2 * RATE) / RATE).astype(np.float32)
     one, two = (fingerprints.fingerprint(Waveform(voice(i, 2.0) / 20 + hum, RATE)) for i in (1, 2))
     assert one.similarity(two) < 0.5
@@ -87,20 +89,20 @@ def test_hum_is_ignored(tmp_path: Path) -> None:
     assert 0.0 <= alone.similarity(alone) <= 1.0
 
 
-# What else is found ------------------------------------------------------------------------------
+# Other pairs ------------------------------------------------------------------------------------
 
 
 def test_kinds_of_pairs(tmp_path: Path) -> None:
-    """Each pair is told by the plainest of the ways in which it is one."""
+    """Each pair has the most obvious kind that applies."""
     wav, flac = tmp_path / "a.wav", tmp_path / "a.flac"
     samples = np.round(32767 * voice(1)).astype(np.int16)
     record(wav, samples), record(flac, samples)
     again, named, other = (tmp_path / name for name in ("again.wav", "named.wav", "other.wav"))
     again.write_bytes(wav.read_bytes())
     record(named, voice(2)), record(other, voice(3))
-    train = [said(wav, "x", recording="r1")]
+    train = [clip_at(wav, "x", recording="r1")]
     test = [
-        said(path, "y", recording=name)
+        clip_at(path, "y", recording=name)
         for path, name in ((again, "r1"), (flac, None), (named, "r1"), (other, "r2"))
     ]
     report = leakage.audit(train, test, n_jobs=1)
@@ -108,48 +110,51 @@ def test_kinds_of_pairs(tmp_path: Path) -> None:
     assert kinds(report) == [*found, ("a.wav", "named.wav", "name")]
     assert [pair.similarity for pair in report.pairs] == [1.0, 1.0, None]
     assert report.counts == {"bytes": 1, "samples": 1, "name": 1, "sound": 0}
-    deaf = leakage.audit(train, test, compare_audio=False)
-    assert kinds(deaf) == [found[0], ("a.wav", "named.wav", "name")]
-    assert not deaf.compared_audio
+    without_audio = leakage.audit(train, test, compare_audio=False)
+    assert kinds(without_audio) == [found[0], ("a.wav", "named.wav", "name")]
+    assert not without_audio.compared_audio
 
 
 def test_names_are_compared_within_a_corpus(tmp_path: Path) -> None:
-    """RAVDESS' audio beside its video shares a name; other corpora's names mean something else."""
+    """Audio and video of RAVDESS share a name; names of other corpora are unrelated."""
     names = ("03-01-05-01-01-01-07.wav", "01-01-05-01-01-01-07.mp4")
     sound, video = (datasets.ravdess.parse(tmp_path / "Actor_07" / name) for name in names)
     assert isinstance(sound, Utterance)
     assert isinstance(video, Utterance)
     (pair,) = leakage.audit([sound], [video]).pairs
     assert (pair.kind, pair.similarity) == ("name", None)
-    one = said(tmp_path / "1.wav", "x", recording="r1")
-    two = said(tmp_path / "2.wav", "x", corpus="other", recording="r1")
+    one = clip_at(tmp_path / "1.wav", "x", recording="r1")
+    two = clip_at(tmp_path / "2.wav", "x", corpus="other", recording="r1")
     assert not leakage.audit([one], [two]).leaky
 
 
 def test_speakers_and_sentences(tmp_path: Path) -> None:
-    train = [said(tmp_path / "1", "ann", sentence="s1"), said(tmp_path / "2", "bob", sentence="s2")]
-    test = [said(tmp_path / "3", "bob", sentence="s1"), said(tmp_path / "4", "cem")]
+    train = [
+        clip_at(tmp_path / "1", "ann", sentence="s1"),
+        clip_at(tmp_path / "2", "bob", sentence="s2"),
+    ]
+    test = [clip_at(tmp_path / "3", "bob", sentence="s1"), clip_at(tmp_path / "4", "cem")]
     report = leakage.audit(train, test, compare_audio=False)
     assert (report.speakers, report.sentences) == (("mine/bob",), ("mine/s1",))
     assert report.leaky
-    other = said(tmp_path / "5", "bob", corpus="other", sentence="s1")
+    other = clip_at(tmp_path / "5", "bob", corpus="other", sentence="s1")
     assert leakage.audit(train, [other], compare_audio=False).speakers == ()
-    told_apart = leakage.audit(train[:1], test[:1], compare_audio=False)
-    assert told_apart.sentences == ("mine/s1",)
-    assert not told_apart.leaky  # shared sentences alone are stated, and no more
-    assert "1 sentence in both (mine/s1)" in str(told_apart)
-    assert "no speaker and no recording is shared" in str(told_apart)
+    sentences_only = leakage.audit(train[:1], test[:1], compare_audio=False)
+    assert sentences_only.sentences == ("mine/s1",)
+    assert not sentences_only.leaky  # shared sentences alone are no leak
+    assert "1 sentence in both (mine/s1)" in str(sentences_only)
+    assert "no speaker and no recording is shared" in str(sentences_only)
 
 
 def test_unknown_speakers_count_as_shared(tmp_path: Path) -> None:
-    train, test = said(tmp_path / "1", "unknown"), said(tmp_path / "2", "unknown")
+    train, test = clip_at(tmp_path / "1", "unknown"), clip_at(tmp_path / "2", "unknown")
     report = leakage.audit([train], [test], compare_audio=False)
     assert report.leaky
     assert "the speakers of mine are unknown" in report.summary
 
 
-def test_same_file_is_found_even_if_unreadable(tmp_path: Path) -> None:
-    missing = said(tmp_path / "no.wav", "x")
+def test_an_unreadable_shared_file_is_found(tmp_path: Path) -> None:
+    missing = clip_at(tmp_path / "no.wav", "x")
     beside = replace(missing, path=tmp_path / "sub" / ".." / "no.wav", speaker="mine/y")
     report = leakage.audit([missing], [beside])
     assert [pair.kind for pair in report.pairs] == ["bytes"]
@@ -157,36 +162,36 @@ def test_same_file_is_found_even_if_unreadable(tmp_path: Path) -> None:
 
 
 def test_unreadable_files_are_listed(recordings: list[Utterance], tmp_path: Path) -> None:
-    silent = said(record(tmp_path / "silent.wav", np.zeros(RATE)), "bob")
+    silent = clip_at(record(tmp_path / "silent.wav", np.zeros(RATE)), "bob")
     noise = tmp_path / "noise.wav"
     noise.write_bytes(b"RIFF but nothing else of it" * 9)
-    gone = said(tmp_path / "gone.wav", "bob")
-    copied = said(record(tmp_path / "copy.wav", voice(3) / 3), "bob")
-    test = [silent, said(noise, "bob"), gone, copied]
+    gone = clip_at(tmp_path / "gone.wav", "bob")
+    copied = clip_at(record(tmp_path / "copy.wav", voice(3) / 3), "bob")
+    test = [silent, clip_at(noise, "bob"), gone, copied]
     report = leakage.audit(recordings, test, n_jobs=1)
     assert kinds(report) == [("3.wav", "copy.wav", "sound")]
     assert list(report.unreadable) == [silent.path, noise, gone.path]
     assert "silent" in report.unreadable[silent.path]
     assert "3 files could not be compared by sound" in str(report)
-    # Bytes are compared even of what cannot be decoded.
+    # Bytes are compared even if a file cannot be decoded.
     again = tmp_path / "again.wav"
     again.write_bytes(noise.read_bytes())
-    assert kinds(leakage.audit([said(noise, "a")], [said(again, "b")])) == [
+    assert kinds(leakage.audit([clip_at(noise, "a")], [clip_at(again, "b")])) == [
         ("noise.wav", "again.wav", "bytes")
     ]
 
 
 def test_files_too_short_to_compare_are_listed(tmp_path: Path) -> None:
-    short = said(record(tmp_path / "short.wav", voice(1, 0.4)), "ann")
-    louder = said(record(tmp_path / "louder.wav", 2 * voice(1, 0.4)), "bob")
-    enough = said(record(tmp_path / "enough.wav", voice(1, 0.5)), "cem")
+    short = clip_at(record(tmp_path / "short.wav", voice(1, 0.4)), "ann")
+    louder = clip_at(record(tmp_path / "louder.wav", 2 * voice(1, 0.4)), "bob")
+    enough = clip_at(record(tmp_path / "enough.wav", voice(1, 0.5)), "cem")
     report = leakage.audit([short], [louder, enough], n_jobs=1)
     assert not report.leaky
     assert list(report.unreadable) == [short.path, louder.path]
     assert "shorter than 0.5 s" in report.unreadable[short.path]
     assert "no speaker and no recording is shared, as far as files could be" in str(report)
-    # What can be compared is: equal samples in another container.
-    flac = said(record(tmp_path / "short.flac", soundfile.read(short.path)[0]), "bob")
+    # Equal samples in another container are still compared.
+    flac = clip_at(record(tmp_path / "short.flac", soundfile.read(short.path)[0]), "bob")
     assert kinds(leakage.audit([short], [flac])) == [("short.wav", "short.flac", "samples")]
     assert str(leakage.audit([enough], [], n_jobs=1)).endswith("no recording is shared")
 
@@ -198,7 +203,9 @@ def test_each_file_of_a_group_of_copies_is_reported(tmp_path: Path) -> None:
         record(path, voice(1))
     for path in paths[2:]:
         record(path, voice(1)[1001:])
-    report = leakage.audit([said(p, "a") for p in paths[:2]], [said(p, "b") for p in paths[2:]])
+    report = leakage.audit(
+        [clip_at(p, "a") for p in paths[:2]], [clip_at(p, "b") for p in paths[2:]]
+    )
     expected = [(a, b, "sound") for a in ("0.wav", "1.wav") for b in ("2.wav", "3.wav")]
     assert kinds(report) == expected
 
@@ -213,7 +220,7 @@ def test_empty_lists_share_nothing(compare_audio: bool, recordings: list[Utteran
 
 
 def test_order_does_not_matter(recordings: list[Utterance], tmp_path: Path) -> None:
-    copies = [said(record(tmp_path / f"c{i}.wav", voice(i)[900:] / 2), "bob") for i in range(6)]
+    copies = [clip_at(record(tmp_path / f"c{i}.wav", voice(i)[900:] / 2), "bob") for i in range(6)]
     expected = {(f"{i}.wav", f"c{i}.wav", "sound") for i in range(6)}
     random.Random(0).shuffle(copies)
     for n_jobs in (1, 2):
@@ -226,7 +233,7 @@ def test_order_does_not_matter(recordings: list[Utterance], tmp_path: Path) -> N
 
 
 def test_report_as_text_and_json(recordings: list[Utterance], tmp_path: Path) -> None:
-    test = [said(record(tmp_path / "copy.wav", voice(3) / 2), "ann")]
+    test = [clip_at(record(tmp_path / "copy.wav", voice(3) / 2), "ann")]
     report = leakage.audit(recordings, test)
     text = str(report)
     assert text.startswith(
@@ -244,11 +251,11 @@ def test_report_as_text_and_json(recordings: list[Utterance], tmp_path: Path) ->
     assert pair["similarity"] == report.pairs[0].similarity
 
 
-def test_only_the_text_cuts_long_lists(tmp_path: Path) -> None:
-    many = [said(tmp_path / f"{i}.wav", str(i)) for i in range(14)]
-    report = leakage.audit(many, many, compare_audio=False)
+def test_only_the_text_shortens_long_lists(tmp_path: Path) -> None:
+    utterances = [clip_at(tmp_path / f"{i}.wav", str(i)) for i in range(14)]
+    report = leakage.audit(utterances, utterances, compare_audio=False)
     assert "share 14 speakers (mine/0, mine/1, mine/10 and 11 more)" in report.summary
-    four = leakage.audit(many[:4], many[:4], compare_audio=False).summary
+    four = leakage.audit(utterances[:4], utterances[:4], compare_audio=False).summary
     assert "(mine/0, mine/1, mine/2, mine/3)" in four
     assert "could not be compared by bytes" in str(report)
     assert str(report).count(" = ") == 10
@@ -256,12 +263,14 @@ def test_only_the_text_cuts_long_lists(tmp_path: Path) -> None:
     assert len(report.to_dict()["pairs"]) == 14
 
 
-def test_leaks_are_an_error_unless_allowed(recordings: list[Utterance]) -> None:
+def test_leaks_raise_unless_allowed(recordings: list[Utterance]) -> None:
     with pytest.raises(LeakageError, match=r"share 1 speaker \(mine/ann\).*6 of 6 test recordings"):
         leakage.raise_if_leaky(recordings, recordings, compare_audio=False)
-    told = leakage.raise_if_leaky(recordings, recordings, compare_audio=False, allow_leakage=True)
-    assert told is not None
-    assert told.startswith("training and test share 1 speaker (mine/ann)")
+    message = leakage.raise_if_leaky(
+        recordings, recordings, compare_audio=False, allow_leakage=True
+    )
+    assert message is not None
+    assert message.startswith("training and test share 1 speaker (mine/ann)")
     apart = [replace(u, speaker="mine/bob") for u in recordings[3:]]
     assert leakage.raise_if_leaky(recordings[:3], apart, allow_leakage=True) is None
 
@@ -271,7 +280,7 @@ def test_command(
 ) -> None:
     from emotionrecog import cli
 
-    copied = said(record(tmp_path / "copy.wav", voice(3) / 2), "bob")
+    copied = clip_at(record(tmp_path / "copy.wav", voice(3) / 2), "bob")
     train, test = str(tmp_path / "train.csv"), str(tmp_path / "test.csv")
     write_csv(recordings, train)
     write_csv([copied], test)
@@ -318,13 +327,13 @@ def coded(samples: np.ndarray, rate: int = RATE, **options: object) -> fingerpri
 
 @pytest.fixture(scope="module")
 def real(corpora_root: Path) -> list[Utterance]:
-    """Return recordings of one speaker of each corpus, which sound as alike as any."""
-    own = ("ravdess/05", "crema_d/1005", "savee/JE", "tess/YAF")
-    utterances = [u for u in datasets.read(corpora_root) if u.speaker in own]
+    """Return recordings of one speaker of each corpus, which are the most similar ones."""
+    speakers = ("ravdess/05", "crema_d/1005", "savee/JE", "tess/YAF")
+    utterances = [u for u in datasets.read(corpora_root) if u.speaker in speakers]
     rng = random.Random(0)
     return [
         utterance
-        for speaker in own
+        for speaker in speakers
         for utterance in rng.sample([u for u in utterances if u.speaker == speaker], 50)
     ]
 
@@ -343,16 +352,16 @@ def test_copies_of_real_recordings_are_found(real: list[Utterance]) -> None:
         ),
         "noise": lambda x: coded(x + 0.1 * x.std() * rng.standard_normal(len(x)), format="WAV"),
     }
-    some = range(0, len(real), 5)
+    positions = range(0, len(real), 5)
     for name, change in changes.items():
-        test = [change(waveforms[i].samples) for i in some]
+        test = [change(waveforms[i].samples) for i in positions]
         found = {
-            (one, some[two])
+            (one, positions[two])
             for one, two, offset in fingerprints.candidates(train, test)
             if train[one].similarity(test[two], offset) >= fingerprints.SAME
         }
         assert {pair for pair in found if pair[0] != pair[1]} == set(), name
-        assert len(found) >= 0.97 * len(some), name
+        assert len(found) >= 0.97 * len(positions), name
 
 
 @pytest.mark.corpora
@@ -374,5 +383,5 @@ def test_different_real_recordings_are_not_pairs(real: list[Utterance]) -> None:
 )
 def test_duplicates_of_the_owners_are_found(first: str, second: str, corpora_root: Path) -> None:
     (one,), (two,) = (sorted(corpora_root.rglob(f"{name}.*")) for name in (first, second))
-    report = leakage.audit([said(one, "x")], [said(two, "y")])
+    report = leakage.audit([clip_at(one, "x")], [clip_at(two, "y")])
     assert [pair.kind in ("bytes", "samples") for pair in report.pairs] == [True]

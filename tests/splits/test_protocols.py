@@ -1,4 +1,4 @@
-"""Protocols: no voice, no sentence on both sides; nothing lost; clear words where they fail."""
+"""Test protocols: parts share no speaker or sentence, cover all data, and errors are clear."""
 
 import re
 import warnings
@@ -26,7 +26,7 @@ SPEAKERS = {
     "tess": ["OAF", "YAF"],
 }
 
-# How many folds there are, and whose recordings each protocol tests, over all its folds.
+# Number of folds of each protocol, and the corpora that it tests over all folds.
 FOLDS = {
     "ravdess/subject5": (5, ["ravdess"]),
     "ravdess/emobox6": (6, ["ravdess"]),
@@ -54,36 +54,36 @@ def speakers_of(utterances: Iterable[Utterance]) -> set[str]:
 
 
 def folds_of(name: str, utterances: Iterable[Utterance], **options: int) -> list[Fold]:
-    """Make folds, without the warning where it is due."""
+    """Make folds, ignoring the expected warning."""
     with warnings.catch_warnings():
         if name == "random":
             warnings.simplefilter("ignore", LeakyProtocolWarning)
         return protocols.get(name, **options).folds(utterances)
 
 
-def everybody(n_clips: int = 1) -> list[Utterance]:
-    """Return speech of all speakers, and song of all that sing."""
+def all_speakers(n_clips: int = 1) -> list[Utterance]:
+    """Return speech of all speakers, and song of all who sing."""
     names = [f"{corpus}/{code}" for corpus, codes in SPEAKERS.items() for code in codes]
     speech = [clip(name, number) for name in names for number in range(n_clips)]
     singers = [name for name in names if name.startswith("ravdess/") and name != "ravdess/18"]
     return speech + [clip(name, style="song") for name in singers]
 
 
-def require_fold_of(given_clips: list[Utterance], fold: Fold, protocol: protocols.Protocol) -> None:
-    """Check what is promised of every fold."""
+def require_fold_of(clips: list[Utterance], fold: Fold, protocol: protocols.Protocol) -> None:
+    """Check the guarantees of every fold."""
     parts = (fold.train, fold.validation, fold.test)
     assert fold.train
     assert fold.test
-    for part in parts:  # in the given order
-        positions = [given_clips.index(utterance) for utterance in part]
+    for part in parts:  # in the order of `clips`
+        positions = [clips.index(utterance) for utterance in part]
         assert positions == sorted(positions)
     for one, other in combinations(parts, 2):
         assert set(one).isdisjoint(other)
         if protocol.speaker_disjoint:
             assert speakers_of(one).isdisjoint(speakers_of(other))
         if protocol.text_disjoint:
-            said = [{(u.corpus, u.sentence) for u in part} for part in (one, other)]
-            assert said[0].isdisjoint(said[1])
+            sentences = [{(u.corpus, u.sentence) for u in part} for part in (one, other)]
+            assert sentences[0].isdisjoint(sentences[1])
 
 
 # Protocols whose speakers are fixed -------------------------------------------------------------
@@ -91,8 +91,8 @@ def require_fold_of(given_clips: list[Utterance], fold: Fold, protocol: protocol
 
 def test_names() -> None:
     assert set(protocols.FIXED) == {*FOLDS, "joint-test", "joint-validation"}
-    others = {"loso", "grouped_kfold", "sentence-disjoint", "cross-corpus", "random"}
-    assert set(protocols.NAMES) == {*protocols.FIXED, *others}
+    generic = {"loso", "grouped_kfold", "sentence-disjoint", "cross-corpus", "random"}
+    assert set(protocols.NAMES) == {*protocols.FIXED, *generic}
     for name in protocols.NAMES:
         protocol = protocols.get(name)
         assert protocol.name == name
@@ -104,19 +104,19 @@ def test_names() -> None:
 @pytest.mark.parametrize("name", FOLDS)
 def test_every_speaker_is_tested_once(name: str) -> None:
     n_folds, corpora = FOLDS[name]
-    given_clips = everybody()
-    folds = protocols.get(name).folds(iter(given_clips))
+    clips = all_speakers()
+    folds = protocols.get(name).folds(iter(clips))
     assert [fold.name for fold in folds] == [f"{name}/{number + 1}" for number in range(n_folds)]
     tested = Counter(utterance for fold in folds for utterance in fold.test)
-    speech = [u for u in given_clips if u.corpus in corpora and u.style == "speech"]
+    speech = [u for u in clips if u.corpus in corpora and u.style == "speech"]
     assert tested == Counter(speech)
     for fold in folds:
-        require_fold_of(given_clips, fold, protocols.get(name))
+        require_fold_of(clips, fold, protocols.get(name))
         assert {u.corpus for part in (fold.train, fold.test) for u in part} <= set(corpora)
 
 
 def test_folds_equal_the_published_ones() -> None:
-    """The tables of the authors, once more and by another hand: the last fold of each."""
+    """Compare with the last fold of each published table, copied independently."""
     last = {
         "ravdess/subject5/5": "ravdess/01 ravdess/04 ravdess/09 ravdess/22",
         "ravdess/emobox6/6": "ravdess/06 ravdess/13 ravdess/17 ravdess/22",
@@ -138,10 +138,12 @@ def test_folds_equal_the_published_ones() -> None:
 
 @pytest.mark.parametrize("name", FOLDS)
 def test_validation_speakers_are_tested_in_the_next_fold(name: str) -> None:
-    folds = protocols.get(name).folds(everybody())
+    folds = protocols.get(name).folds(all_speakers())
     for corpus in FOLDS[name][1]:
-        own = [fold for fold in folds if any(u.corpus == corpus for u in fold.test)]
-        for fold, after in zip(own, [*own[1:], own[0]], strict=True):
+        folds_of_corpus = [fold for fold in folds if any(u.corpus == corpus for u in fold.test)]
+        for fold, after in zip(
+            folds_of_corpus, [*folds_of_corpus[1:], folds_of_corpus[0]], strict=True
+        ):
             validated = {u.speaker for u in fold.validation if u.corpus == corpus}
             expected = {u.speaker for u in after.test if u.corpus == corpus}
             assert validated == (set() if corpus == "tess" else expected)
@@ -149,19 +151,19 @@ def test_validation_speakers_are_tested_in_the_next_fold(name: str) -> None:
 
 def test_joint_folds_combine_those_of_the_corpora() -> None:
     alone = ("ravdess/subject5", "cremad/emosuperb5", "savee/emobox4", "tess/speaker2")
-    given_clips = everybody()
-    for number, fold in enumerate(protocols.get("joint").folds(given_clips), start=1):
+    clips = all_speakers()
+    for number, fold in enumerate(protocols.get("joint").folds(clips), start=1):
         expected = [protocols.held_out(f"{name}/{number}") for name in alone]
         assert speakers_of(fold.test) == set().union(*expected) == protocols.held_out(fold.name)
-        heard = speakers_of(fold.train) | speakers_of(fold.validation)
-        assert heard == speakers_of(given_clips) - speakers_of(fold.test)
+        seen_speakers = speakers_of(fold.train) | speakers_of(fold.validation)
+        assert seen_speakers == speakers_of(clips) - speakers_of(fold.test)
     assert expected[2:] == [set(), set()]  # the fifth tests neither SAVEE nor TESS
 
 
 def test_joint_test_and_validation_have_their_speakers() -> None:
-    given_clips = everybody()
-    (final,) = protocols.get("joint-test").folds(given_clips)
-    (choice,) = protocols.get("joint-validation").folds(given_clips)
+    clips = all_speakers()
+    (final,) = protocols.get("joint-test").folds(clips)
+    (choice,) = protocols.get("joint-validation").folds(clips)
     assert (final.name, choice.name) == ("joint-test", "joint-validation")
     assert speakers_of(final.test) == {
         *(f"ravdess/{actor}" for actor in ("02", "05", "14", "15", "16")),
@@ -177,18 +179,18 @@ def test_joint_test_and_validation_have_their_speakers() -> None:
     }
     assert speakers_of(final.validation) == speakers_of(choice.test)
     assert choice.validation == []
-    # What is chosen on the one has not heard the speakers of the other.
+    # Neither protocol trains on the test speakers of the other.
     assert final.train == choice.train
-    everyone = [speakers_of(part) for part in (final.train, final.validation, final.test)]
-    assert set().union(*everyone) == speakers_of(given_clips)
+    speakers_of_parts = [speakers_of(part) for part in (final.train, final.validation, final.test)]
+    assert set().union(*speakers_of_parts) == speakers_of(clips)
     for fold in (final, choice):
-        require_fold_of(given_clips, fold, protocols.get(fold.name))
+        require_fold_of(clips, fold, protocols.get(fold.name))
         assert protocols.held_out(fold.name) == speakers_of(fold.test)
 
 
-def test_held_out_speakers_are_given_if_fixed() -> None:
+def test_held_out_speakers_are_stated_if_fixed() -> None:
     for name in protocols.FIXED:
-        folds = protocols.get(name).folds(everybody())
+        folds = protocols.get(name).folds(all_speakers())
         expected = {fold.name: speakers_of(fold.test) for fold in folds}
         assert protocols.get(name).held_out == expected
     assert protocols.held_out("loso/savee/KL") == protocols.held_out("") == frozenset()
@@ -196,15 +198,15 @@ def test_held_out_speakers_are_given_if_fixed() -> None:
 
 
 def test_song_is_trained_on_but_not_tested() -> None:
-    given_clips = everybody()
+    clips = all_speakers()
     for name in ("ravdess/subject5", "ravdess/loso", "joint", "joint-test", "loso", "random"):
-        for fold in folds_of(name, given_clips):
+        for fold in folds_of(name, clips):
             assert {u.style for u in fold.test} == {"speech"}
             assert "song" in {u.style for u in fold.train}
 
 
 def test_song_alone_is_tested() -> None:
-    song = [utterance for utterance in everybody() if utterance.style == "song"]
+    song = [utterance for utterance in all_speakers() if utterance.style == "song"]
     for name, n_folds in (("ravdess/subject5", 5), ("ravdess/loso", 23), ("loso", 23)):
         folds = protocols.get(name).folds(song)
         assert len(folds) == n_folds
@@ -221,40 +223,40 @@ def test_song_alone_is_tested() -> None:
 
 
 def test_song_of_validation_speakers_is_in_validation() -> None:
-    for fold in protocols.get("ravdess/emobox6").folds(everybody()):
+    for fold in protocols.get("ravdess/emobox6").folds(all_speakers()):
         assert {u.style for u in fold.validation} == {"speech", "song"}
 
 
 def test_other_corpora_are_left_out_except_in_joint_training() -> None:
     mine = [clip("mine/unknown", number) for number in range(3)]
-    for fold in protocols.get("savee/emobox4").folds([*mine, *everybody()]):
+    for fold in protocols.get("savee/emobox4").folds([*mine, *all_speakers()]):
         assert {u.corpus for u in fold.train + fold.validation + fold.test} == {"savee"}
-    for fold in protocols.get("joint").folds([*mine, *everybody()]):
+    for fold in protocols.get("joint").folds([*mine, *all_speakers()]):
         assert fold.train[:3] == mine
 
 
 def test_missing_speakers_are_named() -> None:
-    some = [u for u in everybody() if u.speaker not in ("savee/KL", "ravdess/05")]
+    incomplete = [u for u in all_speakers() if u.speaker not in ("savee/KL", "ravdess/05")]
     with pytest.raises(
         DatasetError, match=r"all speakers of protocol 'joint-test'.*ravdess/05, sa"
     ):
-        protocols.get("joint-test").folds(some)
+        protocols.get("joint-test").folds(incomplete)
     with pytest.raises(DatasetError, match=r"missing: savee/KL\. Pass the complete"):
-        protocols.get("savee/emobox4").folds(some)
-    # Song of an actor whose speech is missing is no help: there is nothing to test on.
-    assert "ravdess/05" not in {u.speaker for u in some}
+        protocols.get("savee/emobox4").folds(incomplete)
+    # Song cannot replace an actor's missing speech, because song is not tested.
+    assert "ravdess/05" not in {u.speaker for u in incomplete}
     with pytest.raises(DatasetError, match="missing: ravdess/05"):
-        protocols.get("ravdess/loso").folds([*some, clip("ravdess/05", style="song")])
+        protocols.get("ravdess/loso").folds([*incomplete, clip("ravdess/05", style="song")])
     with pytest.raises(DatasetError, match=r"missing: crema_d/1001, .* and 61 more"):
         protocols.get("cremad/emosuperb5").folds([clip("mine/me")])
-    sixty = [u for u in everybody() if u.speaker > "crema_d/1031"]
+    last_sixty = [u for u in all_speakers() if u.speaker > "crema_d/1031"]
     with pytest.raises(DatasetError, match=r"missing: crema_d/1001, .*, crema_d/1031\. Pass"):
-        protocols.get("cremad/emosuperb5").folds(sixty)
+        protocols.get("cremad/emosuperb5").folds(last_sixty)
 
 
 # Protocols for any utterances -------------------------------------------------------------------
 
-# What each protocol keeps together.
+# The groups that each protocol keeps together.
 KEYS: dict[str, Callable[[Utterance], object]] = {
     "loso": lambda u: u.speaker,
     "grouped_kfold": lambda u: u.speaker,
@@ -292,59 +294,59 @@ clips = st.lists(
         ("random", {"k": 3, "seed": 7}),
     ],
 )
-@given(given_clips=clips)
+@given(clips=clips)
 def test_folds_of_any_utterances(
-    name: str, options: dict[str, int], given_clips: list[Utterance]
+    name: str, options: dict[str, int], clips: list[Utterance]
 ) -> None:
     if name == "sentence-disjoint":
-        given_clips = [u for u in given_clips if u.corpus != "savee"]
-    with_speech = {u.corpus for u in given_clips if u.style == "speech"}
-    measured = [u for u in given_clips if u.style == "speech" or u.corpus not in with_speech]
+        clips = [u for u in clips if u.corpus != "savee"]
+    with_speech = {u.corpus for u in clips if u.style == "speech"}
+    measured = [u for u in clips if u.style == "speech" or u.corpus not in with_speech]
     if len({KEYS[name](u) for u in measured}) < options.get("k", 2):
         with pytest.raises(DatasetError, match="needs"):
-            folds_of(name, given_clips, **options)
+            folds_of(name, clips, **options)
         return
     protocol = protocols.get(name, **options)
-    folds = folds_of(name, given_clips, **options)
-    assert folds == folds_of(name, given_clips, **options)
+    folds = folds_of(name, clips, **options)
+    assert folds == folds_of(name, clips, **options)
     assert len({fold.name for fold in folds}) == len(folds) >= 2
     if "k" in options:
         assert len(folds) == options["k"]
     assert Counter(u for fold in folds for u in fold.test) == Counter(measured)
     for fold in folds:
-        require_fold_of(given_clips, fold, protocol)
+        require_fold_of(clips, fold, protocol)
         assert bool(fold.validation) == (len(folds) > 2)
 
 
-def test_folds_of_loso_and_cross_corpus_are_named_by_what_they_test() -> None:
-    given_clips = [clip(name, i) for name in ("b/2", "a/1", "a/2", "c/x") for i in range(2)]
+def test_folds_of_loso_and_cross_corpus_are_named_after_their_test_data() -> None:
+    clips = [clip(name, i) for name in ("b/2", "a/1", "a/2", "c/x") for i in range(2)]
     for name, key in (("loso", "speaker"), ("cross-corpus", "corpus")):
-        folds = protocols.get(name).folds(given_clips)
+        folds = protocols.get(name).folds(clips)
         tested = [{getattr(u, key) for u in fold.test} for fold in folds]
         assert [{fold.name.removeprefix(f"{name}/")} for fold in folds] == tested
-        assert tested == [{group} for group in sorted({getattr(u, key) for u in given_clips})]
+        assert tested == [{group} for group in sorted({getattr(u, key) for u in clips})]
 
 
 def test_groups_have_about_equally_many_clips() -> None:
-    given_clips = [clip(f"mine/{s}", i) for s in range(10) for i in range(5 + s)]
-    folds = protocols.get("grouped_kfold", k=5).folds(given_clips)
+    clips = [clip(f"mine/{s}", i) for s in range(10) for i in range(5 + s)]
+    folds = protocols.get("grouped_kfold", k=5).folds(clips)
     sizes = [len(fold.test) for fold in folds]
     assert max(sizes) - min(sizes) <= 5
 
 
 def test_groups_do_not_depend_on_the_order() -> None:
-    given_clips = [clip(f"mine/{s}", i) for s in range(7) for i in range(2 + s % 3)]
+    clips = [clip(f"mine/{s}", i) for s in range(7) for i in range(2 + s % 3)]
     for name in ("loso", "grouped_kfold"):
         there, back = (
             [speakers_of(fold.test) for fold in protocols.get(name).folds(utterances)]
-            for utterances in (given_clips, given_clips[::-1])
+            for utterances in (clips, clips[::-1])
         )
         assert there == back
 
 
 def test_two_sentences_make_two_folds() -> None:
-    given_clips = [clip("a/1", i, sentence=s) for i, s in enumerate(["kids", "dogs"] * 3)]
-    folds = protocols.get("sentence-disjoint").folds(given_clips)
+    clips = [clip("a/1", i, sentence=s) for i, s in enumerate(["kids", "dogs"] * 3)]
+    folds = protocols.get("sentence-disjoint").folds(clips)
     assert [{u.sentence for u in fold.test} for fold in folds] in (
         [{"kids"}, {"dogs"}],
         [{"dogs"}, {"kids"}],
@@ -352,29 +354,32 @@ def test_two_sentences_make_two_folds() -> None:
 
 
 def test_case_and_spaces_of_sentences_do_not_matter() -> None:
-    said = ["Kids are  talking", " kids ARE talking ", "Dogs are sitting", "dogs are sitting\t"]
-    given_clips = [clip("a/1", i, sentence=sentence) for i, sentence in enumerate(said)]
-    folds = protocols.get("sentence-disjoint").folds(given_clips)
+    sentences = [
+        "Kids are  talking",
+        " kids ARE talking ",
+        "Dogs are sitting",
+        "dogs are sitting\t",
+    ]
+    clips = [clip("a/1", i, sentence=sentence) for i, sentence in enumerate(sentences)]
+    folds = protocols.get("sentence-disjoint").folds(clips)
     assert len(folds) == 2
-    tested = sorted(sorted(given_clips.index(u) for u in fold.test) for fold in folds)
+    tested = sorted(sorted(clips.index(u) for u in fold.test) for fold in folds)
     assert tested == [[0, 1], [2, 3]]
-    blank = [*given_clips, clip("a/1", 9, sentence="  ")]
+    blank = [*clips, clip("a/1", 9, sentence="  ")]
     with pytest.raises(DatasetError, match="those of a are unknown"):
         protocols.get("sentence-disjoint").folds(blank)
 
 
 def test_random_splits_warn_and_follow_their_seed() -> None:
-    given_clips = [clip(f"mine/{i % 3}", i) for i in range(30)]
+    clips = [clip(f"mine/{i % 3}", i) for i in range(30)]
     with pytest.warns(LeakyProtocolWarning, match="same speakers in training and test") as w:
-        protocols.get("random").folds(given_clips)
+        protocols.get("random").folds(clips)
     assert w[0].filename == __file__  # the caller's line, not the library's
-    tests = [
-        [fold.test for fold in folds_of("random", given_clips, seed=seed)] for seed in (0, 0, 1)
-    ]
+    tests = [[fold.test for fold in folds_of("random", clips, seed=seed)] for seed in (0, 0, 1)]
     assert tests[0] == tests[1] != tests[2]
 
 
-# What cannot be divided -------------------------------------------------------------------------
+# Errors -----------------------------------------------------------------------------------------
 
 
 def test_unknown_protocol_is_an_error_that_suggests_the_nearest() -> None:
@@ -424,23 +429,24 @@ def test_too_few_groups_are_an_error(name: str, options: dict[str, int], message
 
 
 def test_unknown_speakers_do_not_count_as_one() -> None:
-    known = [clip(f"known/{s}", i) for s in range(6) for i in range(2)]
+    known_clips = [clip(f"known/{s}", i) for s in range(6) for i in range(2)]
     unknown = [clip("mine/unknown", i) for i in range(4)]
     for name in ("loso", "grouped_kfold"):
-        assert protocols.get(name).folds(known)
+        assert protocols.get(name).folds(known_clips)
         with pytest.raises(DatasetError, match="those of mine are unknown"):
-            protocols.get(name).folds(known + unknown)
+            protocols.get(name).folds(known_clips + unknown)
     tested = [
-        speakers_of(fold.test) for fold in protocols.get("cross-corpus").folds(known + unknown)
+        speakers_of(fold.test)
+        for fold in protocols.get("cross-corpus").folds(known_clips + unknown)
     ]
-    assert tested == [speakers_of(known), {"mine/unknown"}]
+    assert tested == [speakers_of(known_clips), {"mine/unknown"}]
 
 
 def test_unknown_sentences_do_not_count_as_one() -> None:
-    known = [clip(f"known/{i}", i, sentence=s) for i, s in enumerate(["a", "b", "c"])]
+    known_clips = [clip(f"known/{i}", i, sentence=s) for i, s in enumerate(["a", "b", "c"])]
     for other in (replace(clip("mine/me"), sentence=None), clip("savee/KL", sentence="a01")):
         with pytest.raises(DatasetError, match=f"those of {other.corpus}"):
-            protocols.get("sentence-disjoint").folds([*known, other])
+            protocols.get("sentence-disjoint").folds([*known_clips, other])
 
 
 # The page ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["AUDIO_EXTENSIONS", "find"]
+__all__ = ["AUDIO_EXTENSIONS", "find", "is_hidden"]
 
 # Lossless first: of several copies of one recording, a corpus keeps the one whose extension comes
 # first.
@@ -79,17 +79,24 @@ def find(
         for name in sorted(subfolders):
             # A link that leads back into the tree would be followed forever.
             target = Path(here, name).resolve()
-            if not _is_hidden(name) and target not in visited:
+            if not is_hidden(name) and target not in visited:
                 visited.add(target)
                 kept.append(name)
         subfolders[:] = kept
         for name in names:
             path = Path(here, name)
-            if not _is_hidden(name) and path.suffix.lower() in AUDIO_EXTENSIONS:
+            if not is_hidden(name) and path.suffix.lower() in AUDIO_EXTENSIONS:
                 yield path
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether `find` skips files or folders of this name.
+
+    Examples
+    --------
+    >>> is_hidden(".git"), is_hidden("__MACOSX"), is_hidden("savee")
+    (True, True, False)
+    """
     # Archives made on macOS hold a file "._name.wav" beside each file, which is no recording.
     return name.startswith(".") or name == "__MACOSX"
 

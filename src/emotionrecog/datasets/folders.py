@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotionrecog.audio.folders import is_hidden
 from emotionrecog.datasets.corpus import audio_files
 from emotionrecog.datasets.labels import read_words, unknown_words
 from emotionrecog.datasets.rows import UNWANTED, LeftOut, Row, filled, to_utterance, with_speakers
@@ -146,7 +147,7 @@ def _linked_folders(root: Path) -> list[tuple[Path, Path]]:
     for here, folders, _ in os.walk(root, followlinks=True):
         kept = []
         for name in sorted(folders):
-            if name.startswith(".") or name == "__MACOSX":  # as `audio.find` does
+            if is_hidden(name):
                 continue
             folder = Path(here, name)
             first = entered.setdefault(folder.resolve(), folder.relative_to(root))

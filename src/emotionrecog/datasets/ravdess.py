@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from emotionrecog.datasets.corpus import Corpus, Utterance
+from emotionrecog.datasets.corpus import Corpus, Utterance, require_code
 from emotionrecog.errors import DatasetError
 
 _T = TypeVar("_T", str, int)
@@ -195,12 +195,8 @@ because neutral is never strong, got 'strong'
 
 
 def _decode(stem: str, field: str, code: str, codes: Mapping[str, _T]) -> _T:
-    try:
-        return codes[code]
-    except KeyError:
-        raise DatasetError(
-            f"{field} of {stem!r} must be one of {', '.join(codes)}, got {code!r}"
-        ) from None
+    require_code(stem, field, code, codes)
+    return codes[code]
 
 
 def parse(path: Path) -> Utterance | str:

@@ -614,10 +614,10 @@ def judge_batch(
             by_shape.setdefault(getattr(value, "shape", None), []).append(i)
     for places in by_shape.values():
         for first in range(0, len(places), BATCH):
-            some = places[first : first + BATCH]
-            batch: Any = [inputs[i] for i in some]
+            chunk = places[first : first + BATCH]
+            batch: Any = [inputs[i] for i in chunk]
             batch = batch if isinstance(batch[0], Waveform) else np.stack(batch)
-            rows = require_probabilities(function(batch), [paths[i] for i in some], n_labels)
-            for i, row in zip(some, rows, strict=True):
+            rows = require_probabilities(function(batch), [paths[i] for i in chunk], n_labels)
+            for i, row in zip(chunk, rows, strict=True):
                 answers[i] = row
     return answers

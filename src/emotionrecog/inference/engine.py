@@ -302,7 +302,7 @@ class Engine:
         >>> from emotionrecog import EmotionRecognizer
         >>> EmotionRecognizer().engine.validate_threshold(0.5, 0.3)
         Traceback (most recent call last):
-        ValueError: `coverage` must be from 0.5 to 0.99, got 0.3
+        ValueError: `coverage` must be a number from 0.5 to 0.99, got 0.3
         """
         if min_confidence is not None:
             require_share("min_confidence", min_confidence)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from emotionrecog.errors import require_share
+from emotionrecog.errors import require_number
 from emotionrecog.features import Extractor, FeatureSpec
 from emotionrecog.features.frames import dct_matrix
 from emotionrecog.features.mel import active_power
@@ -557,7 +557,9 @@ class LabelSets:
             or not (np.diff(limits) >= 0).all()
             or not ((coverages > 0) & (coverages < 1) & (limits >= 0) & (limits <= 1)).all()
         ):
-            raise ValueError("`coverages` and `limits` must be equally many, increase, from 0 to 1")
+            raise ValueError(
+                "`coverages` and `limits` must be of one length, increase, and lie from 0 to 1"
+            )
 
     def limit(self, coverage: float) -> float:
         """Return the limit of a coverage, or of the next higher one that was calibrated.
@@ -572,12 +574,7 @@ class LabelSets:
         >>> LabelSets((0.8, 0.9), (0.6, 0.85)).limit(0.85)
         0.85
         """
-        require_share("coverage", coverage)
-        if not self.coverages[0] <= coverage <= self.coverages[-1]:
-            raise ValueError(
-                f"`coverage` must be from {self.coverages[0]:g} to {self.coverages[-1]:g}, "
-                f"got {coverage!r}"
-            )
+        require_number("coverage", coverage, self.coverages[0], self.coverages[-1])
         return self.limits[int(np.searchsorted(self.coverages, coverage - 1e-9))]
 
     def of(self, probabilities: NDArray[np.floating[Any]], coverage: float) -> list[int]:
