@@ -101,7 +101,14 @@ def check(
 
     Examples
     --------
-    See `FolderCheck`.
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     noise = np.random.default_rng(0).uniform(-0.1, 0.1, 16000)
+    ...     soundfile.write(f"{folder}/1001_IEO_ANG_HI.wav", noise, 16000)
+    ...     [row.corpus for row in check(folder, "crema_d", n_jobs=1).corpora]
+    ['crema_d']
     """
     root = Path(root)
     if not root.exists():
