@@ -100,6 +100,12 @@ class Summary:
         How the networks were trained.
     notes
         Limits of the results.
+
+    Examples
+    --------
+    >>> results = summary("benchmarks/results/benchmark/tess-speaker2")
+    >>> results.speaker_disjoint, results.missing
+    (True, ())
     """
 
     protocol: str

@@ -27,7 +27,13 @@ __all__ = [
 
 
 class Kind(NamedTuple):
-    """The meaning of a kind of finding, and whether it is a problem or only worth knowing."""
+    """The meaning of a kind of finding, and whether it is a problem or only worth knowing.
+
+    Examples
+    --------
+    >>> KINDS["silent"].problem
+    True
+    """
 
     meaning: str
     problem: bool
@@ -298,7 +304,13 @@ class FolderCheck:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result without the utterances, ready for JSON, with complete lists."""
+        """Return the result without the utterances, ready for JSON, with complete lists.
+
+        Examples
+        --------
+        >>> sorted(FolderCheck(root="corpora", corpora=(), findings=()).to_dict())
+        ['corpora', 'findings', 'ok', 'root']
+        """
         return {
             "root": self.root,
             "ok": self.ok,

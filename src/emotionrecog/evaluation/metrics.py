@@ -139,7 +139,17 @@ class CorpusReport:
         return tuple(tuple(n / sum(row) for n in row) for row in self.confusion)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the metrics ready for JSON."""
+        """Return the metrics ready for JSON.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from emotionrecog import evaluation
+        >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+        >>> fold = evaluation.Predictions.read_csv(folder / "tess-speaker2-1.csv")
+        >>> evaluation.report(fold).corpora[0].to_dict()["corpus"]
+        'tess'
+        """
         fields = dataclasses.asdict(self)
         fields["confusion_shares"] = self.confusion_shares
         return fields

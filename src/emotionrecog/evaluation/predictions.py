@@ -130,17 +130,6 @@ class Predictions:
         -------
         ndarray of float64, shape (n_clips, n_labels)
             Zero for the emotions that no clip of the corpus acts; each row sums to 1.
-
-        Examples
-        --------
-        >>> predictions = Predictions(
-        ...     labels=("calm", "sad"),
-        ...     utterances=(Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/bob"),),
-        ...     probabilities=np.array([[0.75, 0.25]]),
-        ...     durations=np.array([2.5]),
-        ... )
-        >>> predictions.among_acted()
-        array([[0., 1.]])
         """
         allowed = np.zeros(self.probabilities.shape, dtype=bool)
         names, acted = np.array(self.corpora), self.acted
@@ -173,16 +162,11 @@ class Predictions:
         Examples
         --------
         >>> import tempfile
-        >>> predictions = Predictions(
-        ...     labels=("calm", "sad"),
-        ...     utterances=(Utterance(Path("a.wav"), "sad", corpus="mine", speaker="mine/bob"),),
-        ...     probabilities=np.array([[0.75, 0.25]]),
-        ...     durations=np.array([2.5]),
-        ... )
+        >>> fold = Path("benchmarks/results/benchmark/tess-speaker2/tess-speaker2-1.csv")
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     predictions.write_csv(f"{folder}/predictions.csv")
-        ...     print(Path(folder, "predictions.csv").read_text().splitlines()[1])
-        a.wav,mine,speech,mine/bob,sad,sad,2.500,0.75,0.25
+        ...     Predictions.read_csv(fold).write_csv(f"{folder}/predictions.csv")
+        ...     Path(folder, "predictions.csv").read_text()[:18]
+        'path,corpus,style,'
         """
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
@@ -236,12 +220,6 @@ class Predictions:
             `utterances`.
         ValueError
             If its values are not probabilities.
-
-        Examples
-        --------
-        >>> fold = Path("benchmarks/results/benchmark/tess-speaker2/tess-speaker2-1.csv")
-        >>> set(Predictions.read_csv(fold).corpora)
-        {'tess'}
         """
         with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
@@ -489,8 +467,7 @@ def collect(
     Examples
     --------
     >>> clips = [Utterance(Path("examples/clip.wav"), "sad", corpus="mine", speaker="mine/robot")]
-    >>> def undecided(waveforms):
-    ...     return [[0.5, 0.5] for _ in waveforms]
+    >>> undecided = lambda waveforms: [[0.5, 0.5]] * len(waveforms)
     >>> collect(undecided, ("happy", "sad"), clips, None, 1).probabilities
     array([[0.5, 0.5]])
     """

@@ -86,6 +86,15 @@ class Report:
         Limits of the results.
     predictions
         The probabilities of each clip, from which everything was computed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from emotionrecog.evaluation import Predictions
+    >>> folder = Path("benchmarks/results/benchmark/tess-speaker2")
+    >>> results = report(Predictions.read_csv(folder / "tess-speaker2-1.csv"))
+    >>> [row.corpus for row in results.corpora]
+    ['tess']
     """
 
     corpora: tuple[CorpusReport, ...]

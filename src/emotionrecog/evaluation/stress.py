@@ -180,7 +180,13 @@ class StressReport:
         return tuple(row for row in self.conditions if row.passed is False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the results ready for JSON, to six decimals, leakage first."""
+        """Return the results ready for JSON, to six decimals, leakage first.
+
+        Examples
+        --------
+        >>> report.to_dict()["conditions"][0]["unchanged"]  # doctest: +SKIP
+        1.0
+        """
         fields = dataclasses.asdict(self)
         for row, condition in zip(fields["conditions"], self.conditions, strict=True):
             row["passed"] = condition.passed

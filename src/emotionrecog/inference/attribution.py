@@ -396,13 +396,29 @@ class MaskedRecording:
         np.add.at(self.energy, cell_of_value, np.square(magnitude))
 
     def mask(self, bands: int | slice, cells: int | slice) -> Mask:
-        """Return a mask of the cells in some bands, shape (n_bands, n_cells)."""
+        """Return a mask of the cells in some bands, shape (n_bands, n_cells).
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> recording = MaskedRecording(EmotionRecognizer().engine, "examples/clip.wav")
+        >>> int(recording.mask(0, slice(0, 4)).sum())
+        4
+        """
         mask = np.zeros(self.energy.shape, dtype=bool)
         mask[bands, cells] = True
         return mask
 
     def part(self, mask: Mask, probability: float) -> Part:
-        """Describe the part that a mask of neighbouring cells covers."""
+        """Describe the part that a mask of neighbouring cells covers.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> recording = MaskedRecording(EmotionRecognizer().engine, "examples/clip.wav")
+        >>> recording.part(recording.mask(0, slice(None)), 0.25).low
+        0.0
+        """
         bands, cells = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         return Part(
             start=float(self.times[cells[0]]),
@@ -413,7 +429,15 @@ class MaskedRecording:
         )
 
     def probabilities(self, mask: Mask | None = None) -> NDArray[np.float32]:
-        """Return the probability of each emotion without the part that the mask covers."""
+        """Return the probability of each emotion without the part that the mask covers.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> recording = MaskedRecording(EmotionRecognizer().engine, "examples/clip.wav")
+        >>> recording.probabilities(recording.mask(0, slice(None))).shape
+        (8,)
+        """
         if mask is None:
             return self._mean([answer for _, answer in self._answers])
         touched = np.flatnonzero(np.isin(self._cell_of_frame, np.flatnonzero(mask.any(axis=0))))

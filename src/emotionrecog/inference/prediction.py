@@ -130,7 +130,14 @@ class Recognizer(Protocol):
         min_confidence: float | None = None,
         coverage: float | None = None,
     ) -> Prediction:
-        """Name the emotion in a recording."""
+        """Name the emotion in a recording.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> EmotionRecognizer().predict("examples/clip.wav").confidence > 0.5
+        True
+        """
         ...
 
     @overload
@@ -164,7 +171,14 @@ class Recognizer(Protocol):
         min_confidence: float | None = None,
         coverage: float | None = None,
     ) -> Iterator[Prediction | EmotionRecogError | OSError]:
-        """Name the emotion in each of many recordings."""
+        """Name the emotion in each of many recordings.
+
+        Examples
+        --------
+        >>> from emotionrecog import EmotionRecognizer
+        >>> len(list(EmotionRecognizer().predict_batch(["examples/clip.wav"])))
+        1
+        """
         ...
 
     def probabilities(self, source: AudioSource) -> NDArray[np.float32]:

@@ -157,14 +157,6 @@ class AcousticProfile:
         -------
         ndarray of float64, shape (3, n_coefficients)
             Number of frames, sums and sums of squares of the cepstral coefficients.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> samples = np.random.default_rng(0).normal(size=16000).astype(np.float32)
-        >>> spec = FeatureSpec()
-        >>> AcousticProfile(spec).moments(samples, Extractor(spec)(samples)).shape
-        (3, 14)
         """
         frames = features if self._extract is None else self._extract(samples)
         coefficients = frames @ self._cosines
@@ -188,16 +180,6 @@ class AcousticProfile:
             Without silence before and after, shape (n_samples,), at the sampling rate of the spec.
         moments
             The moments of each of its windows.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> samples = np.random.default_rng(0).normal(size=16000).astype(np.float32)
-        >>> spec = FeatureSpec()
-        >>> profile = AcousticProfile(spec)
-        >>> moments = profile.moments(samples, Extractor(spec)(samples))
-        >>> profile.measure(samples, [moments]).shape.shape
-        (28,)
         """
         centred = samples - samples.mean(dtype=np.float64).astype(np.float32)
         size = np.abs(centred)
@@ -390,15 +372,7 @@ class Reference:
         return float(_distances(sound.shape[np.newaxis], self.mean, self.whitening)[0])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> reference = Reference(np.zeros(2), np.eye(2), limit=4.0, durations=(1.0, 5.0))
-        >>> reference.to_dict()["whitening"]
-        [1.0, 0.0, 0.0, 1.0]
-        """
+        """Return the values under their names, ready for JSON."""
         return {
             "mean": _short(self.mean),
             "whitening": _short(self.whitening.ravel()),
@@ -568,11 +542,6 @@ class LabelSets:
         ------
         ValueError
             If `coverage` is not between the lowest and the highest one that were calibrated.
-
-        Examples
-        --------
-        >>> LabelSets((0.8, 0.9), (0.6, 0.85)).limit(0.85)
-        0.85
         """
         require_number("coverage", coverage, self.coverages[0], self.coverages[-1])
         return self.limits[int(np.searchsorted(self.coverages, coverage - 1e-9))]
@@ -607,11 +576,6 @@ class LabelSets:
         ------
         ValueError
             If one is missing or invalid.
-
-        Examples
-        --------
-        >>> LabelSets.from_dict({"coverages": [0.8, 0.9], "limits": [0.6, 0.85]}).limit(0.8)
-        0.6
         """
         try:
             return cls(tuple(map(float, values["coverages"])), tuple(map(float, values["limits"])))
@@ -619,11 +583,5 @@ class LabelSets:
             raise ValueError(f"`label_sets` must have other entries: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values under their names, ready for JSON.
-
-        Examples
-        --------
-        >>> LabelSets((0.8, 0.9), (0.6, 0.85)).to_dict()
-        {'coverages': [0.8, 0.9], 'limits': [0.6, 0.85]}
-        """
+        """Return the values under their names, ready for JSON."""
         return {"coverages": list(self.coverages), "limits": list(self.limits)}

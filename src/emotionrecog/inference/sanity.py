@@ -210,6 +210,14 @@ class Deletion:
         The probability if the loudest cells are turned down first.
     at_random
         The probability for a random order; the mean of several.
+
+    Examples
+    --------
+    >>> curve = Deletion(
+    ...     shares=(0.0, 0.5), by_map=(0.9, 0.1), by_energy=(0.9, 0.4), at_random=(0.9, 0.6)
+    ... )
+    >>> curve.by_map[1] < curve.at_random[1]
+    True
     """
 
     shares: tuple[float, ...]

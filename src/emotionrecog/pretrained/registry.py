@@ -54,6 +54,11 @@ class File:
         In bytes.
     url
         Address relative to `Weights.base_url`.
+
+    Examples
+    --------
+    >>> File(sha256=64 * "0", size=12, url="mine/model.onnx").size
+    12
     """
 
     sha256: str

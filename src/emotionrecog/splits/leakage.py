@@ -56,6 +56,12 @@ class Pair:
         Criterion by which they are the same: the first of `KINDS` that applies.
     similarity : float or None
         Correlation of the two, from 0 to 1; None if it was not measured.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> Pair(train=Path("a.wav"), test=Path("b.wav"), kind="bytes", similarity=1.0).kind
+    'bytes'
     """
 
     train: Path
