@@ -300,7 +300,7 @@ class EmotionRecognizer:
         ModelError
             If a coverage is requested and the recogniser has not been calibrated.
         ValueError
-            If `min_confidence` or `coverage` is out of its bounds.
+            If `min_confidence` or `coverage` is out of bounds.
 
         Examples
         --------

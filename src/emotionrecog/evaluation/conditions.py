@@ -88,7 +88,7 @@ class Crop:
     Raises
     ------
     ValueError
-        If `keep` is out of its bounds.
+        If `keep` is out of bounds.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class Condition:
     Raises
     ------
     ValueError
-        If `mark` is out of its bounds, or there is neither a change nor a sampling rate.
+        If `mark` is out of bounds, or there is neither a change nor a sampling rate.
 
     Examples
     --------

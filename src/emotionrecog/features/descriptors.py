@@ -165,7 +165,7 @@ def magnitude_spectrum(
     ------
     ValueError
         If `y` is not one-dimensional and finite, holds no sample, or is shorter than one frame
-        where `center` is false; if another argument is out of its bounds or not supported.
+        where `center` is false; if another argument is out of bounds or not supported.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def rms(
     ------
     ValueError
         If not exactly one of `y` and `S` is given; if `y` or `S` is not as described above, or not
-        finite; if `S` does not fit `frame_length`, or another argument is out of its bounds.
+        finite; if `S` does not fit `frame_length`, or another argument is out of bounds.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def zero_crossing_rate(
     ------
     ValueError
         If `y` is not one-dimensional and finite, holds no sample, or is shorter than one frame
-        where `center` is false; if another argument is out of its bounds.
+        where `center` is false; if another argument is out of bounds.
 
     Examples
     --------
@@ -594,7 +594,7 @@ def band_energy_ratio(
     Raises
     ------
     ValueError
-        As in `spectral_centroid`; if `split_frequency` is out of its bounds.
+        As in `spectral_centroid`; if `split_frequency` is out of bounds.
 
     References
     ----------
@@ -673,7 +673,7 @@ def spectral_contrast(
     ------
     ValueError
         As in `spectral_centroid`; if a band begins above ``sr / 2`` or holds too few bins, or
-        another argument is out of its bounds.
+        another argument is out of bounds.
 
     References
     ----------
@@ -826,7 +826,7 @@ def chroma(
     Raises
     ------
     ValueError
-        As in `spectral_centroid`; if another argument is out of its bounds.
+        As in `spectral_centroid`; if another argument is out of bounds.
 
     References
     ----------
@@ -1065,7 +1065,7 @@ def mfcc(
     ------
     ValueError
         If not exactly one of `y` and `S` is given; if `S` is not two-dimensional and finite; if
-        another argument is out of its bounds; as in `melspectrogram`.
+        another argument is out of bounds; as in `melspectrogram`.
 
     Examples
     --------
@@ -1134,7 +1134,7 @@ def delta(
     ------
     ValueError
         If there are fewer than `width` frames in mode ``"interp"``, or none; if `data` is not
-        finite; if another argument is out of its bounds or not supported.
+        finite; if another argument is out of bounds or not supported.
 
     Examples
     --------

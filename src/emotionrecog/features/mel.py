@@ -226,7 +226,7 @@ def melspectrogram(
     ------
     ValueError
         If `y` is not one-dimensional and finite, holds no sample, or is shorter than one frame
-        where `center` is false; if another argument is out of its bounds.
+        where `center` is false; if another argument is out of bounds.
 
     Examples
     --------

@@ -194,7 +194,7 @@ def yin(
     ValueError
         If `y` is not one-dimensional, floating-point and finite, holds no sample, or is shorter
         than one frame where `center` is false; if ``0 < fmin < fmax <= sr / 2`` does not hold, or
-        a frame holds no period of `fmin`; if another argument is out of its bounds.
+        a frame holds no period of `fmin`; if another argument is out of bounds.
 
     References
     ----------

@@ -159,7 +159,7 @@ def soft_targets(acted: ArrayLike, voted: ArrayLike, share: float) -> NDArray[np
     Raises
     ------
     ValueError
-        If `share` is out of its bounds.
+        If `share` is out of bounds.
 
     Examples
     --------

@@ -65,7 +65,7 @@ def hold_out_speakers(
     DatasetError
         If all utterances are of one speaker.
     ValueError
-        If `share` is out of its bounds.
+        If `share` is out of bounds.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def hold_out_recordings(
     DatasetError
         If no emotion has enough recordings to hold one out.
     ValueError
-        If `share` is out of its bounds.
+        If `share` is out of bounds.
 
     Examples
     --------

@@ -558,7 +558,7 @@ def get(name: str, **options: int) -> Protocol:
     Raises
     ------
     ValueError
-        If there is no such protocol, it has no such option, or an option is out of its bounds.
+        If there is no such protocol, it has no such option, or an option is out of bounds.
 
     Examples
     --------

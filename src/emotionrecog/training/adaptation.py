@@ -15,6 +15,7 @@ from emotionrecog.evaluation import evaluate
 from emotionrecog.inference import Engine, Recognizer
 from emotionrecog.splits import leakage
 from emotionrecog.splits.dividing import hold_out_recordings, hold_out_speakers
+from emotionrecog.text import percent, table
 from emotionrecog.training.card import adaptation_card, describe_data, versions
 from emotionrecog.training.data import read_clips
 from emotionrecog.training.recipe import Recipe
@@ -79,17 +80,16 @@ class Adaptation(Generic[R]):
     def __str__(self) -> str:
         """Lay out the metrics side by side, in per cent."""
         voices = "not seen in training" if self.speakers_apart else "seen in training"
-        lines = [
-            f"on held-out clips of speakers {voices}",
-            f"{'corpus':<14}{'clips':>6}{'UAR before':>12}{'after':>7}"
-            f"{'WA before':>12}{'after':>7}",
+        rows = [
+            [
+                old.corpus,
+                old.n_clips,
+                *(percent(value) for value in (old.uar, new.uar, old.wa, new.wa)),
+            ]
+            for old, new in zip(self.before.corpora, self.after.corpora, strict=True)
         ]
-        for old, new in zip(self.before.corpora, self.after.corpora, strict=True):
-            lines.append(
-                f"{old.corpus:<14}{old.n_clips:>6}{100 * old.uar:>12.1f}{100 * new.uar:>7.1f}"
-                f"{100 * old.wa:>12.1f}{100 * new.wa:>7.1f}"
-            )
-        return "\n".join(lines)
+        head = ["corpus", "clips", "UAR before", "after", "WA before", "after"]
+        return f"on held-out clips of speakers {voices}\n{table(head, rows)}"
 
 
 def continued(recognizer: Artifact | HasArtifact, **changes: Any) -> Recipe:

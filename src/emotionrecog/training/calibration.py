@@ -24,6 +24,7 @@ from emotionrecog.inference import Engine
 from emotionrecog.inference.reliability import LabelSets, Reference
 from emotionrecog.parallel import over_recordings
 from emotionrecog.splits.dividing import sample_each_speaker, speaker_parts
+from emotionrecog.text import percent, table
 from emotionrecog.version import __version__
 
 if TYPE_CHECKING:
@@ -181,17 +182,18 @@ def summary(artifact: Artifact) -> str:
         f"to {record['n_clips']} clips of {len(record['speakers'])} speakers not seen in training"
         + (f" ({record['protocol']})" if record["protocol"] else ""),
         "cross-validated over fifths of the speakers, in per cent:",
-        f"{'corpus':<14}{'clips':>6}{'speakers':>10}{'ECE before':>12}{'after':>7}"
-        + "".join(f"{f'{100 * share:.0f} % sets':>12}{'of':>6}" for share in _CHECKED),
     ]
+    head = ["corpus", "clips", "speakers", "ECE before", "after"]
+    for share in _CHECKED:
+        head += [f"{percent(share, digits=0)} % sets", "of"]
+    rows = []
     for row in record["corpora"]:
-        lines.append(
-            f"{row['corpus']:<14}{row['n_clips']:>6}{row['n_speakers']:>10}"
-            f"{100 * row['ece_before']:>12.1f}{100 * row['ece_after']:>7.1f}"
-            + "".join(
-                f"{100 * check['covered']:>12.1f}{check['size']:>6.2f}" for check in row["sets"]
-            )
-        )
+        cells = [row["corpus"], row["n_clips"], row["n_speakers"]]
+        cells += [percent(row["ece_before"]), percent(row["ece_after"])]
+        for check in row["sets"]:
+            cells += [percent(check["covered"]), f"{check['size']:.2f}"]
+        rows.append(cells)
+    lines.append(table(head, rows))
     absent = [row["corpus"] for row in record["corpora"] if not row["is_fitted"]]
     if absent:
         lines.append(

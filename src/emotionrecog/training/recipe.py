@@ -156,7 +156,7 @@ class Recipe:
     Raises
     ------
     ValueError
-        If a value is not one of the choices, or out of its bounds.
+        If a value is not one of the choices, or out of bounds.
 
     Examples
     --------
